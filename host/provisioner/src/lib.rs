@@ -1,1 +1,99 @@
-//! Placeholder while the crate is being written.
+//! What the pool may ask for: the trait between it and whoever brings servers up, with its values and errors.
+//!
+//! Relies on nothing of ours. It must never know that plugins exist, what a container is made of, or a secret value.
+
+mod call;
+mod connection;
+mod error;
+pub mod fake;
+mod provisioned;
+mod spec;
+
+pub use call::{Call, Progress, ProgressSink, RequestId, Unenforced};
+pub use connection::{BoxRead, BoxWrite, Connection, HttpEndpoint, HttpProtocol, Streams};
+pub use error::{Class, Failure, ObjectRef, Phase};
+pub use provisioned::{
+    Blueprint, Description, Document, FieldReport, Health, Honoured, Lease, ManagedObject, Ownership, Pin,
+    Provisioned, ReleaseReason, State, Status, SweepReport, WorkloadKind,
+};
+pub use spec::{
+    Access, Egress, File, Lifetime, Limits, Mount, MountSource, Part, ServerId, ServerSpec, Transport, Value,
+    Variable, Workload,
+};
+
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// The role that brings a server up and takes it down.
+///
+/// The methods mirror the exports of the contract (`wit/v0.1/lifecycle.wit`), which says what each must do, what may be repeated and
+/// what happens when it is cut. Every method may be dropped at any await; the implementation then still releases what was begun.
+#[async_trait]
+pub trait Provisioner: Send + Sync {
+    /// The operator's name for it.
+    fn name(&self) -> &str;
+
+    /// What it said about itself when it was loaded last. Changes when it is replaced while running.
+    fn description(&self) -> Arc<Description>;
+
+    /// Gives it all servers placed on it, at start and at every reload, before any `provision`.
+    ///
+    /// # Errors
+    /// Settings that are wrong, or shared objects that cannot be made; every server placed here then fails with it.
+    async fn prepare(&self, call: &Call, servers: &[Arc<ServerSpec>]) -> Result<(), Failure>;
+
+    /// Checks a server without creating anything.
+    ///
+    /// # Errors
+    /// The reason why `provision` would fail.
+    async fn validate(&self, call: &Call, server: &ServerSpec) -> Result<Vec<FieldReport>, Failure>;
+
+    /// What `provision` would create, for a person.
+    ///
+    /// # Errors
+    /// The reason why there is no such thing.
+    async fn plan(&self, call: &Call, server: &ServerSpec) -> Result<Blueprint, Failure>;
+
+    /// Brings a server up. On an error, and when the future is dropped, everything created has been or will be released by the
+    /// implementation; the caller owns nothing.
+    ///
+    /// # Errors
+    /// Why it is not up, with a class that says whether to try again.
+    async fn provision(&self, call: &Call, server: &Arc<ServerSpec>) -> Result<Provisioned, Failure>;
+
+    /// How a workload fares.
+    ///
+    /// # Errors
+    /// The platform could not be asked.
+    async fn probe(&self, call: &Call, lease: &Lease) -> Result<Health, Failure>;
+
+    /// A new connection to a workload that still lives, or `None` where there is no way back.
+    ///
+    /// # Errors
+    /// The platform could not be asked.
+    async fn reconnect(&self, call: &Call, lease: &Lease) -> Result<Option<Connection>, Failure>;
+
+    /// Takes a server down. Idempotent.
+    ///
+    /// # Errors
+    /// What is left. The lease stays in the ledger and is worked off later.
+    async fn release(&self, call: &Call, lease: &Lease, reason: ReleaseReason) -> Result<(), Failure>;
+
+    /// Everything on the platform that carries a gateway's labels.
+    ///
+    /// # Errors
+    /// The platform could not be asked.
+    async fn enumerate(&self, call: &Call) -> Result<Vec<ManagedObject>, Failure>;
+
+    /// Removes what belongs to dead gateways, and nothing else.
+    ///
+    /// # Errors
+    /// The platform could not be asked; single objects that resist are in the report.
+    async fn sweep(&self, call: &Call) -> Result<SweepReport, Failure>;
+
+    /// The gateway ends: works off what is left of this session. Called once, after all releases.
+    ///
+    /// # Errors
+    /// What is left behind.
+    async fn shutdown(&self, call: &Call) -> Result<(), Failure>;
+}

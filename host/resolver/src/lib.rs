@@ -1,1 +1,154 @@
-//! Placeholder while the crate is being written.
+//! Secrets: where they are looked for, and the one place that ever holds a value.
+//!
+//! *Invariant:* whoever does not import this crate cannot obtain a secret. Values have no `Debug`, are wiped when dropped, and never
+//! stand in an error. It must never know platforms or plugins.
+
+mod env_file;
+mod error;
+mod secret;
+mod source;
+
+pub use error::SecretError;
+pub use secret::SecretValue;
+pub use source::{Source, SourceKind};
+
+use host_provisioner::{Part, Value};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+/// What can be known about a secret without knowing it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretInfo {
+    /// Its name.
+    pub name: String,
+    /// Where it was found: `.env file FILE`, `environment`.
+    pub found_in: String,
+    /// Changes when the value changes; tells nothing about it, because a random key of this run goes into it.
+    pub revision: String,
+}
+
+/// Looks secrets up in the operator's sources, in their order, for those who declared them.
+pub struct Resolver {
+    sources: Vec<Source>,
+    /// Who may have what: scope (a server's id, or `plugin:NAME`) to names.
+    declared: Mutex<BTreeMap<String, BTreeSet<String>>>,
+    /// Keys the revisions, so that equal secrets of two gateways do not show as equal.
+    revision_key: [u8; 16],
+}
+
+impl Resolver {
+    /// `revision_key` are random bytes of this run.
+    #[must_use]
+    pub fn new(sources: Vec<Source>, revision_key: [u8; 16]) -> Self {
+        Self { sources, declared: Mutex::default(), revision_key }
+    }
+
+    /// Says that `scope` (a server's id, or `plugin:NAME`) declares these secrets. Replaces what it declared before.
+    pub fn declare(&self, scope: &str, names: impl IntoIterator<Item = String>) {
+        self.lock().insert(scope.to_owned(), names.into_iter().collect());
+    }
+
+    /// Information without the value.
+    ///
+    /// # Errors
+    /// Not declared by this scope, found nowhere, or a source that cannot be read.
+    pub fn info(&self, scope: &str, name: &str) -> Result<SecretInfo, SecretError> {
+        let (value, found_in) = self.find(scope, name)?;
+        let mut hash = Sha256::new();
+        hash.update(self.revision_key);
+        hash.update(value.reveal().as_bytes());
+        let revision = hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
+        Ok(SecretInfo { name: name.to_owned(), found_in, revision })
+    }
+
+    /// The value of one secret.
+    ///
+    /// # Errors
+    /// As [`Resolver::info`].
+    pub fn secret(&self, scope: &str, name: &str) -> Result<SecretValue, SecretError> {
+        self.find(scope, name).map(|(value, _)| value)
+    }
+
+    /// Puts a value together. Plain text becomes a [`SecretValue`] too, so that callers have one way to handle it.
+    ///
+    /// # Errors
+    /// As [`Resolver::info`], for the first secret that is missing.
+    pub fn evaluate(&self, scope: &str, value: &Value) -> Result<SecretValue, SecretError> {
+        match value {
+            Value::Text(text) => Ok(SecretValue::new(text.clone())),
+            Value::Secret(name) => self.secret(scope, name),
+            Value::Joined(parts) => {
+                let mut whole = SecretValue::new(String::new());
+                for part in parts {
+                    match part {
+                        Part::Text(text) => whole.push(text),
+                        Part::Secret(name) => whole.push(self.secret(scope, name)?.reveal()),
+                    }
+                }
+                Ok(whole)
+            }
+        }
+    }
+
+    fn find(&self, scope: &str, name: &str) -> Result<(SecretValue, String), SecretError> {
+        if !self.lock().get(scope).is_some_and(|names| names.contains(name)) {
+            return Err(SecretError::NotDeclared { name: name.to_owned() });
+        }
+        for source in &self.sources {
+            if let Some(value) = source.get(name)? {
+                return Ok((value, source.to_string()));
+            }
+        }
+        Err(SecretError::Missing {
+            name: name.to_owned(),
+            looked_in: self.sources.iter().map(ToString::to_string).collect(),
+        })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, BTreeSet<String>>> {
+        self.declared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolver(vars: &[(&str, &str)]) -> Resolver {
+        let vars = vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let r = Resolver::new(vec![Source::environment("APP_", vars)], [7; 16]);
+        r.declare("notes-1", ["token".to_owned(), "gone".to_owned()]);
+        r
+    }
+
+    #[test]
+    fn a_secret_is_put_into_the_middle_of_a_text() {
+        let r = resolver(&[("APP_token", "s3cret")]);
+        let v = Value::Joined(vec![Part::Text("Bearer ".to_owned()), Part::Secret("token".to_owned())]);
+        assert_eq!(r.evaluate("notes-1", &v).unwrap().reveal(), "Bearer s3cret");
+    }
+
+    #[test]
+    fn only_declared_secrets_of_the_own_scope_exist() {
+        let r = resolver(&[("APP_token", "s3cret")]);
+        for (scope, name) in [("notes-2", "token"), ("notes-1", "other")] {
+            let error = r.secret(scope, name).err().unwrap().to_string();
+            assert_eq!(error, format!("secret `{name}` is not declared by this server"));
+        }
+    }
+
+    #[test]
+    fn a_missing_secret_says_where_it_was_looked_for() {
+        let error = resolver(&[]).secret("notes-1", "gone").err().unwrap().to_string();
+        assert_eq!(error, "secret `gone` was not found in environment variables `APP_*`");
+    }
+
+    #[test]
+    fn a_revision_follows_the_value_and_does_not_show_it() {
+        let a = resolver(&[("APP_token", "one")]).info("notes-1", "token").unwrap();
+        let b = resolver(&[("APP_token", "two")]).info("notes-1", "token").unwrap();
+        assert_ne!(a.revision, b.revision);
+        assert_eq!(a.revision.len(), 16);
+    }
+}

@@ -1,0 +1,57 @@
+//! Ways to a server that runs, as the pool takes them over.
+
+use std::fmt;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A readable end of a stream.
+pub type BoxRead = Box<dyn AsyncRead + Send + Unpin>;
+/// A writable end of a stream.
+pub type BoxWrite = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// Standard streams of a workload. Dropping them closes them; that alone must not leave the workload behind, but `release` is
+/// what takes it down.
+pub struct Streams {
+    /// For logs: `stdio of component notes-1a2b`.
+    pub label: String,
+    /// Where MCP messages are written, a line each.
+    pub stdin: BoxWrite,
+    /// Where they come from. Its end means that the server has died.
+    pub stdout: BoxRead,
+    /// Free text, read all the time, never a sign of failure. `None` where the platform has none.
+    pub stderr: Option<BoxRead>,
+}
+
+impl fmt::Debug for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streams").field("label", &self.label).finish_non_exhaustive()
+    }
+}
+
+/// Protocol of an HTTP endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpProtocol {
+    /// Streamable HTTP.
+    Streamable,
+    /// HTTP+SSE of 2024-11-05.
+    Sse,
+}
+
+/// An HTTP endpoint of a server. Header values that hold secrets, signatures and tunnels come with the issue that adds the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpEndpoint {
+    /// Absolute URL.
+    pub url: String,
+    /// How it speaks.
+    pub protocol: HttpProtocol,
+}
+
+/// A way to one MCP server, owned by whoever holds it.
+#[derive(Debug)]
+pub enum Connection {
+    /// Attached standard streams.
+    Streams(Streams),
+    /// MCP messages, a line each, over TCP: host and port.
+    Tcp(String, u16),
+    /// An HTTP endpoint.
+    Http(HttpEndpoint),
+}

@@ -1,0 +1,171 @@
+//! Why a call did not succeed: the error record of the contract, as the host's own type.
+
+use std::fmt;
+use std::time::Duration;
+
+/// The call in which something failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the calls")]
+pub enum Phase {
+    /// Reading, checking and compiling a plugin, before any call.
+    Load,
+    Describe,
+    Prepare,
+    Validate,
+    Plan,
+    Provision,
+    /// The MCP handshake after `provision`.
+    Handshake,
+    Probe,
+    Reconnect,
+    Release,
+    Enumerate,
+    Sweep,
+    Shutdown,
+    Run,
+    Other,
+}
+
+impl Phase {
+    /// The word for logs and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Load => "load",
+            Self::Describe => "describe",
+            Self::Prepare => "prepare",
+            Self::Validate => "validate",
+            Self::Plan => "plan",
+            Self::Provision => "provision",
+            Self::Handshake => "handshake",
+            Self::Probe => "probe",
+            Self::Reconnect => "reconnect",
+            Self::Release => "release",
+            Self::Enumerate => "enumerate",
+            Self::Sweep => "sweep",
+            Self::Shutdown => "shutdown",
+            Self::Run => "run",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// What a failure means for the caller. The retry policy is on this type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// May work later, unchanged.
+    Retryable,
+    /// Will not work unchanged.
+    Permanent,
+    /// Credentials are missing or do not suffice.
+    Permission,
+    /// A limit of the platform was reached.
+    Quota,
+    /// Image or component missing, refused or damaged.
+    Image,
+    /// The entry or the settings are wrong.
+    Config,
+    /// A deadline passed.
+    Timeout,
+    /// Nobody waits any more.
+    Cancelled,
+    /// None of these.
+    Other,
+}
+
+impl Class {
+    /// Whether the same call may be repeated while somebody still waits.
+    #[must_use]
+    pub const fn is_retryable(self) -> bool {
+        matches!(self, Self::Retryable | Self::Quota)
+    }
+
+    /// The word for logs and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retryable => "retryable",
+            Self::Permanent => "permanent",
+            Self::Permission => "permission",
+            Self::Quota => "quota",
+            Self::Image => "image",
+            Self::Config => "config",
+            Self::Timeout => "timeout",
+            Self::Cancelled => "cancelled",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// A thing on the platform.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ObjectRef {
+    /// The platform's word: `container`, `v1/Pod`.
+    pub kind: String,
+    /// Namespace, region, engine; empty where there is no such level.
+    pub scope: String,
+    /// Name or id.
+    pub name: String,
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.scope.is_empty() {
+            write!(f, "{} {}", self.kind, self.name)
+        } else {
+            write!(f, "{} {}/{}", self.kind, self.scope, self.name)
+        }
+    }
+}
+
+/// Why a call did not succeed. Never holds a secret value or control characters.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{text}")]
+pub struct Failure {
+    /// Where it failed.
+    pub phase: Phase,
+    /// What it means.
+    pub class: Class,
+    /// Lower-case fragment that completes "failed to …" or names the state.
+    pub text: String,
+    /// What the operator can do, one sentence.
+    pub hint: Option<String>,
+    /// The objects concerned.
+    pub objects: Vec<ObjectRef>,
+    /// The platform's "not before".
+    pub retry_after: Option<Duration>,
+    /// The plugin that failed, added by the host; empty before it is known.
+    pub plugin: String,
+}
+
+impl Failure {
+    /// A failure without hint and objects.
+    #[must_use]
+    pub fn new(phase: Phase, class: Class, text: impl Into<String>) -> Self {
+        Self {
+            phase,
+            class,
+            text: text.into(),
+            hint: None,
+            objects: Vec::new(),
+            retry_after: None,
+            plugin: String::new(),
+        }
+    }
+
+    /// The same with advice.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Text and hint in one line, for an MCP error message.
+    #[must_use]
+    pub fn one_line(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{} ({hint})", self.text),
+            None => self.text.clone(),
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! One server as the operator asked for it, completely evaluated. Holds names of secrets, never values.
+
+use crate::Unenforced;
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Stable id of a server: `[a-z0-9]([a-z0-9-]*[a-z0-9])?`, at most 40 characters, safe in names, labels and selectors everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServerId(String);
+
+impl ServerId {
+    /// Derives the id from a display name: a readable slug and eight hexadecimal digits of the name's hash, so that two names that look
+    /// alike, or differ only in what a slug cannot show, stay apart.
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
+        let mut slug = String::new();
+        for c in name.chars() {
+            if slug.len() >= 30 {
+                break;
+            }
+            if c.is_ascii_alphanumeric() {
+                slug.push(c.to_ascii_lowercase());
+            } else if !slug.is_empty() && !slug.ends_with('-') {
+                slug.push('-');
+            }
+        }
+        let slug = slug.trim_end_matches('-');
+        let hash = Sha256::digest(name.as_bytes());
+        let hash: String = hash.iter().take(4).map(|b| format!("{b:02x}")).collect();
+        Self(if slug.is_empty() { hash } else { format!("{slug}-{hash}") })
+    }
+
+    /// Takes back an id that was written down. Text of another shape gives `None`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let ok = !text.is_empty()
+            && text.len() <= 40
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && !text.starts_with('-')
+            && !text.ends_with('-');
+        ok.then(|| Self(text.to_owned()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A piece of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// Plain text.
+    Text(String),
+    /// Name of a secret of the server.
+    Secret(String),
+}
+
+/// A value that may hold secrets, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// Plain text.
+    Text(String),
+    /// The whole value is this secret.
+    Secret(String),
+    /// Text and secrets in turn.
+    Joined(Vec<Part>),
+}
+
+/// An environment variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name, unique within the server.
+    pub name: String,
+    /// Its value.
+    pub value: Value,
+}
+
+/// A file that the server expects to find.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Absolute path inside the workload.
+    pub path: String,
+    /// Its text.
+    pub content: Value,
+    /// POSIX permission bits.
+    pub mode: u32,
+}
+
+/// What is to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Workload {
+    /// A WASI command component.
+    Component {
+        /// The file.
+        path: PathBuf,
+        /// Its arguments.
+        arguments: Vec<String>,
+    },
+    /// A WASI command component that is compiled into the program.
+    Bundled {
+        /// Its name.
+        name: String,
+        /// Its arguments.
+        arguments: Vec<String>,
+    },
+    /// A container image.
+    Image {
+        /// As the operator wrote it.
+        reference: String,
+        /// The approved digest.
+        digest: Option<String>,
+        /// Appended to the image's entry point.
+        arguments: Vec<String>,
+    },
+}
+
+/// How the server speaks MCP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// Standard streams.
+    Stdio,
+    /// Streamable HTTP on a port and path inside the workload.
+    StreamableHttp(u16, String),
+    /// HTTP+SSE on a port and path inside the workload.
+    Sse(u16, String),
+}
+
+/// How long a workload is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lifetime {
+    /// As long as one client's session.
+    #[default]
+    Session,
+    /// As long as the gateway, shared by its clients.
+    Shared,
+}
+
+/// Access to a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// Only reading.
+    ReadOnly,
+    /// Reading and writing.
+    ReadWrite,
+}
+
+/// Where the data of a mount comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MountSource {
+    /// A folder of this machine.
+    Folder(PathBuf),
+    /// A named volume of the platform.
+    Volume(String),
+    /// Empty and private.
+    Empty,
+}
+
+/// A folder inside the workload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Its data.
+    pub source: MountSource,
+    /// Absolute path inside the workload.
+    pub target: String,
+    /// What the server may do there.
+    pub access: Access,
+    /// True if the operator's own file named it; false if it came from a catalogue, which may only ask.
+    pub by_operator: bool,
+}
+
+/// What the server may reach.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Egress {
+    /// What the platform allows by default.
+    #[default]
+    Unrestricted,
+    /// Nothing.
+    None,
+    /// Only these patterns `host:port[/proto]`.
+    Hosts(Vec<String>),
+}
+
+/// Ceilings for one workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Memory in MiB.
+    pub memory_mib: Option<u32>,
+    /// Thousandths of a processor.
+    pub cpu_millis: Option<u32>,
+}
+
+/// One MCP server as the operator asked for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerSpec {
+    /// Stable id.
+    pub id: ServerId,
+    /// Display name.
+    pub name: String,
+    /// What runs.
+    pub workload: Workload,
+    /// How it speaks.
+    pub transport: Transport,
+    /// How long it is kept.
+    pub lifetime: Lifetime,
+    /// In the order of the file; names are unique.
+    pub environment: Vec<Variable>,
+    /// Files to be placed.
+    pub files: Vec<File>,
+    /// Folders to be mounted.
+    pub mounts: Vec<Mount>,
+    /// Network.
+    pub egress: Egress,
+    /// `host:address` pairs.
+    pub extra_hosts: Vec<String>,
+    /// Ceilings.
+    pub limits: Limits,
+    /// `uid[:gid]` or name.
+    pub user: Option<String>,
+    /// Names of declared secrets.
+    pub secrets: Vec<String>,
+    /// What to do with fields that cannot be honoured.
+    pub unenforced: Unenforced,
+    /// JSON object for this provisioner.
+    pub settings: String,
+    /// Free text for display.
+    pub annotations: Vec<(String, String)>,
+    /// Own limit for coming up, instead of the pool's.
+    pub start_timeout: Option<Duration>,
+    /// Own limit for one MCP call; `None`: no limit.
+    pub call_timeout: Option<Duration>,
+}
+
+impl ServerSpec {
+    /// A server with everything else absent.
+    #[must_use]
+    pub fn new(name: impl Into<String>, workload: Workload) -> Self {
+        let name = name.into();
+        Self {
+            id: ServerId::from_name(&name),
+            name,
+            workload,
+            transport: Transport::Stdio,
+            lifetime: Lifetime::default(),
+            environment: Vec::new(),
+            files: Vec::new(),
+            mounts: Vec::new(),
+            egress: Egress::default(),
+            extra_hosts: Vec::new(),
+            limits: Limits::default(),
+            user: None,
+            secrets: Vec::new(),
+            unenforced: Unenforced::default(),
+            settings: "{}".to_owned(),
+            annotations: Vec::new(),
+            start_timeout: None,
+            call_timeout: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_labels_and_never_equal_for_different_names() {
+        let names =
+            ["notes", "a/b c", "A/B C", "", "---", "x".repeat(200).as_str(), "ä", "ö"].map(str::to_owned);
+        let ids: Vec<_> = names.iter().map(|n| ServerId::from_name(n)).collect();
+        for (i, id) in ids.iter().enumerate() {
+            assert_eq!(ServerId::parse(id.as_str()).as_ref(), Some(id), "{id}");
+            assert!(!ids[..i].contains(id), "{id} twice");
+        }
+    }
+}

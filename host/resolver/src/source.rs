@@ -1,0 +1,70 @@
+//! Places where secrets are looked for.
+
+use crate::{SecretError, SecretValue, env_file};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// What kind of place it is.
+pub enum SourceKind {
+    /// A `.env` file, read anew at each look-up, so that a rotated secret is seen. A missing file has no secrets.
+    EnvFile(PathBuf),
+    /// Environment variables whose names begin with a prefix, as they were when the program started.
+    Environment {
+        /// What is put before the secret's name.
+        prefix: String,
+        /// The variables.
+        variables: BTreeMap<String, Zeroizing<String>>,
+    },
+}
+
+/// A place where secrets are looked for.
+pub struct Source(SourceKind);
+
+impl Source {
+    /// A `.env` file.
+    #[must_use]
+    pub fn env_file(path: &Path) -> Self {
+        Self(SourceKind::EnvFile(path.to_owned()))
+    }
+
+    /// Environment variables; only those with the prefix are kept.
+    #[must_use]
+    pub fn environment(prefix: &str, variables: BTreeMap<String, String>) -> Self {
+        let variables = variables
+            .into_iter()
+            .filter(|(name, _)| name.starts_with(prefix))
+            .map(|(name, value)| (name, Zeroizing::new(value)))
+            .collect();
+        Self(SourceKind::Environment { prefix: prefix.to_owned(), variables })
+    }
+
+    /// The value, if this source has it.
+    ///
+    /// # Errors
+    /// The source exists and cannot be read.
+    pub fn get(&self, name: &str) -> Result<Option<SecretValue>, SecretError> {
+        match &self.0 {
+            SourceKind::EnvFile(path) => env_file::get(path, name),
+            SourceKind::Environment { prefix, variables } => Ok(variables
+                .get(&format!("{prefix}{name}"))
+                .or_else(|| variables.get(&format!("{prefix}{}", variable_form(name))))
+                .map(|value| SecretValue::new(String::clone(value)))),
+        }
+    }
+}
+
+/// `acme-notes.token` cannot be a variable of a shell; `ACME_NOTES_TOKEN` can.
+fn variable_form(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            SourceKind::EnvFile(path) => write!(f, "file {}", path.display()),
+            SourceKind::Environment { prefix, .. } => write!(f, "environment variables `{prefix}*`"),
+        }
+    }
+}
