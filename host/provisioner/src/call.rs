@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// Sixteen characters of `[a-z0-9]`, the same for every repetition of one request.
+/// `[a-z][a-z0-9]{15}`, the same for every repetition of one request (`types.context.request` of the contract).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RequestId(String);
 
 impl RequestId {
-    /// Makes an id from 64 random bits given by the caller.
+    /// Makes an id from 60 of 64 random bits given by the caller.
     #[must_use]
     pub fn from_bits(bits: u64) -> Self {
-        Self(format!("{bits:016x}"))
+        Self(format!("r{:015x}", bits >> 4))
     }
 
     /// The text.
