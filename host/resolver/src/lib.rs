@@ -4,11 +4,13 @@
 //! stand in an error. It must never know platforms or plugins.
 
 mod env_file;
+mod expand;
 mod error;
 mod secret;
 mod source;
 
 pub use error::SecretError;
+pub use expand::expand;
 pub use secret::SecretValue;
 pub use source::{Source, SourceKind};
 

@@ -1,0 +1,272 @@
+//! The command line as typed. Names and defaults are those of Docker's MCP Gateway where it has them (`docker-mcp-gateway.md` 4.1).
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Puts any number of MCP servers behind one MCP endpoint and starts them wherever they should run
+#[derive(Debug, Parser)]
+#[command(name = "gateway", version, propagate_version = true, disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(after_help = "\
+Exit codes: 0 done · 1 failed · 2 the command line or a file is wrong · 3 a tool or check said no · 130 interrupted
+
+Try: gateway quickstart")]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve MCP to clients, with the servers of the files behind it
+    Run(Box<RunArgs>),
+    /// Start the two example servers, call a tool of each, and go on serving
+    Quickstart(QuickstartArgs),
+    /// Look at, check, export and replace provisioner plugins
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Look at servers
+    #[command(subcommand)]
+    Server(ServerCommand),
+    /// List and call tools from the terminal
+    #[command(subcommand)]
+    Tools(ToolsCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// How clients reach the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "kebab-case")]
+pub enum TransportArg {
+    /// One client on standard input and output
+    Stdio,
+    /// Streamable HTTP at `/mcp`
+    #[value(alias = "http", alias = "streamable", alias = "streamable-http")]
+    Streaming,
+    /// HTTP+SSE of 2024-11-05 (not in this version)
+    Sse,
+}
+
+/// Which servers there are and where they run. Shared by every command that starts servers.
+#[derive(Debug, Args, Clone, Default)]
+pub struct SourceArgs {
+    /// Settings file (default: `gateway.yaml` in this folder, if it is there)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Servers")]
+    pub settings: Option<PathBuf>,
+
+    /// Catalogue file in Docker's format; a later one replaces servers of an earlier one
+    #[arg(long, value_name = "FILE", value_delimiter = ',', value_hint = ValueHint::FilePath, help_heading = "Servers")]
+    pub catalog: Vec<PathBuf>,
+
+    /// Names of the servers to run (default: all of the settings file, none of a catalogue)
+    #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Servers")]
+    pub servers: Vec<String>,
+
+    /// Tools to offer: `TOOL`, `SERVER:TOOL`, `SERVER:*`, `*` (default: all)
+    #[arg(long, value_name = "TOOL", value_delimiter = ',', help_heading = "Servers")]
+    pub tools: Vec<String>,
+
+    /// A provisioner plugin: a path, or the name of a bundled one; adds or replaces it, and without `--provisioner` or placement
+    /// every server it says it can run goes there
+    #[arg(long, value_name = "FILE|NAME", value_hint = ValueHint::FilePath, help_heading = "Provisioners")]
+    pub plugin: Vec<String>,
+
+    /// Send every server to this provisioner
+    #[arg(long, value_name = "NAME", help_heading = "Provisioners")]
+    pub provisioner: Option<String>,
+
+    /// How long a server may take to come up
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Provisioners")]
+    pub max_server_startup_timeout: Option<Duration>,
+
+    /// Say more: standard error of servers, plugin logs, each start and end
+    #[arg(long, short, help_heading = "Output")]
+    pub verbose: bool,
+}
+
+/// Arguments of `gateway run`.
+#[derive(Debug, Args, Clone)]
+pub struct RunArgs {
+    /// Servers and provisioners
+    #[command(flatten)]
+    pub source: SourceArgs,
+
+    /// How clients reach the gateway (default: stdio)
+    #[arg(long, value_enum, ignore_case = true, value_name = "KIND", help_heading = "Front")]
+    pub transport: Option<TransportArg>,
+
+    /// Port for HTTP; 0 takes a free one (default: 8811)
+    #[arg(long, value_name = "PORT", help_heading = "Front")]
+    pub port: Option<u16>,
+
+    /// Address for HTTP (default: 127.0.0.1)
+    #[arg(long, value_name = "ADDRESS", help_heading = "Front")]
+    pub host: Option<String>,
+
+    /// Serve HTTP without a bearer token; only on a loopback address
+    #[arg(long, help_heading = "Front")]
+    pub allow_unauthenticated: bool,
+
+    /// Notice changed plugin files and replace the plugins while running
+    #[arg(long, help_heading = "Provisioners")]
+    pub watch: bool,
+
+    /// Check everything, print what would be run, and end
+    #[arg(long, help_heading = "Output")]
+    pub dry_run: bool,
+
+    /// With `--dry-run`: print the plan as JSON
+    #[arg(long, requires = "dry_run", help_heading = "Output")]
+    pub json: bool,
+}
+
+/// Arguments of `gateway quickstart`.
+#[derive(Debug, Args, Clone)]
+pub struct QuickstartArgs {
+    /// Port for HTTP; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 8811)]
+    pub port: u16,
+
+    /// Folder for the notes
+    #[arg(long, value_name = "DIR", default_value = "gateway-notes", value_hint = ValueHint::DirPath)]
+    pub notes: PathBuf,
+
+    /// End after the demonstration instead of serving
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// `gateway plugin …`.
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// The provisioners of the settings file and the bundled ones
+    List {
+        /// Where to look
+        #[command(flatten)]
+        source: SourceArgs,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Everything a plugin says about itself, what it imports, and what it was granted
+    Inspect {
+        /// A path, or the name of a bundled or configured plugin
+        plugin: String,
+        /// Where to look
+        #[command(flatten)]
+        source: SourceArgs,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Load a plugin as `run` would, and say whether it could be used
+    Check {
+        /// A path, or the name of a bundled or configured plugin
+        plugin: String,
+        /// Where to look
+        #[command(flatten)]
+        source: SourceArgs,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the bundled plugins as files
+    Export {
+        /// Folder to write to; made if it is not there
+        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+        /// Write over files that are there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Tell a running gateway to load its plugin files anew
+    Reload {
+        /// Only this plugin (default: all)
+        plugin: Option<String>,
+        /// Which gateway
+        #[command(flatten)]
+        running: RunningArgs,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Which running gateway is meant.
+#[derive(Debug, Args, Clone, Default)]
+pub struct RunningArgs {
+    /// State folder of the gateway (default: the usual one of this user)
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub state: Option<PathBuf>,
+    /// Session id, where several gateways run
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+}
+
+/// `gateway server …`.
+#[derive(Debug, Subcommand)]
+pub enum ServerCommand {
+    /// The servers of a running gateway and how they fare
+    List {
+        /// Which gateway
+        #[command(flatten)]
+        running: RunningArgs,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// One server of a running gateway: state, plan, fields that are not honoured
+    Inspect {
+        /// Its name
+        server: String,
+        /// Which gateway
+        #[command(flatten)]
+        running: RunningArgs,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `gateway tools …`.
+#[derive(Debug, Subcommand)]
+pub enum ToolsCommand {
+    /// Tools of the servers, started for the purpose
+    List {
+        /// Servers and provisioners
+        #[command(flatten)]
+        source: SourceArgs,
+        /// For programs: the tools as MCP lists them
+        #[arg(long)]
+        json: bool,
+    },
+    /// Call a tool of a server that is started for the purpose
+    Call {
+        /// Name of the tool
+        tool: String,
+        /// Arguments: `name=value` (JSON where it parses, else text), or one JSON object
+        #[arg(value_name = "ARGUMENT")]
+        arguments: Vec<String>,
+        /// Servers and provisioners
+        #[command(flatten)]
+        source: SourceArgs,
+        /// For programs: the result as MCP gives it
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    // The original takes seconds as a bare number too.
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Ok(Duration::from_secs(seconds.into()));
+    }
+    host_config::parse_duration(text).map_err(|misfit| misfit.to_string())
+}

@@ -1,0 +1,199 @@
+//! From an entry of a file to the specification of a server: templates and variables evaluated, folders and volumes told apart.
+
+use anyhow::{Context, Result, bail};
+use host_config::{Access, ComponentSource, Kind, Lifetime, OnUnenforced, Server};
+use host_provisioner as p;
+use std::path::PathBuf;
+
+/// Makes the specification of one server.
+///
+/// # Errors
+/// What this version cannot carry, or a value that has not the form it must have; names the server and the field.
+pub fn server_spec(server: &Server) -> Result<p::ServerSpec> {
+    build(server).with_context(|| format!("server `{}` ({})", server.name, server.place))
+}
+
+fn build(server: &Server) -> Result<p::ServerSpec> {
+    let environment = environment(server)?;
+    let arguments = arguments(server, &environment)?;
+    let workload = match server.kind() {
+        Kind::Component => match &server.component {
+            Some(ComponentSource::File(file)) => p::Workload::Component { path: file.path.clone(), arguments },
+            Some(ComponentSource::Bundled(name)) => p::Workload::Bundled { name: name.clone(), arguments },
+            None => bail!("it has no component"),
+        },
+        Kind::Image => p::Workload::Image { reference: server.image.clone(), digest: None, arguments },
+        Kind::Remote => bail!("remote servers are not in this version; they come with the full relay"),
+        Kind::ToolContainers => bail!("tools that are containers are not in this version; they come with the Docker plugin"),
+    };
+    if server.oauth.is_some() {
+        bail!("`oauth` is not in this version; use a secret instead");
+    }
+    let mut spec = p::ServerSpec::new(&server.name, workload);
+    spec.environment = environment;
+    spec.secrets = server.secrets.iter().map(|s| s.name.clone()).collect();
+    spec.mounts = mounts(server)?;
+    spec.egress = if server.disable_network {
+        p::Egress::None
+    } else if server.allow_hosts.is_empty() {
+        p::Egress::Unrestricted
+    } else {
+        p::Egress::Hosts(server.allow_hosts.clone())
+    };
+    spec.extra_hosts.clone_from(&server.extra_hosts);
+    spec.limits = p::Limits {
+        memory_mib: server.memory.map(|bytes| u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX)),
+        cpu_millis: server.cpus.map(|cpus| u32::try_from(cpus.millis()).unwrap_or(u32::MAX)),
+    };
+    spec.user = plain(&server.user, "user")?;
+    spec.lifetime = match server.lifetime {
+        Lifetime::Session => p::Lifetime::Session,
+        Lifetime::Shared => p::Lifetime::Shared,
+    };
+    spec.unenforced = match server.on_unenforced {
+        OnUnenforced::Refuse => p::Unenforced::Refuse,
+        OnUnenforced::Report => p::Unenforced::Report,
+    };
+    spec.start_timeout = server.start_timeout;
+    spec.call_timeout = server.call_timeout;
+    for (key, value) in [("title", &server.title), ("description", &server.description)] {
+        if !value.is_empty() {
+            spec.annotations.push((key.to_owned(), value.clone()));
+        }
+    }
+    Ok(spec)
+}
+
+/// Secrets first, then variables in the order of the entry; an empty value leaves the variable out (`provisioning.md` 2.1).
+fn environment(server: &Server) -> Result<Vec<p::Variable>> {
+    let mut variables: Vec<p::Variable> = server
+        .secrets
+        .iter()
+        .filter(|s| !s.env.is_empty())
+        .map(|s| p::Variable { name: s.env.clone(), value: p::Value::Secret(s.name.clone()) })
+        .collect();
+    for entry in &server.env {
+        no_template(&entry.value, "env")?;
+        let value = host_resolver::expand(&entry.value, &variables);
+        if value != p::Value::Text(String::new()) {
+            variables.push(p::Variable { name: entry.name.clone(), value });
+        }
+    }
+    Ok(variables)
+}
+
+/// Words after the image. A secret in them would be public on every platform, so it is refused.
+fn arguments(server: &Server, environment: &[p::Variable]) -> Result<Vec<String>> {
+    server
+        .command
+        .iter()
+        .map(|word| {
+            no_template(word, "command")?;
+            match host_resolver::expand(word, environment) {
+                p::Value::Text(text) => Ok(text),
+                _ => bail!("`command` puts a secret into the argument `{word}`, where everybody can read it; use `env`"),
+            }
+        })
+        .collect()
+}
+
+/// Folders that the operator granted, then volumes, which may only ask.
+fn mounts(server: &Server) -> Result<Vec<p::Mount>> {
+    let mut mounts: Vec<p::Mount> = server
+        .folders
+        .iter()
+        .map(|folder| p::Mount {
+            source: p::MountSource::Folder(folder.path.path.clone()),
+            target: folder.mount.clone(),
+            access: match folder.access {
+                Access::ReadOnly => p::Access::ReadOnly,
+                Access::ReadWrite => p::Access::ReadWrite,
+            },
+            by_operator: true,
+        })
+        .collect();
+    for volume in &server.volumes {
+        no_template(volume, "volumes")?;
+        if !volume.is_empty() {
+            mounts.push(volume_mount(volume)?);
+        }
+    }
+    Ok(mounts)
+}
+
+fn volume_mount(text: &str) -> Result<p::Mount> {
+    let mut parts = text.split(':');
+    let (Some(source), Some(target)) = (parts.next(), parts.next()) else {
+        bail!("`volumes` has `{text}`, which is not `source:target[:ro]`");
+    };
+    let mut access = p::Access::ReadWrite;
+    for option in parts.flat_map(|options| options.split(',')) {
+        match option {
+            "ro" => access = p::Access::ReadOnly,
+            "rw" => {}
+            other => bail!("`volumes` has `{text}` with the option `{other}`, which this version cannot honour"),
+        }
+    }
+    if source.is_empty() || !target.starts_with('/') {
+        bail!("`volumes` has `{text}`, which is not `source:target[:ro]` with an absolute target");
+    }
+    let source = if source.starts_with('/') || source.starts_with('.') {
+        p::MountSource::Folder(PathBuf::from(source))
+    } else {
+        p::MountSource::Volume(source.to_owned())
+    };
+    Ok(p::Mount { source, target: target.to_owned(), access, by_operator: false })
+}
+
+fn plain(text: &str, field: &str) -> Result<Option<String>> {
+    no_template(text, field)?;
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
+fn no_template(text: &str, field: &str) -> Result<()> {
+    if text.contains("{{") && text.contains("}}") {
+        bail!("`{field}` has the template `{text}`; templates are not in this version, write the value out");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use host_config::Catalog;
+
+    fn spec(entry: &str) -> Result<p::ServerSpec> {
+        let text = format!("registry:\n  acme:\n    {}", entry.replace('\n', "\n    "));
+        let (catalog, _) = Catalog::parse(&text, "c.yaml").unwrap();
+        server_spec(catalog.get("acme").unwrap())
+    }
+
+    #[test]
+    fn secrets_come_first_and_stay_names() {
+        let s = spec("image: a/b\nsecrets: [{name: acme.token, env: TOKEN}]\nenv: [{name: H, value: 'Bearer $TOKEN'}, {name: E, value: ''}]")
+            .unwrap();
+        let names: Vec<_> = s.environment.iter().map(|v| v.name.as_str()).collect();
+        assert_eq!(names, ["TOKEN", "H"]);
+        let joined = p::Value::Joined(vec![
+            p::Part::Text("Bearer ".to_owned()),
+            p::Part::Secret("acme.token".to_owned()),
+        ]);
+        assert_eq!(s.environment[1].value, joined);
+    }
+
+    #[test]
+    fn what_cannot_be_carried_is_refused_by_name() {
+        let cases = [
+            ("remote: {url: 'https://x.example/mcp'}", "remote servers are not in this version"),
+            ("image: a\nsecrets: [{name: t, env: T}]\ncommand: ['--key=$T']", "`command` puts a secret into the argument `--key=$T`"),
+            ("image: a\nvolumes: ['{{acme.paths|volume}}']", "`volumes` has the template"),
+            ("image: a\nvolumes: ['a:/b:z']", "the option `z`"),
+            ("image: a\nvolumes: ['a']", "not `source:target[:ro]`"),
+        ];
+        for (entry, expected) in cases {
+            let error = format!("{:#}", spec(entry).unwrap_err());
+            assert!(error.starts_with("server `acme` (c.yaml:"), "{error}");
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The log: everything for people goes to standard error; standard output belongs to the protocol or to data.
+
+use crate::environment::{self, Environment};
+use std::io::IsTerminal;
+use tracing_subscriber::EnvFilter;
+
+/// Turns the log on. A second call does nothing, so that tests may call it.
+pub(crate) fn start(environment: &Environment, verbose: bool) {
+    let filter = match environment.get(environment::LOG) {
+        Some(text) => EnvFilter::new(text),
+        None if verbose => EnvFilter::new("info,host_pool=debug,host_wasm=debug,host_gateway=debug,host_cli=debug"),
+        None => EnvFilter::new("warn"),
+    };
+    let colours = std::io::stderr().is_terminal() && environment.get(environment::NO_COLOR).is_none();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .with_target(verbose)
+        .without_time()
+        .compact()
+        .try_init();
+}
