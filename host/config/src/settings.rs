@@ -1,0 +1,191 @@
+//! `gateway.yaml`: what Docker's files cannot say.
+//!
+//! It is ours, so it is strict: whatever is not understood is refused, everything at once, each with
+//! its place and the way out. Paths in it are relative to the file.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::decode::Fields;
+use crate::decode::table::{Form, Table, key};
+use crate::file;
+use crate::front::{FRONT, Front, POOL, PoolSettings};
+use crate::misfit::Misfit;
+use crate::path::{Base, Located};
+use crate::placement::{PlacementRule, RULE};
+use crate::plugin::{PLUGIN, PluginSettings};
+use crate::problem::Problems;
+use crate::report::{Mode, Report};
+use crate::server::{OWN_SERVER, Server};
+use crate::yaml::{self, Document, Position};
+
+/// What the settings are checked against.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Context<'a> {
+    /// Names of the plugins that the gateway carries inside itself.
+    pub bundled_plugins: &'a [&'a str],
+}
+
+/// A settings file, checked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// The file as the operator named it; empty if there was none.
+    pub source: String,
+    /// Catalogue files.
+    pub catalogs: Vec<Located>,
+    /// Where secrets are looked up, in order.
+    pub secrets: Vec<SecretSource>,
+    /// Plugins, in the order of the file.
+    pub plugins: Vec<PluginSettings>,
+    /// Which provisioner runs which server; see [`Settings::provisioner_of`].
+    pub placement: Vec<PlacementRule>,
+    /// Servers, in the order of the file.
+    pub servers: Vec<Server>,
+    /// How clients reach the gateway.
+    pub front: Front,
+    /// How long servers are kept.
+    pub pool: PoolSettings,
+    /// Folder of the ledger and of caches.
+    pub state: Option<Located>,
+}
+
+/// Somewhere secrets are looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A file with a `name=value` on each line.
+    EnvFile(Located),
+    /// The gateway's own environment.
+    Environment {
+        /// What the variables' names start with; not empty, so that not everything is a secret.
+        prefix: String,
+    },
+}
+
+pub(crate) static SETTINGS: Table = Table {
+    hint: |name| (name == "registry").then_some("servers stand under `servers:` here; rename the key"),
+    ..Table::new(
+        "gateway.yaml",
+        "The whole file. Paths are relative to its folder.",
+        &[&[
+            key(
+                "catalogs",
+                Form::List(&Form::Path),
+                "Catalogue files. Of servers with one name the last wins.",
+            ),
+            key(
+                "secrets",
+                Form::List(&Form::Special("file or env:PREFIX_")),
+                "Where secrets are looked up, in order: `.env` files, and variables of the gateway's environment.",
+            ),
+            key(
+                "plugins",
+                Form::Map(&Form::Group(&PLUGIN)),
+                "Plugins by name. One with the name of a bundled plugin replaces it.",
+            ),
+            key("placement", Form::List(&Form::Group(&RULE)), "Which provisioner runs which server."),
+            key(
+                "servers",
+                Form::Map(&Form::Group(&OWN_SERVER)),
+                "Servers by name, beside those of the catalogues.",
+            ),
+            key("front", Form::Group(&FRONT), "How clients reach the gateway."),
+            key("pool", Form::Group(&POOL), "How long servers are kept."),
+            key("state", Form::Path, "Folder of the ledger and of caches."),
+        ]],
+    )
+};
+
+impl Settings {
+    /// Reads a settings file. Only the file itself has to exist; what it names is not looked at.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file, at once.
+    pub fn load(path: &Path, context: &Context<'_>) -> Result<Settings, Problems> {
+        let text = file::read(path)?;
+        Settings::read(&text, &path.display().to_string(), &Base::of_file(path), context)
+    }
+
+    /// Reads the text of a settings file. `file_name` is for messages, paths are relative to
+    /// `base_dir`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the text, at once.
+    pub fn parse(
+        text: &str,
+        file_name: &str,
+        base_dir: &Path,
+        context: &Context<'_>,
+    ) -> Result<Settings, Problems> {
+        Settings::read(text, file_name, &Base::new(base_dir), context)
+    }
+
+    fn read(text: &str, file_name: &str, base: &Base, context: &Context<'_>) -> Result<Settings, Problems> {
+        let mut report = Report::new(file_name, Mode::Own);
+        let settings = yaml::read(text, &mut report, |document, report| {
+            Settings::decode(document, file_name, base, context, report)
+        });
+        report.finish(settings).map(|(settings, _)| settings)
+    }
+
+    fn decode(
+        document: &Document<'_>,
+        file_name: &str,
+        base: &Base,
+        context: &Context<'_>,
+        report: &mut Report,
+    ) -> Option<Settings> {
+        let fields = match document.root() {
+            Some(root) => Fields::open(root, &SETTINGS, "the file", report)?,
+            None => Fields::empty(&SETTINGS, Position { line: 1, column: 1 }),
+        };
+        let mut settings = Settings {
+            source: file_name.to_owned(),
+            catalogs: fields.paths("catalogs", base, report),
+            secrets: fields.parsed_list("secrets", report, |text| SecretSource::parse(text, base)),
+            front: Front::decode(fields.group_or_empty("front", report), report),
+            pool: PoolSettings::decode(fields.group_or_empty("pool", report), report),
+            state: fields.path("state", base, report),
+            ..Settings::default()
+        };
+        let plugins = fields.named_groups("plugins", report);
+        // A plugin that was refused still exists as far as placement is concerned.
+        let names: Vec<String> = plugins.iter().map(|(name, ..)| name.clone()).collect();
+        for (name, at, fields) in plugins {
+            settings.plugins.extend(PluginSettings::decode(name, at, fields, base, context, report));
+        }
+        let provisioners: BTreeSet<&str> =
+            names.iter().map(String::as_str).chain(context.bundled_plugins.iter().copied()).collect();
+        for fields in fields.groups("placement", report) {
+            settings.placement.push(PlacementRule::decode(fields, &provisioners, report));
+        }
+        for (name, at, fields) in fields.named_groups("servers", report) {
+            settings.servers.push(Server::decode_own(name, at, fields, base, report));
+        }
+        fields.done();
+        Some(settings)
+    }
+
+    /// The provisioner of the first placement rule that fits a server; none if no rule does.
+    pub fn provisioner_of(&self, server: &Server) -> Option<&str> {
+        self.placement.iter().find(|rule| rule.matches(server)).map(|rule| rule.provisioner.as_str())
+    }
+}
+
+impl SecretSource {
+    fn parse(text: &str, base: &Base) -> Result<SecretSource, Misfit> {
+        match text.strip_prefix("env:") {
+            Some("") => {
+                Err(Misfit::new(text, "the whole environment")
+                    .hint("say how the variables start: `env:ACME_`"))
+            }
+            Some(prefix) if prefix.contains(['=', '\0', ' ']) => {
+                Err(Misfit::new(text, "not the start of a variable's name").hint("write it like `env:ACME_`"))
+            }
+            Some(prefix) => Ok(SecretSource::Environment { prefix: prefix.to_owned() }),
+            None => base.locate(text).map(SecretSource::EnvFile),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
