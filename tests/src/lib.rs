@@ -1,1 +1,4 @@
-//! Placeholder while the crate is being written.
+//! The harness of the tests, and what generates pages that are compared in them.
+
+pub mod contract;
+pub mod harness;

@@ -1,1 +1,51 @@
-//! Placeholder while the crate is being written.
+//! The gateway program: arguments, assembly, signals, exit codes. It must never know how anything works inside.
+//!
+//! `assemble` is the one place that names every crate and joins them; `commands` has a file per command.
+
+mod args;
+mod assemble;
+mod bundled;
+mod commands;
+mod control;
+mod environment;
+mod exit;
+mod logging;
+mod output;
+mod signals;
+mod streams;
+
+use args::{Cli, Command};
+use clap::Parser;
+use environment::Environment;
+use std::ffi::OsString;
+
+/// Runs the program with these arguments, the first of which is its own name, and gives its exit code (`exit.rs`).
+#[must_use]
+pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; clap knows where each of them is printed.
+            let code = if error.use_stderr() { exit::USAGE } else { exit::DONE };
+            let _ = error.print();
+            return code;
+        }
+    };
+    let environment = Environment::of_process();
+    logging::start(&environment, verbose(&cli.command));
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output::failed(&anyhow::Error::new(error).context("start the runtime")),
+    };
+    let code = runtime.block_on(commands::run(cli.command, &environment));
+    // A thread that is stuck in a file or a name look-up must not keep the program from ending.
+    runtime.shutdown_background();
+    match code {
+        Ok(code) => code,
+        Err(error) => output::failed(&error),
+    }
+}
+
+fn verbose(command: &Command) -> bool {
+    matches!(command, Command::Run(run) if run.source.verbose)
+}

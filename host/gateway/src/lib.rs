@@ -1,1 +1,28 @@
-//! Placeholder while the crate is being written.
+//! The MCP front: what clients see of all the servers together.
+//!
+//! Transports, sessions, both protocol eras towards clients, one merged catalogue, and the way of a request to the server that
+//! answers it. Relies on `host-pool` for clients of servers and on `host-message` for messages. It must never know how a server is
+//! brought up, what a container or a plugin is, or where settings come from.
+
+mod announce;
+mod answer;
+mod call;
+mod caller;
+mod calls;
+mod config;
+mod directory;
+mod dispatch;
+pub mod error;
+mod front;
+mod hello;
+mod http;
+mod listen;
+mod names;
+mod session;
+mod stdio;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{FrontConfig, HttpConfig, Names, Stop, Token, ToolFilter};
+pub use front::Front;

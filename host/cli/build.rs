@@ -1,0 +1,187 @@
+//! Builds the bundled plugins and the quickstart servers for `wasm32-wasip2` and compiles them into the program, so that a fresh checkout
+//! needs nothing but cargo.
+//!
+//! Writes `$OUT_DIR/bundled.rs`, which the program includes: two tables of name and bytes, `PLUGINS` and `SERVERS`. The guests are always
+//! built in release mode and share one target directory beside the program's profiles, so debug, release and clippy builds of the
+//! program build them once.
+#![expect(clippy::print_stdout, reason = "a build script speaks with cargo over standard output")]
+#![expect(clippy::disallowed_methods, reason = "cargo tells a build script everything in variables")]
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::{env, fs};
+
+const TARGET: &str = "wasm32-wasip2";
+
+/// Everything of one manifest that is bundled.
+struct Guests {
+    /// Name of the table in `bundled.rs`.
+    table: &'static str,
+    doc: &'static str,
+    /// Manifest that cargo is called with, from the root of the repository.
+    manifest: &'static str,
+    guests: &'static [Guest],
+}
+
+struct Guest {
+    /// What it is called at run time.
+    name: &'static str,
+    package: &'static str,
+    /// What cargo calls the file.
+    file: &'static str,
+}
+
+const ALL: &[Guests] = &[
+    Guests {
+        table: "PLUGINS",
+        doc: "The bundled provisioner plugins: name and component.",
+        manifest: "Cargo.toml",
+        guests: &[Guest { name: "embedded", package: "plugin-embedded", file: "plugin_embedded.wasm" }],
+    },
+    Guests {
+        table: "SERVERS",
+        doc: "The MCP servers of the quickstart: name and component.",
+        manifest: "examples/servers/Cargo.toml",
+        guests: &[
+            Guest { name: "notes", package: "server-notes", file: "notes.wasm" },
+            Guest { name: "time", package: "server-time", file: "time.wasm" },
+        ],
+    },
+];
+
+/// What the guests are made of. Folders are watched with everything in them, so none with build output is named.
+const SOURCES: &[&str] = &[
+    "Cargo.lock",
+    "Cargo.toml",
+    "examples/servers/Cargo.lock",
+    "examples/servers/Cargo.toml",
+    "examples/servers/kit",
+    "examples/servers/notes",
+    "examples/servers/time",
+    "plugins/embedded/Cargo.toml",
+    "plugins/embedded/src",
+    "rust-toolchain.toml",
+    "sdk/rust/Cargo.toml",
+    "sdk/rust/src",
+    "wit/v0.1",
+];
+
+fn main() -> ExitCode {
+    match bundle() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            for line in text.lines() {
+                println!("cargo::error={line}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bundle() -> Result<(), String> {
+    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join("../..");
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    for source in SOURCES {
+        println!("cargo::rerun-if-changed={}", root.join(source).display());
+    }
+    println!("cargo::rerun-if-changed=build.rs");
+    ensure_target(&root)?;
+    // `OUT_DIR` is `<target>/<profile>/build/<package>/out`.
+    let target = out.ancestors().nth(4).ok_or("`OUT_DIR` is not inside a target directory")?.join("bundled");
+    let mut source = String::new();
+    for group in ALL {
+        build(&root, &target, group)?;
+        source.push_str(&table(&target.join(TARGET).join("release"), &out, group)?);
+    }
+    write_if_changed(&out.join("bundled.rs"), source.as_bytes())
+}
+
+fn variable(name: &str) -> Result<OsString, String> {
+    env::var_os(name).ok_or_else(|| format!("cargo did not set `{name}`"))
+}
+
+/// Installs the target if the toolchain lacks it. A toolchain that is not rustup's is asked, not changed.
+fn ensure_target(root: &Path) -> Result<(), String> {
+    if has_target() {
+        return Ok(());
+    }
+    let added = Command::new("rustup").args(["target", "add", TARGET]).current_dir(root).output();
+    if added.is_ok_and(|output| output.status.success()) && has_target() {
+        return Ok(());
+    }
+    Err(format!(
+        "the compiler has no target `{TARGET}`, which the bundled plugins need: rustup target add {TARGET}"
+    ))
+}
+
+fn has_target() -> bool {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let asked = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output();
+    asked.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
+}
+
+fn build(root: &Path, target: &Path, group: &Guests) -> Result<(), String> {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .args(["build", "--quiet", "--release", "--target", TARGET, "--manifest-path"])
+        .arg(root.join(group.manifest));
+    command.arg("--target-dir").arg(target);
+    for guest in group.guests {
+        command.args(["--package", guest.package]);
+    }
+    // Flags, wrappers (clippy is one) and directories are meant for the program, not for code of another machine.
+    for meant_for_the_program in [
+        "CARGO_BUILD_RUSTFLAGS",
+        "CARGO_BUILD_TARGET",
+        "CARGO_BUILD_TARGET_DIR",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_TARGET_DIR",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "RUSTC_WRAPPER",
+        "RUSTFLAGS",
+    ] {
+        command.env_remove(meant_for_the_program);
+    }
+    // A guest is compiled by the engine at its first start, so it is built small. The workspace's own release profile is for the program.
+    for (key, value) in [
+        ("OPT_LEVEL", "s"),
+        ("LTO", "fat"),
+        ("CODEGEN_UNITS", "1"),
+        ("PANIC", "abort"),
+        ("STRIP", "symbols"),
+        ("DEBUG", "0"),
+        ("DEBUG_ASSERTIONS", "false"),
+        ("OVERFLOW_CHECKS", "false"),
+        ("INCREMENTAL", "false"),
+    ] {
+        command.env(format!("CARGO_PROFILE_RELEASE_{key}"), value);
+    }
+    let output = command.output().map_err(|e| format!("run cargo for `{}`: {e}", group.manifest))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("the guests of `{}` could not be built ({})\n{said}", group.manifest, output.status))
+}
+
+/// Copies the components beside `bundled.rs`, so that a later build of another profile cannot change them under the compiler.
+fn table(built: &Path, out: &Path, group: &Guests) -> Result<String, String> {
+    let mut source = format!("/// {}\npub static {}: &[(&str, &[u8])] = &[\n", group.doc, group.table);
+    for guest in group.guests {
+        let file = built.join(guest.file);
+        let bytes = fs::read(&file).map_err(|e| format!("read `{}`: {e}", file.display()))?;
+        write_if_changed(&out.join(guest.file), &bytes)?;
+        let include = format!("concat!(env!(\"OUT_DIR\"), \"/{}\")", guest.file);
+        source.push_str(&format!("    ({:?}, include_bytes!({include})),\n", guest.name));
+    }
+    source.push_str("];\n");
+    Ok(source)
+}
+
+fn write_if_changed(file: &Path, bytes: &[u8]) -> Result<(), String> {
+    if fs::read(file).is_ok_and(|present| present == bytes) {
+        return Ok(());
+    }
+    fs::write(file, bytes).map_err(|e| format!("write `{}`: {e}", file.display()))
+}

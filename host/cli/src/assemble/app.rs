@@ -1,0 +1,225 @@
+//! The assembled program: provisioners by name, servers with their places, a pool over them.
+
+use crate::assemble::deferred::Deferred;
+use crate::assemble::grants;
+use crate::assemble::identity::Identity;
+use crate::assemble::placement::{Place, Placement};
+use crate::assemble::refusing::Refusing;
+use crate::assemble::spec::server_spec;
+use crate::assemble::Inputs;
+use crate::bundled;
+use crate::environment::Environment;
+use crate::output::Usage;
+use anyhow::{Context, Result};
+use host_config::{PluginSettings, PluginSource, SecretSource, Server};
+use host_pool::{Pool, PoolConfig, ServerEntry};
+use host_provisioner::{Class, Failure, Phase, Provisioner, ServerSpec, Workload, WorkloadKind};
+use host_resolver::{Resolver, Source};
+use host_wasm::{PluginHost, PluginHostConfig, PluginSpec};
+use host_workload_embedded::{EmbeddedEngine, EngineConfig};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A server and where it goes.
+pub(crate) struct Placed {
+    /// The entry.
+    pub(crate) server: Server,
+    /// What it became; absent when this version cannot carry it.
+    pub(crate) spec: Arc<ServerSpec>,
+    /// Who brings it up.
+    pub(crate) provisioner: Arc<dyn Provisioner>,
+}
+
+/// The assembled program.
+pub(crate) struct App {
+    /// Who it is.
+    pub(crate) identity: Identity,
+    /// What was asked for.
+    pub(crate) inputs: Inputs,
+    /// Runs plugins.
+    pub(crate) host: Arc<PluginHost>,
+    /// Runs components.
+    pub(crate) embedded: Arc<EmbeddedEngine>,
+    /// Every plugin that could be used, by name.
+    pub(crate) provisioners: BTreeMap<String, Arc<Deferred>>,
+    /// Every server.
+    pub(crate) placed: Vec<Placed>,
+}
+
+impl App {
+    /// Joins everything. Starts and compiles nothing, but loads plugins of `--plugin` when placement has to know what they run.
+    ///
+    /// # Errors
+    /// State cannot be kept, or what was asked for cannot be.
+    pub(crate) async fn assemble(inputs: Inputs, environment: &Environment) -> Result<Self> {
+        let identity = Identity::load(&inputs.state)?;
+        let embedded = EmbeddedEngine::new(EngineConfig {
+            cache_dir: inputs.cache.as_ref().map(|folder| folder.join("components")),
+            ..EngineConfig::default()
+        })
+        .context("set up the embedded engine")?;
+        let resolver = Arc::new(resolver(&inputs, environment)?);
+        let host = PluginHost::new(PluginHostConfig {
+            gateway: identity.gateway.clone(),
+            session: identity.session.clone(),
+            state_dir: inputs.state.clone(),
+            cache_dir: inputs.cache.as_ref().map(|folder| folder.join("plugins")),
+            embedded: Arc::clone(&embedded),
+            resolver: Arc::clone(&resolver),
+            bundled_servers: bundled::SERVERS.iter().copied().collect(),
+        })
+        .context("set up the plugin host")?;
+        let provisioners = provisioners(&inputs, &host, &resolver)?;
+        let chosen = chosen(&inputs, &provisioners).await?;
+        let placement = Placement { flag: inputs.provisioner.as_deref(), rules: &inputs.settings.placement, plugins: &chosen };
+        let placed = inputs.servers.iter().map(|server| place(server, &placement, &provisioners, &resolver)).collect();
+        Ok(Self { identity, host, embedded, provisioners, placed, inputs })
+    }
+
+    /// A pool over the servers.
+    pub(crate) fn pool(&self) -> Arc<Pool> {
+        let defaults = PoolConfig::default();
+        let settings = &self.inputs.settings.pool;
+        let config = PoolConfig {
+            start_timeout: self.inputs.start_timeout.unwrap_or(settings.start_timeout),
+            idle: Some(settings.idle),
+            cap: Some(usize::try_from(settings.cap).unwrap_or(usize::MAX)),
+            client_name: "gateway".to_owned(),
+            client_version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..defaults
+        };
+        Pool::new(self.entries(), config)
+    }
+
+    fn entries(&self) -> Vec<ServerEntry> {
+        self.placed
+            .iter()
+            .map(|placed| ServerEntry { spec: Arc::clone(&placed.spec), provisioner: Arc::clone(&placed.provisioner) })
+            .collect()
+    }
+}
+
+fn resolver(inputs: &Inputs, environment: &Environment) -> Result<Resolver> {
+    let sources = inputs
+        .settings
+        .secrets
+        .iter()
+        .map(|source| match source {
+            SecretSource::EnvFile(file) => Source::env_file(&file.path),
+            SecretSource::Environment { prefix } => Source::environment(prefix, environment.all()),
+        })
+        .collect();
+    let mut key = [0; 16];
+    getrandom::fill(&mut key).context("get random bytes")?;
+    Ok(Resolver::new(sources, key))
+}
+
+/// The specification by which the host loads a plugin.
+pub(crate) fn plugin_spec(plugin: &PluginSettings) -> Result<PluginSpec> {
+    let (source, bundled) = match &plugin.source {
+        PluginSource::Bundled(name) => {
+            let bytes = bundled::plugin(name).with_context(|| format!("there is no bundled plugin `{name}`"))?;
+            (host_wasm::PluginSource::Bytes(bytes), true)
+        }
+        PluginSource::File(file) => {
+            // An exported bundled plugin is still the bundled one.
+            let same = std::fs::read(&file.path).is_ok_and(|bytes| bundled::PLUGINS.iter().any(|(_, b)| **b == *bytes));
+            (host_wasm::PluginSource::File(file.path.clone()), same)
+        }
+    };
+    Ok(PluginSpec {
+        name: plugin.name.clone(),
+        source,
+        grants: grants::grants(plugin, bundled).map_err(Usage)?,
+        limits: grants::limits(&plugin.limits),
+        settings: plugin.settings.clone(),
+    })
+}
+
+fn provisioners(
+    inputs: &Inputs,
+    host: &Arc<PluginHost>,
+    resolver: &Resolver,
+) -> Result<BTreeMap<String, Arc<Deferred>>> {
+    let mut found = BTreeMap::new();
+    for plugin in &inputs.plugins {
+        resolver.declare(&format!("plugin:{}", plugin.name), plugin.grants.secrets.iter().map(|s| s.name.clone()));
+        found.insert(plugin.name.clone(), Deferred::new(Arc::clone(host), plugin_spec(plugin)?));
+    }
+    for name in bundled::plugin_names() {
+        if !found.contains_key(name) {
+            let plugin = bundled_settings(name);
+            found.insert(name.to_owned(), Deferred::new(Arc::clone(host), plugin_spec(&plugin)?));
+        }
+    }
+    Ok(found)
+}
+
+/// A bundled plugin about which the settings say nothing.
+pub(crate) fn bundled_settings(name: &str) -> PluginSettings {
+    PluginSettings {
+        name: name.to_owned(),
+        place: host_config::Place::default(),
+        source: PluginSource::Bundled(name.to_owned()),
+        grants: host_config::Grants::default(),
+        limits: host_config::Limits::default(),
+        settings: serde_json::json!({}),
+    }
+}
+
+/// What the plugins of `--plugin` say that they can run, where that decides anything.
+async fn chosen(
+    inputs: &Inputs,
+    provisioners: &BTreeMap<String, Arc<Deferred>>,
+) -> Result<Vec<(String, Vec<WorkloadKind>)>> {
+    let mut chosen = Vec::new();
+    if inputs.provisioner.is_some() {
+        return Ok(chosen);
+    }
+    for name in &inputs.chosen {
+        if let Some(deferred) = provisioners.get(name) {
+            let plugin = deferred.plugin().await.map_err(crate::assemble::deferred::failure)?;
+            chosen.push((name.clone(), plugin.description().runs.clone()));
+        }
+    }
+    Ok(chosen)
+}
+
+fn place(
+    server: &Server,
+    placement: &Placement<'_>,
+    provisioners: &BTreeMap<String, Arc<Deferred>>,
+    resolver: &Resolver,
+) -> Placed {
+    let refuse = |text: String, hint: Option<String>, spec: ServerSpec| {
+        let mut failure = Failure::new(Phase::Validate, Class::Config, text);
+        failure.hint = hint;
+        Placed { server: server.clone(), spec: Arc::new(spec), provisioner: Refusing::new("none", failure) }
+    };
+    let empty = || ServerSpec::new(&server.name, Workload::Image { reference: String::new(), digest: None, arguments: Vec::new() });
+    let spec = match server_spec(server) {
+        Ok(spec) => spec,
+        Err(error) => return refuse(format!("{error:#}"), None, empty()),
+    };
+    match placement.of(server) {
+        Place::Nowhere => refuse("remote servers are not in this version".to_owned(), None, spec),
+        Place::Provisioner(name) => match provisioners.get(&name) {
+            Some(deferred) => {
+                resolver.declare(spec.id.as_str(), spec.secrets.iter().cloned());
+                let spec = Arc::new(spec);
+                deferred.place(Arc::clone(&spec));
+                Placed { server: server.clone(), spec, provisioner: Arc::clone(deferred) as Arc<dyn Provisioner> }
+            }
+            None => {
+                let kind = server.kind();
+                let text = format!("server `{}` ({kind}) belongs to the provisioner `{name}`, which is not in this version", server.name);
+                let hint = format!("give a plugin of that name with `--plugin`, or another with `placement:` (known: {})", known(provisioners));
+                refuse(text, Some(hint), spec)
+            }
+        },
+    }
+}
+
+fn known(provisioners: &BTreeMap<String, Arc<Deferred>>) -> String {
+    provisioners.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

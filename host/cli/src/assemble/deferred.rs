@@ -1,0 +1,138 @@
+//! A provisioner that is loaded at its first use, so that a start costs nothing and clients are answered at once.
+//!
+//! *Invariant:* `prepare` has succeeded, with all servers placed here, before any `provision`. A failure to load or prepare is not kept: it
+//! reaches those who waited, and the next call tries again.
+
+use async_trait::async_trait;
+use host_provisioner::{
+    Blueprint, Call, Class, Connection, Description, Failure, FieldReport, Health, Lease, ManagedObject, Phase,
+    Provisioned, Provisioner, ReleaseReason, RequestId, ServerSpec, SweepReport,
+};
+use host_wasm::{LoadError, Plugin, PluginHost, PluginSpec};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::OnceCell;
+
+/// How long `prepare` may take. It may pull images for many servers.
+const PREPARE_WITHIN: Duration = Duration::from_secs(300);
+
+/// See the module.
+pub(crate) struct Deferred {
+    host: Arc<PluginHost>,
+    spec: PluginSpec,
+    plugin: OnceCell<Arc<Plugin>>,
+    prepared: OnceCell<()>,
+    servers: Mutex<Vec<Arc<ServerSpec>>>,
+}
+
+impl Deferred {
+    pub(crate) fn new(host: Arc<PluginHost>, spec: PluginSpec) -> Arc<Self> {
+        Arc::new(Self { host, spec, plugin: OnceCell::new(), prepared: OnceCell::new(), servers: Mutex::default() })
+    }
+
+    /// The servers placed here, to be known before the first use.
+    pub(crate) fn place(&self, server: Arc<ServerSpec>) {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner).push(server);
+    }
+
+    /// The plugin, loaded now if it was not.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub(crate) async fn plugin(&self) -> Result<&Arc<Plugin>, LoadError> {
+        self.plugin.get_or_try_init(|| self.host.load(self.spec.clone())).await
+    }
+
+    /// The plugin, if it was needed yet.
+    pub(crate) fn loaded(&self) -> Option<&Arc<Plugin>> {
+        self.plugin.get()
+    }
+
+    async fn ready(&self) -> Result<&Arc<Plugin>, Failure> {
+        let plugin = self.plugin().await.map_err(failure)?;
+        self.prepared
+            .get_or_try_init(|| async {
+                let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let bits = getrandom::u64()
+                    .map_err(|error| Failure::new(Phase::Prepare, Class::Other, format!("no random bytes: {error}")))?;
+                plugin.prepare(&Call::new(RequestId::from_bits(bits), PREPARE_WITHIN), &servers).await
+            })
+            .await?;
+        Ok(plugin)
+    }
+}
+
+/// A load that failed, as those who use its servers see it.
+pub(crate) fn failure(error: LoadError) -> Failure {
+    let mut failure = Failure::new(Phase::Load, Class::Config, format!("plugin `{}` {}", error.plugin, error.text));
+    failure.hint = error.hint;
+    failure.plugin = error.plugin;
+    failure
+}
+
+#[async_trait]
+impl Provisioner for Deferred {
+    fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    fn description(&self) -> Arc<Description> {
+        match self.plugin.get() {
+            Some(plugin) => plugin.description(),
+            None => Arc::new(Description {
+                name: self.spec.name.clone(),
+                version: String::new(),
+                digest: String::new(),
+                summary: "not loaded yet".to_owned(),
+                runs: Vec::new(),
+                settings_schema: "{}".to_owned(),
+                server_settings_schema: "{}".to_owned(),
+                reads_state: Vec::new(),
+                abilities: Vec::new(),
+            }),
+        }
+    }
+
+    async fn prepare(&self, call: &Call, servers: &[Arc<ServerSpec>]) -> Result<(), Failure> {
+        self.plugin().await.map_err(failure)?.prepare(call, servers).await
+    }
+
+    async fn validate(&self, call: &Call, server: &ServerSpec) -> Result<Vec<FieldReport>, Failure> {
+        self.ready().await?.validate(call, server).await
+    }
+
+    async fn plan(&self, call: &Call, server: &ServerSpec) -> Result<Blueprint, Failure> {
+        self.ready().await?.plan(call, server).await
+    }
+
+    async fn provision(&self, call: &Call, server: &Arc<ServerSpec>) -> Result<Provisioned, Failure> {
+        self.ready().await?.provision(call, server).await
+    }
+
+    async fn probe(&self, call: &Call, lease: &Lease) -> Result<Health, Failure> {
+        self.plugin().await.map_err(failure)?.probe(call, lease).await
+    }
+
+    async fn reconnect(&self, call: &Call, lease: &Lease) -> Result<Option<Connection>, Failure> {
+        self.ready().await?.reconnect(call, lease).await
+    }
+
+    async fn release(&self, call: &Call, lease: &Lease, reason: ReleaseReason) -> Result<(), Failure> {
+        self.plugin().await.map_err(failure)?.release(call, lease, reason).await
+    }
+
+    async fn enumerate(&self, call: &Call) -> Result<Vec<ManagedObject>, Failure> {
+        self.ready().await?.enumerate(call).await
+    }
+
+    async fn sweep(&self, call: &Call) -> Result<SweepReport, Failure> {
+        self.ready().await?.sweep(call).await
+    }
+
+    async fn shutdown(&self, call: &Call) -> Result<(), Failure> {
+        match self.plugin.get() {
+            Some(plugin) => plugin.shutdown(call).await,
+            None => Ok(()),
+        }
+    }
+}

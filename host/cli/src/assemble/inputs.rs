@@ -1,0 +1,189 @@
+//! What was asked for, from flags and files together: which servers, which plugins, where state is kept.
+
+use crate::args::SourceArgs;
+use crate::assemble::placement::canonical;
+use crate::bundled;
+use crate::environment::Environment;
+use crate::output::{Usage, say};
+use anyhow::{Context as _, Result};
+use host_config::{Catalog, Context, PluginSettings, PluginSource, Server, Settings, ToolFilter};
+use std::path::{Path, PathBuf};
+
+/// The file that is read when no other is named.
+const DEFAULT_SETTINGS: &str = "gateway.yaml";
+
+/// Everything that was asked for.
+pub(crate) struct Inputs {
+    /// The settings file; empty if there is none.
+    pub(crate) settings: Settings,
+    /// Servers to run, in order.
+    pub(crate) servers: Vec<Server>,
+    /// Plugins: those of the settings, then those of `--plugin`, which replace equal names.
+    pub(crate) plugins: Vec<PluginSettings>,
+    /// Names of the plugins that `--plugin` gave, in order.
+    pub(crate) chosen: Vec<String>,
+    /// `--provisioner`.
+    pub(crate) provisioner: Option<String>,
+    /// `--tools`.
+    pub(crate) tools: ToolFilter,
+    /// State folder.
+    pub(crate) state: PathBuf,
+    /// Cache folder.
+    pub(crate) cache: Option<PathBuf>,
+    /// `--max-server-startup-timeout`.
+    pub(crate) start_timeout: Option<std::time::Duration>,
+}
+
+impl Inputs {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// All problems of a file at once, an unknown name in `--servers`, or no place for state.
+    pub(crate) fn load(args: &SourceArgs, environment: &Environment) -> Result<Self> {
+        let names: Vec<String> = args.plugin.iter().map(|given| plugin_name(given)).collect();
+        let mut known = bundled::plugin_names();
+        known.extend(names.iter().map(String::as_str));
+        known.extend(["docker", "kubernetes"].iter().filter(|name| !known.contains(*name)).copied().collect::<Vec<_>>());
+        let context = Context { bundled_plugins: &known };
+        let settings = match &args.settings {
+            Some(path) => Settings::load(path, &context)?,
+            None if Path::new(DEFAULT_SETTINGS).exists() => Settings::load(Path::new(DEFAULT_SETTINGS), &context)?,
+            None => Settings::default(),
+        };
+        let mut plugins = settings.plugins.clone();
+        for (given, name) in args.plugin.iter().zip(&names) {
+            add_plugin(&mut plugins, given, name)?;
+        }
+        if let Some(name) = &args.provisioner {
+            let name = canonical(name);
+            if !known.contains(&name) && !plugins.iter().any(|p| p.name == name) {
+                return Err(Usage(format!("`--provisioner {name}`: there is no such provisioner; known are {}", list(&known, &plugins))).into());
+            }
+        }
+        let servers = servers(args, &settings)?;
+        let state = match &settings.state {
+            Some(folder) => folder.path.clone(),
+            None => environment.state_dir().context("there is no place for state: set HOME or GATEWAY_STATE, or `state:` in the settings")?,
+        };
+        Ok(Self {
+            servers,
+            plugins,
+            chosen: names,
+            provisioner: args.provisioner.clone(),
+            tools: ToolFilter::new(&args.tools),
+            state,
+            cache: environment.cache_dir(),
+            start_timeout: args.max_server_startup_timeout,
+            settings,
+        })
+    }
+}
+
+fn list(known: &[&str], plugins: &[PluginSettings]) -> String {
+    let mut names: Vec<&str> = known.iter().copied().chain(plugins.iter().map(|p| p.name.as_str())).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// The name of a plugin that was given on the command line: a bundled name as it is, of a file its stem, `k8s.wasm` being `kubernetes`.
+fn plugin_name(given: &str) -> String {
+    let is_path = given.contains('/') || given.ends_with(".wasm");
+    let stem = if is_path {
+        Path::new(given).file_stem().and_then(|s| s.to_str()).unwrap_or(given).to_lowercase()
+    } else {
+        given.to_owned()
+    };
+    let clean: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let clean = clean.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    canonical(clean).to_owned()
+}
+
+fn add_plugin(plugins: &mut Vec<PluginSettings>, given: &str, name: &str) -> Result<()> {
+    let is_path = given.contains('/') || given.ends_with(".wasm");
+    if let Some(known) = plugins.iter_mut().find(|p| p.name == name) {
+        // The settings' grants, limits and settings stay; only the file is another.
+        if is_path {
+            known.source = PluginSource::File(located(given)?);
+        }
+        return Ok(());
+    }
+    let source = if is_path {
+        PluginSource::File(located(given)?)
+    } else if bundled::plugin(name).is_some() {
+        PluginSource::Bundled(name.to_owned())
+    } else {
+        let names = bundled::plugin_names().join("`, `");
+        return Err(Usage(format!(
+            "`--plugin {given}`: there is no bundled plugin of that name (bundled: `{names}`); a file is given by its path, for example `./{given}.wasm`"
+        ))
+        .into());
+    };
+    plugins.push(PluginSettings { source, ..crate::assemble::app::bundled_settings(name) });
+    Ok(())
+}
+
+fn located(path: &str) -> Result<host_config::Located> {
+    let folder = std::env::current_dir().context("find the current folder")?;
+    host_config::Located::new(path, &folder).map_err(|misfit| Usage(format!("`--plugin`: {misfit}")).into())
+}
+
+/// The servers of the settings, and those of catalogues that `--servers` names.
+fn servers(args: &SourceArgs, settings: &Settings) -> Result<Vec<Server>> {
+    let mut catalogs = Vec::new();
+    let files = settings.catalogs.iter().map(|located| located.path.clone()).chain(args.catalog.iter().cloned());
+    for file in files {
+        let (catalog, warnings) = Catalog::load(&file)?;
+        for warning in warnings {
+            say(&warning.to_string());
+        }
+        catalogs.push(catalog);
+    }
+    let (catalog, warnings) = Catalog::merge(catalogs);
+    for warning in warnings {
+        say(&warning.to_string());
+    }
+    if args.servers.is_empty() {
+        if !catalog.servers.is_empty() && settings.servers.is_empty() {
+            say("note: a catalogue says what there is; name what shall run with `--servers`");
+        }
+        return Ok(settings.servers.clone());
+    }
+    let mut chosen: Vec<Server> = Vec::new();
+    let mut unknown = Vec::new();
+    for name in &args.servers {
+        let name = name.trim();
+        if chosen.iter().any(|server| server.name == name) {
+            continue;
+        }
+        match settings.servers.iter().find(|s| s.name == name).or_else(|| catalog.get(name)) {
+            Some(server) => chosen.push(server.clone()),
+            None => unknown.push(name.to_owned()),
+        }
+    }
+    if !unknown.is_empty() {
+        let mut known: Vec<&str> = settings.servers.iter().chain(&catalog.servers).map(|s| s.name.as_str()).collect();
+        known.sort_unstable();
+        let known = if known.is_empty() { "there are none".to_owned() } else { format!("there are `{}`", known.join("`, `")) };
+        return Err(Usage(format!("MCP server not found: `{}` ({known})", unknown.join("`, `"))).into());
+    }
+    Ok(chosen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plugin_name;
+
+    #[test]
+    fn a_plugin_file_is_named_by_its_stem() {
+        let cases = [
+            ("provisioners/k8s.wasm", "kubernetes"),
+            ("./Acme_Cloud.wasm", "acme-cloud"),
+            ("embedded", "embedded"),
+            ("k8s", "kubernetes"),
+        ];
+        for (given, name) in cases {
+            assert_eq!(plugin_name(given), name, "{given}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! One file per command.
+
+mod completions;
+mod plan;
+mod plugin;
+mod quickstart;
+mod run;
+mod running;
+mod serve;
+mod server;
+mod tools;
+
+use crate::args::Command;
+use crate::environment::Environment;
+use anyhow::Result;
+
+/// Runs a command to its end; its exit code.
+///
+/// # Errors
+/// Whatever is to be shown; `output::failed` says what code it means.
+pub(crate) async fn run(command: Command, environment: &Environment) -> Result<u8> {
+    match command {
+        Command::Run(args) => Box::pin(run::run(*args, environment)).await,
+        Command::Quickstart(args) => Box::pin(quickstart::run(args, environment)).await,
+        Command::Plugin(command) => Box::pin(plugin::run(command, environment)).await,
+        Command::Server(command) => server::run(command, environment).await,
+        Command::Tools(command) => Box::pin(tools::run(command, environment)).await,
+        Command::Completions { shell } => Ok(completions::run(shell)),
+    }
+}

@@ -1,0 +1,80 @@
+//! `gateway run`: start-up and shutdown, each in order.
+//!
+//! Up: files, state, assembly, listener, control socket, pool and front, then serve. Down: stop accepting, end sessions, release servers, let
+//! plugins take down what is theirs, close the engine, say what did not finish.
+
+use crate::args::{RunArgs, TransportArg};
+use crate::assemble::{App, Inputs};
+use crate::commands::serve::{self, Listener};
+use crate::environment::{self, Environment};
+use crate::output::{Usage, say};
+use anyhow::Result;
+use host_config::FrontTransport;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+
+/// The port of the original.
+const PORT: u16 = 8811;
+
+pub(super) async fn run(args: RunArgs, environment: &Environment) -> Result<u8> {
+    let inputs = Inputs::load(&args.source, environment)?;
+    let transport = transport(&args, &inputs)?;
+    let app = App::assemble(inputs, environment).await?;
+    if args.dry_run {
+        return crate::commands::plan::run(app, args.json).await;
+    }
+    let listener = match transport {
+        Transport::Stdio => Listener::Stdio,
+        Transport::Http(address) => {
+            let token = token(&args, address.ip(), environment)?;
+            serve::bind(address, token).await?
+        }
+    };
+    serve::serve(app, listener, args.watch).await
+}
+
+enum Transport {
+    Stdio,
+    Http(SocketAddr),
+}
+
+/// The flag, else the file, else stdio.
+fn transport(args: &RunArgs, inputs: &Inputs) -> Result<Transport> {
+    let front = &inputs.settings.front;
+    let kind = args.transport.or(front.transport.map(|transport| match transport {
+        FrontTransport::Stdio => TransportArg::Stdio,
+        FrontTransport::Streaming => TransportArg::Streaming,
+        FrontTransport::Sse => TransportArg::Sse,
+    }));
+    match kind.unwrap_or(TransportArg::Stdio) {
+        TransportArg::Stdio => {
+            if args.port.is_some() {
+                return Err(Usage("cannot use --port with --transport=stdio; add `--transport streaming`".to_owned()).into());
+            }
+            Ok(Transport::Stdio)
+        }
+        TransportArg::Sse => {
+            Err(Usage("`--transport sse` (HTTP+SSE of 2024-11-05) is not in this version; use `streaming`".to_owned()).into())
+        }
+        TransportArg::Streaming => {
+            let host = args.host.as_deref().or(front.host.as_deref()).unwrap_or("127.0.0.1");
+            let port = args.port.or(front.port).unwrap_or(PORT);
+            let address = (host, port).to_socket_addrs().ok().and_then(|mut found| found.next());
+            address.map(Transport::Http).ok_or_else(|| Usage(format!("`--host {host}` is no address of this machine")).into())
+        }
+    }
+}
+
+/// The bearer token: from the environment, or random; `None` only if asked for, and only on loopback.
+fn token(args: &RunArgs, address: IpAddr, environment: &Environment) -> Result<Option<serve::Token>> {
+    let given = environment.get(environment::AUTH_TOKEN);
+    if args.allow_unauthenticated {
+        if !address.is_loopback() {
+            return Err(Usage(format!("`--allow-unauthenticated` is for loopback addresses, not for {address}")).into());
+        }
+        if given.is_some() {
+            say(&format!("warning: {} is ignored, because of --allow-unauthenticated", environment::AUTH_TOKEN));
+        }
+        return Ok(None);
+    }
+    serve::Token::from(given).map(Some)
+}

@@ -1,0 +1,146 @@
+//! A gateway that runs, as the control socket, signals and `--watch` see it.
+
+use crate::assemble::App;
+use crate::commands::plan;
+use crate::control::{Answer, Request};
+use crate::output::say;
+use anyhow::{Context, Result, bail};
+use host_pool::{Pool, ServerStatus};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// See the module.
+pub(crate) struct Running {
+    app: Arc<App>,
+    pool: Arc<Pool>,
+}
+
+impl Running {
+    pub(crate) fn new(app: Arc<App>, pool: Arc<Pool>) -> Self {
+        Self { app, pool }
+    }
+
+    /// Loads plugin files anew: one, or all that are loaded. One row per plugin; what failed kept its old version.
+    ///
+    /// # Errors
+    /// There is no such plugin.
+    pub(crate) async fn reload(&self, name: Option<&str>) -> Result<Vec<Value>> {
+        if let Some(name) = name
+            && !self.app.provisioners.contains_key(name)
+        {
+            bail!("there is no plugin `{name}` here (there are: {})", self.names());
+        }
+        let mut rows = Vec::new();
+        for (known, deferred) in &self.app.provisioners {
+            if name.is_some_and(|name| name != known) {
+                continue;
+            }
+            let Some(plugin) = deferred.loaded() else {
+                rows.push(json!({"plugin": known, "outcome": "not-loaded", "text": "it was not needed yet; its file is read when it is"}));
+                continue;
+            };
+            rows.push(match plugin.reload().await {
+                Ok(description) => json!({
+                    "plugin": known, "outcome": "replaced", "version": description.version, "digest": description.digest,
+                }),
+                Err(error) => json!({"plugin": known, "outcome": "kept", "error": error.to_string()}),
+            });
+        }
+        Ok(rows)
+    }
+
+    /// As [`Running::reload`], for a signal: says what happened.
+    pub(crate) async fn reload_and_say(&self, name: Option<&str>) {
+        match self.reload(name).await {
+            Ok(rows) => rows.iter().for_each(|row| say(&reload_line(row))),
+            Err(error) => say(&format!("error: {error:#}")),
+        }
+    }
+
+    /// Replaces plugins when their files change.
+    pub(crate) fn watch(&self, stop: CancellationToken) {
+        for deferred in self.app.provisioners.values() {
+            let deferred = Arc::clone(deferred);
+            let stop = stop.clone();
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = deferred.watch(|outcome| say(&outcome)) => {}
+                }
+            });
+        }
+    }
+
+    /// Takes down what earlier runs that no longer live have left.
+    pub(crate) async fn work_off_ledger(&self) {
+        match self.app.work_off_ledger().await {
+            Ok(lines) => lines.iter().for_each(|line| say(line)),
+            Err(error) => say(&format!("warning: the ledger of earlier runs could not be worked off: {error:#}")),
+        }
+    }
+
+    fn names(&self) -> String {
+        self.app.provisioners.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    }
+
+    async fn server(&self, name: &str) -> Result<Value> {
+        let placed = self
+            .app
+            .placed
+            .iter()
+            .find(|placed| placed.server.name == name)
+            .with_context(|| format!("there is no server `{name}` here"))?;
+        let status = self.pool.statuses().into_iter().find(|status| &*status.name == name);
+        let plan = plan::of(placed).await;
+        Ok(json!({"status": status.as_ref().map(row), "plan": plan}))
+    }
+}
+
+/// One line for people.
+pub(crate) fn reload_line(row: &Value) -> String {
+    let text = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default();
+    match text("outcome") {
+        "replaced" => format!(
+            "plugin `{}` replaced: version {}, digest {}",
+            text("plugin"),
+            text("version"),
+            text("digest").get(..12).unwrap_or_default()
+        ),
+        "kept" => format!("plugin `{}` kept as it was: {}", text("plugin"), text("error")),
+        _ => format!("plugin `{}`: {}", text("plugin"), text("text")),
+    }
+}
+
+/// One server for programs.
+fn row(status: &ServerStatus) -> Value {
+    json!({
+        "name": &*status.name,
+        "id": status.id.as_str(),
+        "provisioner": status.provisioner,
+        "state": status.state.as_str(),
+        "unchangedForSeconds": status.unchanged_for.as_secs(),
+        "clients": status.clients,
+        "calls": status.calls,
+        "rubbishLines": status.rubbish,
+        "progress": status.progress.as_ref().map(|p| p.text.clone()),
+        "failure": status.last_failure.as_ref().map(|f| json!({
+            "phase": f.phase.as_str(), "class": f.class.as_str(), "text": f.text, "hint": f.hint, "plugin": f.plugin,
+        })),
+        "fields": status.fields.iter().map(plan::field).collect::<Vec<_>>(),
+    })
+}
+
+#[async_trait::async_trait]
+impl Answer for Running {
+    async fn answer(&self, request: Request) -> Result<Value> {
+        match request {
+            Request::Reload { plugin } => Ok(json!({"plugins": self.reload(plugin.as_deref()).await?})),
+            Request::Servers => {
+                let servers: Vec<Value> = self.pool.statuses().iter().map(row).collect();
+                Ok(json!({"session": self.app.identity.session, "servers": servers}))
+            }
+            Request::Server { name } => self.server(&name).await,
+        }
+    }
+}

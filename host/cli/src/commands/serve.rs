@@ -1,0 +1,215 @@
+//! Serving: start-up and shutdown, each in order (design 11).
+
+use crate::assemble::App;
+use crate::commands::running::Running;
+use crate::control;
+use crate::exit;
+use crate::output::say;
+use crate::signals::Signals;
+use crate::streams;
+use anyhow::{Context, Result};
+use host_config::NamePolicy;
+use host_gateway::{Front, FrontConfig, HttpConfig, Names, Stop};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// How long calls in flight may go on after the first signal.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How long plugins may take to take down what is theirs.
+const PLUGINS_DOWN: Duration = Duration::from_secs(30);
+
+/// A bearer token and whether it must be shown, because nobody gave it.
+pub(crate) struct Token {
+    text: String,
+    made_here: bool,
+}
+
+impl Token {
+    /// The given one, else 50 random characters as in the original.
+    ///
+    /// # Errors
+    /// The system gives no random bytes.
+    pub(crate) fn from(given: Option<&str>) -> Result<Self> {
+        if let Some(text) = given {
+            return Ok(Self { text: text.to_owned(), made_here: false });
+        }
+        let mut bytes = [0_u8; 50];
+        getrandom::fill(&mut bytes).context("get random bytes")?;
+        // 32 characters divide 256 evenly, so none is likelier than another; 50 of them are 250 bits.
+        let text = bytes.iter().map(|b| char::from_digit(u32::from(b % 32), 32).unwrap_or('0')).collect();
+        Ok(Self { text, made_here: true })
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// Where clients come from.
+pub(crate) enum Listener {
+    /// One, on the standard streams.
+    Stdio,
+    /// Any number, over HTTP.
+    Http {
+        /// Bound already, so that early clients wait rather than fail.
+        listener: TcpListener,
+        /// Where it is bound.
+        address: SocketAddr,
+        /// What they must show.
+        token: Option<Token>,
+    },
+}
+
+/// Binds the port.
+///
+/// # Errors
+/// The port is taken or not allowed.
+pub(crate) async fn bind(address: SocketAddr, token: Option<Token>) -> Result<Listener> {
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        let taken = error.kind() == std::io::ErrorKind::AddrInUse;
+        let error = anyhow::Error::new(error).context(format!("listen on {address}"));
+        if taken { error.context("the port is in use; choose another with `--port`, or 0 for a free one") } else { error }
+    })?;
+    let address = listener.local_addr().context("ask for the port")?;
+    Ok(Listener::Http { listener, address, token })
+}
+
+/// The front of a pool, as flags and files say.
+pub(crate) fn front(app: &App, pool: &Arc<host_pool::Pool>, token: Option<&Token>) -> Arc<Front> {
+    let settings = &app.inputs.settings.front;
+    let filter = app.inputs.tools.clone();
+    let images: HashMap<String, String> =
+        app.placed.iter().map(|p| (p.server.name.clone(), p.server.image.clone())).collect();
+    let prefixes = app
+        .placed
+        .iter()
+        .filter(|p| !p.server.prefix.is_empty())
+        .map(|p| (p.server.name.clone(), p.server.prefix.clone()))
+        .collect();
+    let config = FrontConfig {
+        token: token.map(|token| host_gateway::Token::new(token.text())),
+        names: match settings.names {
+            NamePolicy::Clash => Names::Clash,
+            NamePolicy::All => Names::All,
+            NamePolicy::Fail => Names::Fail,
+        },
+        prefixes,
+        filter: Arc::new(move |server, tool| {
+            filter.allows(server, images.get(server).map_or("", String::as_str), tool, None)
+        }),
+        list_wait: settings.list_wait,
+        ..FrontConfig::default()
+    };
+    Front::new(Arc::clone(pool), config)
+}
+
+/// Serves until a signal, or until the one client on standard input has gone.
+///
+/// # Errors
+/// Something without which it cannot serve.
+pub(crate) async fn serve(app: App, listener: Listener, watch: bool) -> Result<u8> {
+    serve_with(app, listener, watch, |_| Box::pin(std::future::pending())).await
+}
+
+/// A task beside serving; when it ends, serving ends.
+pub(crate) type Beside = std::pin::Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+/// As [`serve`], with a task beside it that is told the URL.
+///
+/// # Errors
+/// As [`serve`], and whatever the task fails with.
+pub(crate) async fn serve_with(
+    app: App,
+    listener: Listener,
+    watch: bool,
+    beside: impl FnOnce(Option<String>) -> Beside,
+) -> Result<u8> {
+    let app = Arc::new(app);
+    let pool = app.pool();
+    let running = Arc::new(Running::new(Arc::clone(&app), Arc::clone(&pool)));
+    let reload = Arc::clone(&running);
+    let signals = Signals::listen(move || {
+        let reload = Arc::clone(&reload);
+        tokio::spawn(async move { reload.reload_and_say(None).await });
+    })?;
+    let control_stop = CancellationToken::new();
+    let control = control::serve(&app.inputs.state, &app.identity.session, Arc::clone(&running) as _, control_stop.clone())
+        .context("open the control socket")
+        .map_err(|error| tracing::warn!("{error:#}; `gateway server list` and `plugin reload` will not reach this gateway"))
+        .ok();
+    let orphans = tokio::spawn({
+        let running = Arc::clone(&running);
+        async move { running.work_off_ledger().await }
+    });
+    if watch {
+        running.watch(control_stop.clone());
+    }
+
+    let stop = Stop { drain: signals.drain.clone(), cut: signals.cut.clone() };
+    let (front, served) = match listener {
+        Listener::Stdio => {
+            let front = front(&app, &pool, None);
+            let (input, output) = streams::standard();
+            let mut beside = beside(None);
+            let served = tokio::select! {
+                served = front.serve_stdio(input, output, stop) => served.context("serve the client on the standard streams"),
+                ended = &mut beside => ended,
+            };
+            (front, served)
+        }
+        Listener::Http { listener, address, token } => {
+            let front = front(&app, &pool, token.as_ref());
+            let url = format!("http://{address}/mcp");
+            say(&format!("listening at {url}"));
+            if let Some(token) = token.as_ref().filter(|token| token.made_here) {
+                say(&format!("bearer token: {} (set MCP_GATEWAY_AUTH_TOKEN to choose it)", token.text()));
+            }
+            let http = HttpConfig {
+                allowed_hosts: app.inputs.settings.front.allowed_hosts.clone(),
+                allowed_origins: app.inputs.settings.front.allowed_origins.clone(),
+                ..HttpConfig::default()
+            };
+            let mut beside = beside(Some(url));
+            let served = tokio::select! {
+                () = front.serve_http(listener, http, stop) => Ok(()),
+                ended = &mut beside => ended,
+            };
+            (front, served)
+        }
+    };
+
+    let left = end(&app, &front, &pool, &signals).await;
+    orphans.abort();
+    control_stop.cancel();
+    drop(control);
+    served?;
+    Ok(match (left, signals.interrupted()) {
+        (_, true) => exit::INTERRUPTED,
+        (true, false) => exit::FAILED,
+        (false, false) => exit::DONE,
+    })
+}
+
+/// The ending, in order. True if something is left behind.
+pub(crate) async fn end(app: &App, front: &Front, pool: &host_pool::Pool, signals: &Signals) -> bool {
+    let cut = signals.cut.clone();
+    let within = if cut.is_cancelled() { Duration::ZERO } else { DRAIN };
+    front.shutdown(within).await;
+    let report = pool.shutdown(within, cut.clone()).await;
+    for unfinished in &report.unfinished {
+        say(&format!("warning: {unfinished}; the next start takes it down"));
+    }
+    let within = if cut.is_cancelled() { Duration::from_secs(2) } else { PLUGINS_DOWN };
+    let left = app.host.shutdown(within).await;
+    for line in &left {
+        say(&format!("warning: {line}; the next start takes it down"));
+    }
+    for workload in app.embedded.shutdown(Duration::from_secs(2)).await {
+        say(&format!("warning: component {workload} did not end"));
+    }
+    !report.unfinished.is_empty() || !left.is_empty()
+}

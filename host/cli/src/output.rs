@@ -1,0 +1,89 @@
+//! What people and programs read: errors on standard error, data on standard output.
+
+use crate::exit;
+use host_config::Problems;
+use host_provisioner::Failure;
+use std::io::Write;
+
+/// An error that means "the command line or a file is wrong": nothing was started.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// An error that says "the answer is no" and was already shown.
+#[derive(Debug)]
+pub(crate) struct SaidNo;
+
+impl std::fmt::Display for SaidNo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no")
+    }
+}
+
+impl std::error::Error for SaidNo {}
+
+/// A line for people.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// A line of data.
+pub(crate) fn print(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// JSON for programs.
+pub(crate) fn print_json(value: &serde_json::Value) {
+    print(&serde_json::to_string_pretty(value).unwrap_or_default());
+}
+
+/// Shows an error with its causes and hint, and gives the exit code that it means.
+pub(crate) fn failed(error: &anyhow::Error) -> u8 {
+    if error.is::<SaidNo>() {
+        return exit::SAID_NO;
+    }
+    if let Some(problems) = error.downcast_ref::<Problems>() {
+        say(&problems.to_string());
+        return exit::USAGE;
+    }
+    let mut text = format!("error: {error}");
+    let mut hint = None;
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        hint.clone_from(&failure.hint);
+    }
+    for cause in error.chain().skip(1) {
+        text.push_str(&format!("\n  cause: {cause}"));
+        if let Some(failure) = cause.downcast_ref::<Failure>() {
+            hint.clone_from(&failure.hint);
+        }
+    }
+    if let Some(hint) = hint {
+        text.push_str(&format!("\n\nhint: {hint}"));
+    }
+    say(&text);
+    if error.chain().any(|cause| cause.is::<Usage>() || cause.is::<Problems>()) { exit::USAGE } else { exit::FAILED }
+}
+
+/// Columns for people, aligned.
+pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = header.iter().map(|h| h.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let cells: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    let mut lines = vec![line(&mut header.iter().copied())];
+    lines.extend(rows.iter().map(|row| line(&mut row.iter().map(String::as_str))));
+    lines.join("\n")
+}

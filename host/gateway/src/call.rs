@@ -1,0 +1,149 @@
+//! Requests that a server must answer: `tools/call`, `prompts/get`, `resources/read`.
+//!
+//! The hot path is `begin` → `send` → `Live::next`: no task, no lock across an await, one message written up and one down. Whatever
+//! takes longer (a server that must come up first, a name not known yet) goes through a task of its own in `slow`.
+
+mod live;
+mod progress;
+mod slow;
+
+pub(crate) use live::Live;
+pub(crate) use slow::pump;
+
+use crate::answer::{Answer, Hop, relay};
+use crate::caller::Caller;
+use crate::directory::{Route, View};
+use crate::error::{SERVER_BUSY, SERVER_GONE, RpcError};
+use crate::front::Front;
+use bytes::Bytes;
+use host_message::{Envelope, Params, RawId, method};
+use host_pool::{Client, InFlight, Outgoing, SendError};
+use std::borrow::Cow;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What comes back for one request, in this order: any number of the first, one of the second.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A whole notification.
+    Progress(Bytes),
+    Answer(Answer),
+}
+
+/// Where the events of a call come from.
+pub(crate) enum Source {
+    /// From the server itself.
+    Live(Live),
+    /// From the task that brings the server up.
+    Task(mpsc::Receiver<Event>),
+}
+
+impl Source {
+    /// The next event; `None` after the answer, and when the client has taken the request back.
+    pub(crate) async fn next(&mut self) -> Option<Event> {
+        match self {
+            Self::Live(live) => live.next().await,
+            Self::Task(events) => events.recv().await,
+        }
+    }
+}
+
+/// Which of the three it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Tool,
+    Prompt,
+    Resource,
+}
+
+impl Wanted {
+    pub(crate) const fn method(self) -> &'static str {
+        match self {
+            Self::Tool => method::TOOLS_CALL,
+            Self::Prompt => method::PROMPTS_GET,
+            Self::Resource => method::RESOURCES_READ,
+        }
+    }
+}
+
+/// One request on its way.
+pub(crate) struct Call {
+    pub(crate) front: Arc<Front>,
+    pub(crate) caller: Caller,
+    pub(crate) wanted: Wanted,
+    pub(crate) id: RawId,
+    pub(crate) params: Params,
+    /// The client's token for progress.
+    pub(crate) token: Option<Bytes>,
+}
+
+/// Begins a call. The error is the answer.
+pub(crate) fn begin(front: &Arc<Front>, caller: Caller, wanted: Wanted, envelope: &Envelope) -> Result<Source, RpcError> {
+    let id = envelope.id().ok_or_else(|| RpcError::invalid_request("a request has an id"))?;
+    let params = envelope.params().ok_or_else(|| RpcError::invalid_params("`params` is missing"))?;
+    let token = Caller::progress_token(&params)?;
+    let call = Call { front: Arc::clone(front), caller, wanted, id, params, token };
+    let known = {
+        let name = call.name()?;
+        call.find(&front.directory().view(), &name).and_then(|route| {
+            let client = front.pool().peek(&route.server, call.caller.owner())?;
+            Some((client, route.own))
+        })
+    };
+    match known {
+        Some((client, own)) => match call.send(&client, own.as_deref()) {
+            Ok(in_flight) => Ok(Source::Live(Live::new(call, &client, in_flight))),
+            // It died between the look and the call. Nothing was sent, so another one may have it.
+            Err(SendError::Gone { .. }) => Ok(slow::begin(call)),
+            Err(error) => Err(refused(client.server(), &error)),
+        },
+        None => Ok(slow::begin(call)),
+    }
+}
+
+impl Call {
+    /// The tool's or prompt's name, or the resource's URI.
+    fn name(&self) -> Result<Cow<'_, str>, RpcError> {
+        let (member, key) = match self.wanted {
+            Wanted::Resource => (self.params.uri(), "uri"),
+            Wanted::Tool | Wanted::Prompt => (self.params.name(), "name"),
+        };
+        let member = member.ok_or_else(|| RpcError::invalid_params(format!("`{key}` is missing")))?;
+        Ok(self.params.text(member)?)
+    }
+
+    /// Where it leads.
+    fn find(&self, view: &View, name: &str) -> Option<Route> {
+        match self.wanted {
+            Wanted::Tool => view.tool(name).cloned(),
+            Wanted::Prompt => view.prompt(name).cloned(),
+            Wanted::Resource => view.resource(name).map(|server| Route { server: Arc::clone(server), own: None }),
+        }
+    }
+
+    /// The client's answer out of the server's.
+    fn relay(&self, client: &Client, envelope: &Envelope) -> Answer {
+        let hop = Hop {
+            down: self.caller.era,
+            up: client.era(),
+            method: self.wanted.method(),
+            server: client.server(),
+        };
+        relay(self.id.as_bytes(), envelope, hop)
+    }
+
+    /// Writes the request to a server, under the server's own name for the thing.
+    fn send(&self, client: &Client, own: Option<&[u8]>) -> Result<InFlight, SendError> {
+        let mut outgoing = Outgoing::new(self.wanted.method()).params(&self.params);
+        if let (Some(own), Some(member)) = (own, self.params.name()) {
+            outgoing.edits().set(member, own);
+        }
+        client.request(outgoing)
+    }
+}
+
+/// A server that did not take the request.
+fn refused(server: &str, error: &SendError) -> RpcError {
+    let code = if matches!(error, SendError::Gone { .. }) { SERVER_GONE } else { SERVER_BUSY };
+    RpcError::server(code, server, error)
+}

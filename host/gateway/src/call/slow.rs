@@ -1,0 +1,176 @@
+//! The way of a call whose server is not up, or whose name is not known yet: a task that does what is missing.
+
+use super::live::Live;
+use super::progress::{Provisioning, Rising};
+use super::{Call, Event, Source, Wanted, refused};
+use crate::announce::Kinds;
+use crate::answer::Answer;
+use crate::directory::Route;
+use crate::error::{RpcError, SERVER_BUSY, SHUTTING_DOWN};
+use host_message::{ErrorBody, Kind, code};
+use host_pool::{AcquireError, Client, InFlight, Incoming, SendError};
+use host_provisioner::ProgressSink;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Messages that wait for a client. When it reads slowly, the call waits too.
+const WAITING: usize = 16;
+
+/// Goes on with the call in a task of its own.
+pub(super) fn begin(call: Call) -> Source {
+    let (events, received) = mpsc::channel(WAITING);
+    let tasks = call.front.tasks().clone();
+    tasks.spawn(run(call, events));
+    Source::Task(received)
+}
+
+/// Goes on with a call that has begun to stream.
+pub(crate) fn pump(mut live: Live, first: Event) -> mpsc::Receiver<Event> {
+    let (events, received) = mpsc::channel(WAITING);
+    let tasks = live.tasks().clone();
+    let cancels = live.cancels_by_closing();
+    live.stay();
+    tasks.spawn(async move {
+        let work = async {
+            let mut next = Some(first);
+            while let Some(event) = next {
+                // Nobody reads any more: that matters only to a client that takes its request back this way.
+                let _ = events.send(event).await;
+                next = live.next().await;
+            }
+        };
+        tokio::select! {
+            () = work => {}
+            () = events.closed(), if cancels => {}
+        }
+    });
+    received
+}
+
+async fn run(call: Call, events: mpsc::Sender<Event>) {
+    let session = call.caller.session.clone();
+    let ticket = session.as_ref().map(|session| session.calls.begin(call.id.clone()));
+    let (serial, cancelled) = ticket.unzip();
+    let cancels = call.caller.cancels_by_closing();
+    let taken_back = async {
+        let taken_back = match cancelled {
+            Some(cancelled) => cancelled.await.is_ok(),
+            None => false,
+        };
+        if !taken_back {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = work(call, &events) => {}
+        () = taken_back => {}
+        () = events.closed(), if cancels => {}
+    }
+    if let (Some(session), Some(serial)) = (session, serial) {
+        session.calls.end(serial);
+    }
+}
+
+async fn work(call: Call, events: &mpsc::Sender<Event>) {
+    let id = call.id.clone();
+    let answer = match bring(&call, events).await {
+        Ok(Brought::Sent(client, in_flight, rising)) => {
+            let mut live = Live::inside_task(call, client, in_flight, rising);
+            while let Some(event) = live.next().await {
+                let _ = events.send(event).await;
+            }
+            return;
+        }
+        Ok(Brought::Answered(answer)) => answer,
+        Err(error) => Answer::error(Some(id.as_bytes()), &error),
+    };
+    let _ = events.send(Event::Answer(answer)).await;
+}
+
+enum Brought {
+    Sent(Arc<Client>, InFlight, Rising),
+    Answered(Answer),
+}
+
+async fn bring(call: &Call, events: &mpsc::Sender<Event>) -> Result<Brought, RpcError> {
+    let route = match find(call)? {
+        Some(route) => route,
+        None => {
+            // Its server may be about to come up.
+            call.front.directory().wait().await;
+            match find(call)? {
+                Some(route) => route,
+                None => return search(call).await.map(Brought::Answered),
+            }
+        }
+    };
+    let sink = call.token.clone().map(|token| Arc::new(Provisioning::new(events.clone(), token, &route.server)));
+    let mut tries = 0;
+    loop {
+        let watcher = sink.clone().map(|sink| sink as Arc<dyn ProgressSink>);
+        let client = call.front.pool().acquire(&route.server, call.caller.owner(), watcher).await;
+        let client = client.map_err(|error| not_up(call, &route.server, &error))?;
+        match call.send(&client, route.own.as_deref()) {
+            Ok(in_flight) => {
+                let rising = sink.as_ref().map_or_else(Rising::default, |sink| sink.end());
+                return Ok(Brought::Sent(client, in_flight, rising));
+            }
+            // It came up and died again before it was asked anything. Once more, and no further: the pool knows when to give up.
+            Err(SendError::Gone { .. }) if tries == 0 => tries += 1,
+            Err(error) => return Err(refused(&route.server, &error)),
+        }
+    }
+}
+
+fn find(call: &Call) -> Result<Option<Route>, RpcError> {
+    let name = call.name()?;
+    Ok(call.find(&call.front.directory().view(), &name))
+}
+
+/// What to say about a name that nobody offers. A resource may exist without being listed, as those do that tools hand out; the
+/// servers which this client uses already are asked for it one after the other. None is started for it.
+async fn search(call: &Call) -> Result<Answer, RpcError> {
+    let name = call.name()?;
+    let view = call.front.directory().serve();
+    let unknown = match call.wanted {
+        Wanted::Tool => RpcError::unknown("tool", &name, view.nearest(Kinds::TOOLS, &name)),
+        Wanted::Prompt => RpcError::unknown("prompt", &name, view.nearest(Kinds::PROMPTS, &name)),
+        Wanted::Resource => RpcError::unknown_resource(&name, call.caller.era),
+    };
+    if call.wanted != Wanted::Resource {
+        return Err(unknown);
+    }
+    for server in view.resource_servers() {
+        let Some(client) = call.front.pool().peek(server, call.caller.owner()) else { continue };
+        let Ok(mut in_flight) = call.send(&client, None) else { continue };
+        while let Ok(incoming) = in_flight.next().await {
+            let Incoming::Response(envelope) = incoming else { continue };
+            let not_found = envelope.kind() == Kind::Error
+                && envelope.error().is_some_and(|raw| {
+                    matches!(
+                        ErrorBody::scan(&raw).code,
+                        code::RESOURCE_NOT_FOUND | code::INVALID_PARAMS | code::METHOD_NOT_FOUND
+                    )
+                });
+            if not_found {
+                break;
+            }
+            return Ok(call.relay(&client, &envelope));
+        }
+    }
+    Err(unknown)
+}
+
+fn not_up(call: &Call, server: &str, error: &AcquireError) -> RpcError {
+    match error {
+        AcquireError::Failed { failure, .. } => RpcError::start_failed(server, failure),
+        AcquireError::Busy { .. } | AcquireError::Retired => RpcError::server(SERVER_BUSY, server, error),
+        AcquireError::ShuttingDown => RpcError::new(SHUTTING_DOWN, "the gateway is shutting down"),
+        // It was taken out of the configuration a moment ago.
+        AcquireError::UnknownServer(_) => match call.wanted {
+            Wanted::Resource => RpcError::unknown_resource(&call.name().unwrap_or_default(), call.caller.era),
+            Wanted::Tool => RpcError::unknown("tool", &call.name().unwrap_or_default(), None),
+            Wanted::Prompt => RpcError::unknown("prompt", &call.name().unwrap_or_default(), None),
+        },
+    }
+}

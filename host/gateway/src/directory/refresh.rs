@@ -1,0 +1,221 @@
+//! Keeps the directory true: one task per server lists it, one reads what the pool tells, one merges.
+
+use super::view::{Item, Listing, Part};
+use super::{Directory, Found};
+use crate::announce::{Kinds, Listener, News};
+use crate::config::FrontConfig;
+use host_message::{Era, code};
+use host_pool::{AcquireError, Changed, Client, Event, ListError, ListKind, Owner, Pool};
+use host_provisioner::Class;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A server that says "changed" many times in a row is asked once.
+const COALESCE: Duration = Duration::from_millis(20);
+/// A server that says "changed" whenever it is asked is asked this seldom in the end.
+const COALESCE_MOST: Duration = Duration::from_secs(5);
+/// A server whose lists stay quiet for this long is asked quickly again.
+const QUIET: Duration = Duration::from_secs(2);
+/// When a server that did not come up is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+const RETRY_MOST: Duration = Duration::from_secs(300);
+/// A server that takes longer for its lists has none.
+const LIST_LIMIT: Duration = Duration::from_secs(60);
+
+impl Directory {
+    /// Starts the tasks that hold for all servers.
+    pub(crate) fn start(self: &Arc<Self>, pool: &Arc<Pool>, tasks: &TaskTracker, stop: &CancellationToken) {
+        let (directory, stopped) = (Arc::clone(self), stop.clone());
+        tasks.spawn(async move { stopped.run_until_cancelled(directory.merge()).await });
+        let (directory, stopped, mut events) = (Arc::clone(self), stop.clone(), pool.events());
+        tasks.spawn(async move {
+            let read = async {
+                loop {
+                    match events.recv().await {
+                        Ok(event) => directory.note(&event),
+                        // Whatever was missed, after this it is known again.
+                        Err(RecvError::Lagged(_)) => directory.mark_stale(None, Kinds::ALL),
+                        Err(RecvError::Closed) => return,
+                    }
+                }
+            };
+            stopped.run_until_cancelled(read).await
+        });
+    }
+
+    /// Takes over the pool's servers: starts listing the new ones, lists the others again, forgets those that are gone.
+    pub(crate) fn follow(
+        self: &Arc<Self>,
+        config: FrontConfig,
+        servers: &[Arc<str>],
+        pool: &Arc<Pool>,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) {
+        self.config.store(Arc::new(config));
+        for (server, stale, own_stop) in self.replace(servers) {
+            let (directory, pool, stop) = (Arc::clone(self), Arc::clone(pool), stop.clone());
+            tasks.spawn(async move {
+                let keep = keep(&directory, &pool, &server, &stale);
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = own_stop.cancelled() => {}
+                    () = keep => {}
+                }
+            });
+        }
+    }
+
+    fn note(&self, event: &Event) {
+        match event {
+            Event::ListChanged { server, what, .. } => {
+                let kinds = match what {
+                    Changed::Tools => Kinds::TOOLS,
+                    Changed::Prompts => Kinds::PROMPTS,
+                    Changed::Resources => Kinds::RESOURCES,
+                };
+                self.mark_stale(Some(server), kinds);
+            }
+            // Somebody's call has brought it up after all.
+            Event::Ready { server, .. } if self.has_failed(server) => self.mark_stale(Some(server), Kinds::ALL),
+            _ => {}
+        }
+    }
+}
+
+/// Lists one server whenever that is called for.
+async fn keep(directory: &Directory, pool: &Arc<Pool>, server: &Arc<str>, stale: &Listener) {
+    let mut known = Arc::new(Listing::default());
+    let (mut retry, mut pause) = (RETRY, COALESCE);
+    let (mut retry_at, mut last) = (None, None::<Instant>);
+    loop {
+        let again = async {
+            match retry_at {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut kinds = tokio::select! {
+            news = stale.news() => match news {
+                News::Changed(kinds) => kinds,
+                News::Closed => return,
+            },
+            () = again => Kinds::ALL,
+        };
+        retry_at = None;
+        if let Some(last) = last {
+            pause = if last.elapsed() > QUIET { COALESCE } else { (pause * 2).min(COALESCE_MOST) };
+            tokio::time::sleep(pause).await;
+            kinds = kinds.with(stale.take());
+        }
+        match list(pool, server, kinds, &known).await {
+            Ok(listing) => {
+                known = Arc::new(listing);
+                retry = RETRY;
+                directory.publish(server, Found::Listing(Arc::clone(&known)));
+            }
+            Err(problem) => {
+                tracing::warn!(server = &**server, "{}", problem.text);
+                directory.publish(server, Found::Nothing);
+                if problem.passing {
+                    retry_at = Some(Instant::now() + retry);
+                    retry = (retry * 2).min(RETRY_MOST);
+                }
+            }
+        }
+        last = Some(Instant::now());
+    }
+}
+
+/// Why a server has no lists.
+struct Problem {
+    text: String,
+    /// Whether it may work later.
+    passing: bool,
+}
+
+async fn list(pool: &Arc<Pool>, server: &str, kinds: Kinds, known: &Listing) -> Result<Listing, Problem> {
+    let client = pool.acquire(server, &Owner::Shared, None).await.map_err(|error| Problem {
+        text: match &error {
+            AcquireError::Failed { failure, .. } => format!("can't start `{server}`: {}", failure.one_line()),
+            other => format!("can't start `{server}`: {other}"),
+        },
+        passing: match &error {
+            AcquireError::Failed { failure, .. } => {
+                !matches!(failure.class, Class::Permanent | Class::Permission | Class::Image | Class::Config)
+            }
+            AcquireError::Busy { .. } | AcquireError::Retired => true,
+            _ => false,
+        },
+    })?;
+    let mut listing = known.clone();
+    let fetch = async {
+        let (tools, prompts, resources, templates) = tokio::join!(
+            part(&client, ListKind::Tools, kinds, Kinds::TOOLS),
+            part(&client, ListKind::Prompts, kinds, Kinds::PROMPTS),
+            part(&client, ListKind::Resources, kinds, Kinds::RESOURCES),
+            part(&client, ListKind::Templates, kinds, Kinds::RESOURCES),
+        );
+        for (found, place) in [
+            (tools, &mut listing.tools),
+            (prompts, &mut listing.prompts),
+            (resources, &mut listing.resources),
+            (templates, &mut listing.templates),
+        ] {
+            if let Some(found) = found? {
+                *place = found;
+            }
+        }
+        Ok(())
+    };
+    let late = || Problem {
+        text: format!("can't list `{server}`: no answer within {} s", LIST_LIMIT.as_secs()),
+        passing: true,
+    };
+    tokio::time::timeout(LIST_LIMIT, fetch).await.map_err(|_| late())??;
+    listing.instructions = client.instructions().map(Arc::from);
+    listing.has_resources = client.capabilities().resources;
+    Ok(listing)
+}
+
+/// One list of a server; `None` where it is not asked for, or the server refuses to give it, which is its right.
+async fn part(client: &Client, kind: ListKind, asked: Kinds, of: Kinds) -> Result<Option<Part>, Problem> {
+    let offers = client.capabilities();
+    let (offered, key) = match kind {
+        ListKind::Tools => (offers.tools, "name"),
+        ListKind::Prompts => (offers.prompts, "name"),
+        ListKind::Resources => (offers.resources, "uri"),
+        ListKind::Templates => (offers.resources, "uriTemplate"),
+    };
+    if !asked.has(of) {
+        return Ok(None);
+    }
+    if !offered {
+        return Ok(Some(Part::default()));
+    }
+    match client.list(kind).await {
+        Ok(found) => {
+            let total = found.items.len();
+            let items: Vec<_> = found.items.into_iter().filter_map(|raw| Item::new(raw, key)).collect();
+            if items.len() < total {
+                let left_out = total - items.len();
+                tracing::warn!(server = &**client.server(), "{left_out} items without a `{key}` are left out");
+            }
+            // A legacy server says nothing about keeping its lists: then nobody may (`mcp-ecosystem.md` 2, lists).
+            let modern = matches!(client.era(), Era::Modern);
+            let public = modern && found.private == Some(false);
+            Ok(Some(Part { items, ttl_ms: found.ttl_ms.unwrap_or(0), public }))
+        }
+        // Many servers offer resources and know no templates.
+        Err(ListError::Refused { body, .. }) if body.code == code::METHOD_NOT_FOUND => Ok(Some(Part::default())),
+        Err(error @ (ListError::Refused { .. } | ListError::Unusable { .. })) => {
+            tracing::warn!(server = &**client.server(), "can't list: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(Problem { text: format!("can't list `{}`: {error}", client.server()), passing: true }),
+    }
+}

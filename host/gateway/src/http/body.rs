@@ -1,0 +1,194 @@
+//! Bodies of our answers: nothing, one message, or a stream of events.
+
+use crate::announce::News;
+use crate::call::Event;
+use crate::listen::Subscription;
+use crate::session::Visit;
+use bytes::{BufMut, Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep};
+
+/// A body. One message leaves in one write together with its head.
+pub(crate) enum Answering {
+    Empty,
+    Full(Bytes),
+    Stream(Pin<Box<Stream>>),
+}
+
+impl Body for Answering {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Full(_) => match std::mem::replace(&mut *self, Self::Empty) {
+                Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                _ => Poll::Ready(None),
+            },
+            Self::Stream(stream) => stream.as_mut().poll(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Stream(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// Where the events of a stream come from.
+enum Origin {
+    /// Requests that are being answered, for a legacy session as part of it.
+    Events(mpsc::Receiver<Event>, Option<Visit>),
+    /// Changes, for a legacy session, as its stream of this number.
+    Session(Visit, u64),
+    /// Changes, for a modern client.
+    Subscription(Subscription),
+}
+
+/// A stream of events, with a sign of life now and then so that nobody on the way takes a silent one for dead.
+pub(crate) struct Stream {
+    origin: Origin,
+    /// What is to be sent before anything else.
+    first: VecDeque<Bytes>,
+    /// Answers that are still to come. After the last one there is nothing more.
+    left: usize,
+    every: Duration,
+    alive: Pin<Box<Sleep>>,
+}
+
+impl Stream {
+    /// The answers to `left` requests that are in flight, after what has come already.
+    pub(crate) fn answers(
+        first: impl IntoIterator<Item = Bytes>,
+        rest: mpsc::Receiver<Event>,
+        left: usize,
+        visit: Option<Visit>,
+        every: Duration,
+    ) -> Answering {
+        let first = first.into_iter().map(|message| event(&message)).collect();
+        Self::new(Origin::Events(rest, visit), first, left, every)
+    }
+
+    /// What a legacy session is told without asking. The stream replaces the session's older one.
+    pub(crate) fn session(visit: Visit, every: Duration) -> Answering {
+        let number = visit.session().new_stream();
+        // Sent at once, because some clients wait for the first byte before they believe that the stream is open.
+        Self::new(Origin::Session(visit, number), VecDeque::from([ALIVE]), 1, every)
+    }
+
+    /// What a modern client has subscribed to.
+    pub(crate) fn subscription(subscription: Subscription, every: Duration) -> Answering {
+        let first = VecDeque::from([event(&subscription.acknowledgement())]);
+        Self::new(Origin::Subscription(subscription), first, 1, every)
+    }
+
+    fn new(origin: Origin, first: VecDeque<Bytes>, left: usize, every: Duration) -> Answering {
+        let alive = Box::pin(tokio::time::sleep(every));
+        Answering::Stream(Box::pin(Self { origin, first, left, every, alive }))
+    }
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let this = &mut *self;
+        if let Some(bytes) = this.first.pop_front() {
+            return Poll::Ready(Some(bytes));
+        }
+        if this.left == 0 {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(next) = this.poll_origin(context) {
+            this.alive.as_mut().reset(Instant::now() + this.every);
+            return Poll::Ready(next);
+        }
+        ready!(this.alive.as_mut().poll(context));
+        this.alive.as_mut().reset(Instant::now() + this.every);
+        Poll::Ready(Some(ALIVE))
+    }
+
+    fn poll_origin(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        match &mut self.origin {
+            Origin::Events(events, _) => Poll::Ready(ready!(events.poll_recv(context)).map(|next| match next {
+                Event::Progress(message) => event(&message),
+                Event::Answer(answer) => {
+                    self.left -= 1;
+                    event(&answer.message)
+                }
+            })),
+            Origin::Session(visit, number) => {
+                let session = visit.session();
+                if !session.is_current(*number) {
+                    return Poll::Ready(None);
+                }
+                let news = ready!(session.listener.poll_news(context));
+                let News::Changed(kinds) = news else { return Poll::Ready(None) };
+                let messages = kinds.methods().map(|method| event(&host_message::notification(method, None)));
+                Poll::Ready(Some(joined(messages)))
+            }
+            Origin::Subscription(subscription) => match ready!(subscription.listener.poll_news(context)) {
+                News::Changed(kinds) => {
+                    Poll::Ready(Some(joined(kinds.methods().map(|method| event(&subscription.change(method))))))
+                }
+                News::Closed => {
+                    self.left = 0;
+                    Poll::Ready(Some(event(&subscription.end())))
+                }
+            },
+        }
+    }
+}
+
+/// A comment, which clients ignore.
+const ALIVE: Bytes = Bytes::from_static(b":\n\n");
+
+/// Frames a message as one event. A line break, which JSON allows between its tokens, would end the event, so it becomes a space;
+/// inside JSON strings there are none.
+fn event(message: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(message.len() + 24);
+    out.put_slice(b"event: message\ndata: ");
+    let start = out.len();
+    out.put_slice(message);
+    let data = out.get_mut(start..).unwrap_or_default();
+    if memchr::memchr2(b'\n', b'\r', data).is_some() {
+        data.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+    }
+    out.put_slice(b"\n\n");
+    out.freeze()
+}
+
+fn joined(mut messages: impl Iterator<Item = Bytes>) -> Bytes {
+    let first = messages.next().unwrap_or_default();
+    let mut rest = messages.peekable();
+    if rest.peek().is_none() {
+        return first;
+    }
+    let mut out = BytesMut::from(&*first);
+    rest.for_each(|message| out.put_slice(&message));
+    out.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_event_whatever_its_layout() {
+        assert_eq!(event(b"{\"a\":1}"), "event: message\ndata: {\"a\":1}\n\n");
+        assert_eq!(event(b"{\r\n\"a\":\n1}"), "event: message\ndata: {  \"a\": 1}\n\n");
+    }
+}

@@ -1,0 +1,12 @@
+//! The whole front against a pool whose servers are small scripted loops, over real sockets and in-memory streams.
+
+mod calls;
+mod changes;
+mod client;
+mod eras;
+mod lists;
+mod server;
+mod sessions;
+mod streams;
+mod surface;
+mod world;

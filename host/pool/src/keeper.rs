@@ -1,0 +1,92 @@
+//! The task that watches one client from its first call to the release of its lease.
+
+use crate::client::Close;
+use crate::core::Core;
+use crate::event::Event;
+use crate::server::Server;
+use crate::{Client, Owner};
+use host_provisioner::{Class, Failure, Lease, Phase, ReleaseReason};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// Why a client ends.
+enum End {
+    Wished(Close),
+    Died,
+    Idle,
+}
+
+/// Waits until the client has a reason to end, empties its slot, ends it, and gives the lease back. Runs to its end whoever else is
+/// cancelled.
+pub(crate) async fn keep(
+    core: Arc<Core>,
+    server: Arc<Server>,
+    owner: Owner,
+    client: Arc<Client>,
+    mut close: oneshot::Receiver<Close>,
+    lease: Lease,
+) {
+    let born = Instant::now();
+    let end = tokio::select! {
+        biased;
+        // The client holds the sender, so it is never just dropped.
+        Ok(wish) = &mut close => End::Wished(wish),
+        () = client.wire.dead.cancelled() => End::Died,
+        () = idle(&server, &owner, &client, core.config.idle) => End::Idle,
+    };
+    server.remove(&owner, &client, || true);
+    let reason = match &end {
+        End::Wished(wish) => wish.reason,
+        End::Died => ReleaseReason::Died,
+        End::Idle => ReleaseReason::Ended,
+    };
+    if let End::Wished(Close { drain: Some(until), .. }) = &end {
+        tokio::select! {
+            () = client.wire.pending.rest() => {}
+            () = tokio::time::sleep_until(*until) => {}
+            () = core.cut.cancelled() => {}
+            () = client.wire.dead.cancelled() => {}
+        }
+    }
+    client.wire.die(match &end {
+        End::Wished(wish) => wish.text,
+        End::Died | End::Idle => "it was idle",
+    });
+    core.emit(Event::Ended { server: Arc::clone(&server.name), owner, reason });
+    if matches!(end, End::Died) {
+        let text = format!("the server ended by itself: {}", client.wire.obituary().await);
+        tracing::warn!(server = %server.name, error = text, "server died");
+        let failure = Failure::new(Phase::Run, Class::Other, text);
+        server.died(failure, born.elapsed(), core.config.stable_after, core.config.longest_backoff);
+    } else {
+        server.went();
+    }
+    core.release(&server, &lease, reason).await;
+    client.wire.finish();
+}
+
+/// Returns once nobody used the client for `limit`, with its slot emptied, so that nobody finds it any more.
+async fn idle(server: &Server, owner: &Owner, client: &Arc<Client>, limit: Option<Duration>) {
+    let Some(limit) = limit else { return std::future::pending().await };
+    loop {
+        client.wire.pending.rest().await;
+        let Some(until) = client.wire.last_used().checked_add(limit) else {
+            return std::future::pending().await;
+        };
+        tokio::time::sleep_until(until).await;
+        let unused = || client.is_idle() && client.wire.last_used() + limit <= Instant::now();
+        if server.remove(owner, client, unused) {
+            return;
+        }
+        if unused() {
+            // Somebody else emptied the slot and will say so.
+            return std::future::pending().await;
+        }
+        if client.calls() == 0 && !client.is_idle() {
+            // Somebody listens.
+            tokio::time::sleep(limit).await;
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Calls that wait for an answer: a table of reused places, one lock for a few instructions.
+//!
+//! *Invariant:* an id is given out once (2³⁷ calls pass before a place sees the same id again), so an answer that comes too late finds
+//! nobody. Ids stay below 2⁵³, because servers in JavaScript read them as floating-point numbers.
+
+use host_message::{Envelope, Params};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use tokio::sync::Notify;
+
+/// Calls one client may have in flight.
+const MOST_CALLS: usize = 1 << PLACE_BITS;
+const PLACE_BITS: u32 = 16;
+const TURN_MASK: u64 = (1 << 37) - 1;
+
+/// What comes for a call in flight.
+#[derive(Debug, Clone)]
+pub enum Incoming {
+    /// Parameters of a progress notification. `progressToken` in it is our own ([`InFlight::id`](crate::InFlight::id)): put the caller's in its place.
+    Progress(Params),
+    /// Another notification that belongs to this call: a log message, or one of a subscription.
+    Notification(Envelope),
+    /// The answer, a result or an error. Nothing comes after it.
+    Response(Envelope),
+}
+
+/// On whose behalf a call is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// Of somebody in front of us: it counts as work.
+    Client,
+    /// Of somebody in front of us, and answered only at the end of a subscription.
+    Subscriber,
+    /// Our own: handshakes and our own subscription. Gets nothing but the response.
+    Pool,
+}
+
+struct Place {
+    /// Zero when the place is free.
+    id: u64,
+    caller: Caller,
+    waker: Option<Waker>,
+    queue: VecDeque<Incoming>,
+    response: Option<Envelope>,
+}
+
+#[derive(Default)]
+struct Table {
+    places: Vec<Place>,
+    free: Vec<usize>,
+    turn: u64,
+    /// Calls on behalf of others, until they are forgotten.
+    calls: usize,
+    /// The same for subscriptions, which nobody waits for at the end.
+    subscriptions: usize,
+    gone: Option<Arc<str>>,
+}
+
+/// The calls in flight on one connection.
+pub(crate) struct Pending {
+    table: Mutex<Table>,
+    at_rest: Notify,
+    queue_limit: usize,
+}
+
+/// Why a call was not taken.
+pub(crate) enum NotTaken {
+    Gone(Arc<str>),
+    Full,
+}
+
+impl Pending {
+    pub(crate) fn new(queue_limit: usize) -> Self {
+        Self { table: Mutex::default(), at_rest: Notify::new(), queue_limit }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a new call and gives it its id.
+    pub(crate) fn insert(&self, caller: Caller) -> Result<u64, NotTaken> {
+        let mut table = self.lock();
+        if let Some(reason) = &table.gone {
+            return Err(NotTaken::Gone(Arc::clone(reason)));
+        }
+        let at = match table.free.pop() {
+            Some(at) => at,
+            None if table.places.len() >= MOST_CALLS => return Err(NotTaken::Full),
+            None => {
+                table.places.push(Place {
+                    id: 0,
+                    caller,
+                    waker: None,
+                    queue: VecDeque::new(),
+                    response: None,
+                });
+                table.places.len() - 1
+            }
+        };
+        table.turn = (table.turn + 1) & TURN_MASK;
+        // Turn zero would make the id of the first place zero, which marks a free one.
+        table.turn = table.turn.max(1);
+        let id = (table.turn << PLACE_BITS) | at as u64;
+        table.calls += usize::from(caller == Caller::Client);
+        table.subscriptions += usize::from(caller == Caller::Subscriber);
+        if let Some(place) = table.places.get_mut(at) {
+            place.id = id;
+            place.caller = caller;
+        }
+        Ok(id)
+    }
+
+    /// Hands over the answer. False if nobody waits for it.
+    pub(crate) fn respond(&self, id: u64, response: Envelope) -> bool {
+        let mut table = self.lock();
+        let Some(place) = table.find(id).filter(|place| place.response.is_none()) else { return false };
+        place.response = Some(response);
+        let waker = place.waker.take();
+        drop(table);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
+    /// Hands over something that is not the answer. Gives it back if it belongs to nobody.
+    pub(crate) fn push(&self, id: u64, incoming: Incoming) -> Result<(), Incoming> {
+        let mut table = self.lock();
+        let usable = |place: &&mut Place| place.response.is_none() && place.caller != Caller::Pool;
+        let Some(place) = table.find(id).filter(usable) else { return Err(incoming) };
+        if place.queue.len() >= self.queue_limit {
+            // A caller that does not read loses the oldest, which later progress makes worthless anyway.
+            place.queue.pop_front();
+        }
+        place.queue.push_back(incoming);
+        let waker = place.waker.take();
+        drop(table);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// What comes next for a call; the response ends it. Everything that came before the server went is still handed out.
+    pub(crate) fn poll_next(&self, id: u64, context: &mut Context<'_>) -> Poll<Result<Incoming, Arc<str>>> {
+        let mut table = self.lock();
+        let gone = table.gone.clone();
+        let Some(place) = table.find(id) else {
+            return Poll::Ready(Err(gone.unwrap_or_else(|| Arc::from("the call is unknown"))));
+        };
+        if let Some(incoming) = place.queue.pop_front() {
+            return Poll::Ready(Ok(incoming));
+        }
+        if let Some(response) = place.response.take() {
+            table.forget(id);
+            self.rested(table);
+            return Poll::Ready(Ok(Incoming::Response(response)));
+        }
+        if let Some(reason) = gone {
+            return Poll::Ready(Err(reason));
+        }
+        match &mut place.waker {
+            Some(waker) => waker.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Forgets a call. True if the server still works on it.
+    pub(crate) fn remove(&self, id: u64) -> bool {
+        let mut table = self.lock();
+        let unanswered = table.gone.is_none() && table.find(id).is_some_and(|place| place.response.is_none());
+        table.forget(id);
+        self.rested(table);
+        unanswered
+    }
+
+    fn rested(&self, table: MutexGuard<'_, Table>) {
+        let at_rest = table.calls == 0;
+        drop(table);
+        if at_rest {
+            self.at_rest.notify_waiters();
+        }
+    }
+
+    /// The connection is over: nothing is taken any more, and everybody who waits hears why. False if it was over already.
+    pub(crate) fn fail(&self, reason: Arc<str>) -> bool {
+        let mut table = self.lock();
+        if table.gone.is_some() {
+            return false;
+        }
+        table.gone = Some(reason);
+        let wakers: Vec<_> = table.places.iter_mut().filter_map(|place| place.waker.take()).collect();
+        drop(table);
+        wakers.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    /// Why the connection is over, if it is.
+    pub(crate) fn gone(&self) -> Option<Arc<str>> {
+        self.lock().gone.clone()
+    }
+
+    /// Calls on behalf of others.
+    pub(crate) fn calls(&self) -> usize {
+        self.lock().calls
+    }
+
+    /// Whether somebody has a call or a subscription in flight.
+    pub(crate) fn in_use(&self) -> bool {
+        let table = self.lock();
+        table.calls + table.subscriptions > 0
+    }
+
+    /// Whether the call belongs to a subscription.
+    pub(crate) fn is_subscription(&self, id: u64) -> bool {
+        self.lock().find(id).is_some_and(|place| place.caller == Caller::Subscriber)
+    }
+
+    /// The one call that is neither ours nor a subscription, if there is exactly one.
+    pub(crate) fn only_call(&self) -> Option<u64> {
+        let table = self.lock();
+        let mut calls = table
+            .places
+            .iter()
+            .filter(|place| place.id != 0 && place.caller == Caller::Client && place.response.is_none());
+        let first = calls.next()?;
+        calls.next().is_none().then_some(first.id)
+    }
+
+    /// Waits until nobody has a call in flight.
+    pub(crate) async fn rest(&self) {
+        loop {
+            let notified = self.at_rest.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if self.calls() == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+}
+
+impl Table {
+    fn find(&mut self, id: u64) -> Option<&mut Place> {
+        let at = (id & (MOST_CALLS as u64 - 1)) as usize;
+        self.places.get_mut(at).filter(|place| place.id == id && id != 0)
+    }
+
+    fn forget(&mut self, id: u64) {
+        let Some(place) = self.find(id) else { return };
+        place.id = 0;
+        place.waker = None;
+        place.response = None;
+        place.queue.clear();
+        place.queue.shrink_to(16);
+        match place.caller {
+            Caller::Client => self.calls -= 1,
+            Caller::Subscriber => self.subscriptions -= 1,
+            Caller::Pool => {}
+        }
+        self.free.push((id & (MOST_CALLS as u64 - 1)) as usize);
+    }
+}

@@ -1,0 +1,258 @@
+//! The pool: who wants a client gets one.
+
+use crate::attempt::Attempt;
+use crate::client::Close;
+use crate::core::{Core, Servers, later};
+use crate::event::Event;
+use crate::server::{Found, Server, Slot};
+use crate::status::ServerStatus;
+use crate::{AcquireError, Client, Owner, PoolConfig, ServerEntry, start};
+use host_provisioner::{ProgressSink, ReleaseReason};
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use tokio::sync::broadcast;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// One MCP client per server and owner.
+pub struct Pool {
+    core: Arc<Core>,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool")
+            .field("clients", &self.core.live.load(Ordering::SeqCst))
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was not taken down at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Name of the server.
+    pub server: Arc<str>,
+    /// Id of the lease, the key of the provisioner's ledger.
+    pub lease: String,
+    /// What went wrong; `None` if it was not even tried or is still going on.
+    pub text: Option<String>,
+}
+
+/// How the shutdown went.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShutdownReport {
+    /// What was not taken down.
+    pub unfinished: Vec<Unfinished>,
+}
+
+/// One who waits for an attempt. Going away, it gives its place up.
+struct Waiter<'a> {
+    server: &'a Server,
+    owner: &'a Owner,
+    attempt: Arc<Attempt>,
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.server.leave(self.owner, &self.attempt);
+    }
+}
+
+impl Pool {
+    /// A pool of these servers, none of them up. Nothing is started before somebody asks.
+    #[must_use]
+    pub fn new(entries: Vec<ServerEntry>, config: PoolConfig) -> Arc<Self> {
+        let pool = Arc::new(Self { core: Core::new(config) });
+        pool.replace_servers(entries);
+        pool
+    }
+
+    /// Takes a new set of servers. Those that are asked for exactly as before keep their clients; clients of the others finish their calls
+    /// within the drain timeout and end, which this does not wait for. Must be called within a runtime if clients exist.
+    pub fn replace_servers(&self, entries: Vec<ServerEntry>) {
+        let old = self.core.servers.load_full();
+        let mut servers: Servers = HashMap::with_capacity(entries.len());
+        for entry in entries {
+            if servers.contains_key(entry.spec.name.as_str()) {
+                tracing::warn!(server = entry.spec.name, "a second server of this name is left out");
+                continue;
+            }
+            let kept = old.get(entry.spec.name.as_str()).filter(|server| server.is(&entry)).cloned();
+            let server = kept.unwrap_or_else(|| Server::new(entry, Arc::clone(&self.core.live)));
+            servers.insert(Arc::clone(&server.name), server);
+        }
+        let new = Arc::new(servers);
+        self.core.servers.store(Arc::clone(&new));
+        for (name, server) in old.iter() {
+            if !new.get(name).is_some_and(|kept| Arc::ptr_eq(kept, server)) {
+                let drain = Some(later(self.core.config.drain_timeout));
+                let text = "the server was removed or changed";
+                end_all(server.take_all(true), ReleaseReason::Ended, text, drain);
+            }
+        }
+    }
+
+    /// The client of this owner, if it is there: no waiting, no allocation.
+    #[must_use]
+    pub fn peek(&self, server: &str, owner: &Owner) -> Option<Arc<Client>> {
+        let servers = self.core.servers.load();
+        let server = servers.get(server)?;
+        server.peek(server.owner(owner))
+    }
+
+    /// The client of this owner, brought up if need be. All who want the same one share one attempt, which goes on when one of them leaves
+    /// and ends when all have left; a failure is told to those who waited and then forgotten. `progress` hears what happens meanwhile.
+    ///
+    /// # Errors
+    /// There is no such server, it did not come up, the cap is reached, or nobody wants it any more.
+    pub async fn acquire(
+        &self,
+        name: &str,
+        owner: &Owner,
+        progress: Option<Arc<dyn ProgressSink>>,
+    ) -> Result<Arc<Client>, AcquireError> {
+        loop {
+            let found = self.core.servers.load().get(name).cloned();
+            let Some(server) = found else { return Err(AcquireError::UnknownServer(Arc::from(name))) };
+            let owner = server.owner(owner);
+            let attempt = match server.find(owner) {
+                Found::Ready(client) => return Ok(client),
+                Found::Starting(attempt) => attempt,
+                // Replaced just now: the new one is in the map already.
+                Found::Retired => continue,
+                Found::Nothing => match self.begin(&server, owner)? {
+                    Found::Ready(client) => return Ok(client),
+                    Found::Starting(attempt) => attempt,
+                    Found::Retired | Found::Nothing => continue,
+                },
+            };
+            if let Some(progress) = &progress {
+                attempt.watch(Arc::clone(progress));
+            }
+            let waiter = Waiter { server: &server, owner, attempt };
+            let outcome = waiter.attempt.outcome().await;
+            drop(waiter);
+            let current = self.core.servers.load().get(&server.name).cloned();
+            // The server was changed while it came up: what is wanted is the new one.
+            if matches!(outcome, Err(AcquireError::Retired))
+                && !current.is_some_and(|current| Arc::ptr_eq(&current, &server))
+            {
+                continue;
+            }
+            return outcome;
+        }
+    }
+
+    /// Starts an attempt, if the cap allows it and nobody else did by now.
+    fn begin(&self, server: &Arc<Server>, owner: &Owner) -> Result<Found, AcquireError> {
+        let stopping = self.core.admission.lock().unwrap_or_else(PoisonError::into_inner);
+        if *stopping {
+            return Err(AcquireError::ShuttingDown);
+        }
+        if let Some(cap) = self.core.config.cap
+            && !server.occupies(owner)
+        {
+            while self.core.live.load(Ordering::SeqCst) >= cap {
+                if !self.evict() {
+                    return Err(AcquireError::Busy { cap });
+                }
+            }
+        }
+        let attempt = match server.begin(owner) {
+            Ok(attempt) => attempt,
+            Err(found) => return Ok(found),
+        };
+        drop(stopping);
+        let run = start::run(Arc::clone(&self.core), Arc::clone(server), owner.clone(), Arc::clone(&attempt));
+        self.core.tracker.spawn(run);
+        Ok(Found::Starting(attempt))
+    }
+
+    /// Ends the client that was idle the longest. False if all are in use.
+    fn evict(&self) -> bool {
+        let servers = self.core.servers.load();
+        loop {
+            let idlest = servers.values().filter_map(|server| Some((server.idlest()?, server)));
+            let Some(((_, owner, client), server)) = idlest.min_by_key(|((used, ..), _)| *used) else {
+                return false;
+            };
+            if server.remove(&owner, &client, || client.is_idle()) {
+                let text = "its place was needed";
+                client.close(Close { reason: ReleaseReason::Ended, text, drain: None });
+                return true;
+            }
+        }
+    }
+
+    /// A session has ended: its clients end, calls in flight included, and what comes up for it is given up. Does not wait for the end.
+    pub fn end_session(&self, session: &str) {
+        let owner = Owner::Session(Arc::from(session));
+        let slots = self.core.servers.load().values().filter_map(|server| server.take(&owner)).collect();
+        end_all(slots, ReleaseReason::Ended, "the session has ended", None);
+    }
+
+    /// How all servers fare, by name.
+    #[must_use]
+    pub fn statuses(&self) -> Vec<ServerStatus> {
+        let mut statuses: Vec<_> = self.core.servers.load().values().map(|server| server.status()).collect();
+        statuses.sort_by(|one, other| one.name.cmp(&other.name));
+        statuses
+    }
+
+    /// What happens from now on.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.core.events.subscribe()
+    }
+
+    /// Ends everything: nothing is started any more, what comes up is given up, calls in flight may finish within `drain` or until `cut`, all
+    /// leases are given back within their own limit. Says what was not taken down. Does not call [`host_provisioner::Provisioner::shutdown`],
+    /// which follows.
+    pub async fn shutdown(&self, drain: Duration, cut: CancellationToken) -> ShutdownReport {
+        let core = &self.core;
+        *core.admission.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        let until = later(drain);
+        for server in core.servers.load().values() {
+            end_all(
+                server.take_all(false),
+                ReleaseReason::Shutdown,
+                "the gateway is shutting down",
+                Some(until),
+            );
+        }
+        core.tracker.close();
+        tokio::select! {
+            () = core.tracker.wait() => {}
+            () = tokio::time::sleep_until(until) => {}
+            () = cut.cancelled() => {}
+        }
+        // Also those that were draining before.
+        core.cut.cancel();
+        // Releases have limits of their own; this one only guards against a task that does not end.
+        let limit = core.config.release_timeout + Duration::from_secs(1);
+        if tokio::time::timeout(limit, core.tracker.wait()).await.is_err() {
+            tracing::warn!(tasks = core.tracker.len(), "tasks of the pool did not end");
+        }
+        let unfinished =
+            core.held().into_iter().map(|(server, lease, text)| Unfinished { server, lease, text });
+        ShutdownReport { unfinished: unfinished.collect() }
+    }
+}
+
+/// Ends what was in these slots.
+fn end_all(slots: Vec<Slot>, reason: ReleaseReason, text: &'static str, drain: Option<Instant>) {
+    for slot in slots {
+        match slot {
+            Slot::Starting(attempt) => {
+                attempt.cancelled.cancel();
+                attempt.finish(Err(match reason {
+                    ReleaseReason::Shutdown => AcquireError::ShuttingDown,
+                    _ => AcquireError::Retired,
+                }));
+            }
+            Slot::Ready(client) => client.close(Close { reason, text, drain }),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The last words of a server: the end of its standard error, for failures.
+
+use host_provisioner::BoxRead;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio_util::sync::CancellationToken;
+
+/// Bytes that are kept.
+const KEPT: usize = 2048;
+/// How long the rest of the words may take after the server ended.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// The end of a server's standard error. It is free text and never a sign of failure by itself.
+pub(crate) struct Tail {
+    kept: Mutex<VecDeque<u8>>,
+    ended: CancellationToken,
+}
+
+impl Tail {
+    pub(crate) fn new(reads: bool) -> Arc<Self> {
+        let ended = CancellationToken::new();
+        if !reads {
+            ended.cancel();
+        }
+        Arc::new(Self { kept: Mutex::default(), ended })
+    }
+
+    /// Reads until the end, all the time: a server whose words nobody takes blocks.
+    pub(crate) async fn read(self: Arc<Self>, server: Arc<str>, mut stderr: BoxRead) {
+        let _ended = self.ended.clone().drop_guard();
+        let mut buffer = vec![0; 4096];
+        while let Ok(count) = stderr.read(&mut buffer).await {
+            let words = buffer.get(..count).unwrap_or_default();
+            if words.is_empty() {
+                return;
+            }
+            tracing::debug!(%server, stderr = %words.escape_ascii());
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.extend(words);
+            let surplus = kept.len().saturating_sub(KEPT);
+            kept.drain(..surplus);
+        }
+    }
+
+    /// The last words, without control characters, once they are complete or after a moment. `None` if there were none.
+    pub(crate) async fn last_words(&self) -> Option<String> {
+        let _ = tokio::time::timeout(LAST_WORDS, self.ended.cancelled()).await;
+        let kept: Vec<u8> = {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.make_contiguous().to_vec()
+        };
+        let text = String::from_utf8_lossy(&kept);
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let recent = lines.get(lines.len().saturating_sub(8)..).unwrap_or_default();
+        (!recent.is_empty()).then(|| printable(&recent.join(" | ")))
+    }
+}
+
+/// The text with control characters escaped, so that a server cannot write to a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}

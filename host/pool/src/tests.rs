@@ -1,0 +1,10 @@
+//! The pool against the fake provisioner, with servers that are tasks of the test.
+
+mod calls;
+mod endings;
+mod harness;
+mod lists;
+mod meta;
+mod sharing;
+mod shaking;
+mod streams;

@@ -1,0 +1,354 @@
+//! One connection to a server: messages out, messages in, and everybody who waits for something on it.
+
+use crate::event::{Changed, Event};
+use crate::pending::{Caller, Incoming, NotTaken, Pending};
+use crate::tail::{Tail, printable};
+use crate::writer::{NotSent, Writer};
+use crate::{InFlight, Owner, PoolConfig, SendError};
+use bytes::{BufMut, Bytes, BytesMut};
+use host_message::{Envelope, EnvelopeError, Kind, code, method, write_request_head};
+use host_provisioner::Streams;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::sync::broadcast;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Lines that are no messages and are worth a line in the log; the rest is only counted.
+const LOGGED_RUBBISH: u64 = 10;
+/// Bytes of such a line that are shown.
+const SHOWN_RUBBISH: usize = 120;
+
+/// One connection. Ends once, for one reason, and then stays ended.
+pub(crate) struct Wire {
+    pub(crate) server: Arc<str>,
+    pub(crate) owner: Owner,
+    pub(crate) pending: Pending,
+    pub(crate) dead: CancellationToken,
+    pub(crate) rubbish: Rubbish,
+    writer: Arc<Writer>,
+    events: broadcast::Sender<Event>,
+    tail: Arc<Tail>,
+    tasks: Mutex<Vec<AbortHandle>>,
+    born: Instant,
+    last_used: AtomicU64,
+}
+
+/// What a server printed that is no message.
+#[derive(Default)]
+pub(crate) struct Rubbish {
+    count: AtomicU64,
+    first: OnceLock<String>,
+    /// A message came already.
+    heard: AtomicBool,
+    /// Rubbish came before any message.
+    pub(crate) early: CancellationToken,
+}
+
+impl Rubbish {
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether a message came after all.
+    pub(crate) fn heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// The first bytes of the first such line, escaped.
+    pub(crate) fn first(&self) -> Option<&str> {
+        self.first.get().map(String::as_str)
+    }
+}
+
+impl Wire {
+    /// Takes the streams over. Its tasks are spawned with `tracker` and end with the wire.
+    pub(crate) fn start(
+        server: Arc<str>,
+        owner: Owner,
+        streams: Streams,
+        config: &PoolConfig,
+        events: broadcast::Sender<Event>,
+        tracker: &TaskTracker,
+    ) -> Arc<Self> {
+        let tail = Tail::new(streams.stderr.is_some());
+        let wire = Arc::new(Self {
+            server: Arc::clone(&server),
+            owner,
+            pending: Pending::new(config.queue_limit),
+            dead: CancellationToken::new(),
+            rubbish: Rubbish::default(),
+            writer: Arc::new(Writer::new(streams.stdin, config.backlog_limit)),
+            events,
+            tail: Arc::clone(&tail),
+            tasks: Mutex::default(),
+            born: Instant::now(),
+            last_used: AtomicU64::new(0),
+        });
+        let mut tasks = Vec::with_capacity(3);
+        if let Some(stderr) = streams.stderr {
+            tasks.push(tracker.spawn(tail.read(server, stderr)).abort_handle());
+        }
+        let reader = crate::reader::read(Arc::clone(&wire), streams.stdout, config.line_limit);
+        tracker.spawn(reader);
+        let (writer, weak) = (Arc::clone(&wire.writer), Arc::downgrade(&wire));
+        tracker.spawn(async move {
+            if let (Err(error), Some(wire)) = (writer.run().await, weak.upgrade()) {
+                wire.die(&format!("writing to it failed: {error}"));
+            }
+        });
+        *wire.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
+        wire
+    }
+
+    /// Ends the wire: its streams close, everybody who waits hears `reason`. Only the first reason counts.
+    pub(crate) fn die(&self, reason: &str) {
+        if self.pending.fail(Arc::from(reason)) {
+            tracing::debug!(server = %self.server, reason, "connection ended");
+            self.writer.close();
+            self.dead.cancel();
+        }
+    }
+
+    /// Ends what is left of the wire, the reading of last words included.
+    pub(crate) fn finish(&self) {
+        self.die("the gateway let it go");
+        for task in self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            task.abort();
+        }
+    }
+
+    /// Why it ended and what the server said last, in one line.
+    pub(crate) async fn obituary(&self) -> String {
+        let mut text = self.pending.gone().map_or_else(String::new, |reason| reason.to_string());
+        if let Some(first) = self.rubbish.first() {
+            text.push_str("; instead of MCP it printed `");
+            text.push_str(first);
+            text.push('`');
+        }
+        if let Some(words) = self.tail.last_words().await {
+            text.push_str("; its last words: ");
+            text.push_str(&words);
+        }
+        text
+    }
+
+    /// Marks that somebody uses the client now.
+    pub(crate) fn touch(&self) {
+        let now = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_used.store(now, Ordering::Relaxed);
+    }
+
+    /// When somebody used it the last time.
+    pub(crate) fn last_used(&self) -> Instant {
+        self.born + Duration::from_millis(self.last_used.load(Ordering::Relaxed))
+    }
+
+    /// Sends a request that `write` completes after its head (`{"jsonrpc":"2.0","id":7,"method":"x"`).
+    pub(crate) fn send_request(
+        self: &Arc<Self>,
+        caller: Caller,
+        name: &str,
+        timeout: Option<Duration>,
+        write: impl FnOnce(u64, &mut BytesMut) -> Result<(), SendError>,
+    ) -> Result<InFlight, SendError> {
+        let id = match self.pending.insert(caller) {
+            Ok(id) => id,
+            Err(NotTaken::Gone(reason)) => return Err(SendError::Gone { reason }),
+            Err(NotTaken::Full) => return Err(SendError::TooManyCalls),
+        };
+        // From here on a drop forgets the call.
+        let mut in_flight = InFlight::new(Arc::clone(self), id, timeout);
+        let sent = self.send(|out| {
+            write_request_head(out, id, name);
+            write(id, out)
+        });
+        if let Err(error) = sent {
+            in_flight.forget();
+            return Err(error);
+        }
+        self.touch();
+        Ok(in_flight)
+    }
+
+    /// Sends a request of the pool's own, `params` raw.
+    pub(crate) fn call(self: &Arc<Self>, name: &str, params: Option<&[u8]>) -> Result<InFlight, SendError> {
+        self.send_request(Caller::Pool, name, None, |_, out| {
+            if let Some(params) = params {
+                out.put_slice(b",\"params\":");
+                out.put_slice(params);
+            }
+            out.put_u8(b'}');
+            Ok(())
+        })
+    }
+
+    /// Sends a complete message without its newline.
+    pub(crate) fn send_raw(&self, message: &[u8]) -> Result<(), SendError> {
+        self.send(|out| {
+            out.put_slice(message);
+            Ok(())
+        })
+    }
+
+    fn send(&self, write: impl FnOnce(&mut BytesMut) -> Result<(), SendError>) -> Result<(), SendError> {
+        match self.writer.send(write) {
+            Ok(()) => Ok(()),
+            Err(NotSent::Refused(error)) => Err(error),
+            Err(NotSent::Closed) => Err(SendError::Gone { reason: self.reason() }),
+            Err(NotSent::Broken(error)) => {
+                self.die(&format!("writing to it failed: {error}"));
+                Err(SendError::Gone { reason: self.reason() })
+            }
+        }
+    }
+
+    fn reason(&self) -> Arc<str> {
+        self.pending.gone().unwrap_or_else(|| Arc::from("its input is closed"))
+    }
+
+    /// Takes one line of the server.
+    pub(crate) fn line(&self, line: Bytes) {
+        match Envelope::parse(line.clone()) {
+            Ok(envelope) => {
+                if !self.rubbish.heard.load(Ordering::Relaxed) {
+                    self.rubbish.heard.store(true, Ordering::Relaxed);
+                }
+                self.dispatch(envelope);
+            }
+            Err(_) if line.iter().all(u8::is_ascii_whitespace) => {}
+            Err(error) => self.unusable(&line, &error),
+        }
+    }
+
+    fn unusable(&self, line: &[u8], error: &EnvelopeError) {
+        let shown = line.get(..SHOWN_RUBBISH.min(line.len())).unwrap_or_default();
+        let shown = match std::str::from_utf8(shown) {
+            Ok(text) => printable(text),
+            Err(_) => shown.escape_ascii().to_string(),
+        };
+        let count = self.rubbish.count.fetch_add(1, Ordering::Relaxed);
+        if count < LOGGED_RUBBISH {
+            tracing::warn!(server = %self.server, %error, line = %shown, "a line of the server is no MCP message");
+        }
+        let _ = self.rubbish.first.set(shown);
+        if !self.rubbish.heard.load(Ordering::Relaxed) {
+            self.rubbish.early.cancel();
+        }
+        // A broken answer must not leave its caller waiting for ever.
+        let whose = match &error.id {
+            Some(id) => id.as_u64(),
+            None if line.trim_ascii_start().starts_with(b"{") => self.pending.only_call(),
+            None => None,
+        };
+        if let Some(id) = whose {
+            let text = format!("the server's answer is not usable: {error}");
+            let raw = host_message::error(Some(id.to_string().as_bytes()), code::INTERNAL, &text, None);
+            if let Ok(answer) = Envelope::parse(raw) {
+                self.pending.respond(id, answer);
+            }
+        }
+    }
+
+    fn dispatch(&self, envelope: Envelope) {
+        match envelope.kind() {
+            Kind::Response | Kind::Error => match envelope.id_u64() {
+                Some(id) => {
+                    if !self.pending.respond(id, envelope) {
+                        tracing::trace!(server = %self.server, id, "an answer nobody waits for");
+                    }
+                }
+                None => tracing::debug!(server = %self.server, "an answer without an id of ours"),
+            },
+            Kind::Request => self.answer(&envelope),
+            Kind::Notification => self.notified(envelope),
+            // Only 2025-03-26 has batches; taking them from anybody costs nothing.
+            Kind::Batch => {
+                for item in envelope.batch_items() {
+                    match Envelope::parse(item) {
+                        Ok(item) if item.kind() != Kind::Batch => self.dispatch(item),
+                        Ok(item) => tracing::debug!(server = %self.server, ?item, "a batch within a batch"),
+                        Err(error) => self.unusable(envelope.bytes(), &error),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Answers a request of the server. We declare no capabilities, so nothing but `ping` may be asked.
+    fn answer(&self, request: &Envelope) {
+        let (Some(id), Some(name)) = (request.id_raw(), request.method()) else { return };
+        let answer = if name == method::PING {
+            host_message::response(id, b"{}")
+        } else {
+            tracing::debug!(server = %self.server, method = name, "the server asks for what was not declared");
+            let text = format!("the gateway does not serve `{}`", printable(name));
+            host_message::error(Some(id), code::METHOD_NOT_FOUND, &text, None)
+        };
+        if let Err(error) = self.send_raw(&answer) {
+            tracing::debug!(server = %self.server, %error, "an answer was not sent");
+        }
+    }
+
+    fn notified(&self, envelope: Envelope) {
+        let name = envelope.method().unwrap_or_default();
+        let params = envelope.params();
+        let number = |member: Option<&host_message::Member>| {
+            let raw = member.zip(params.as_ref()).map(|(member, params)| member.value(params.raw()))?;
+            std::str::from_utf8(raw).ok()?.parse::<u64>().ok()
+        };
+        match name {
+            method::PROGRESS => {
+                let token = number(params.as_ref().and_then(|params| params.progress_token()));
+                if let (Some(id), Some(params)) = (token, params) {
+                    // Progress of a call that is over is worth nothing.
+                    let _ = self.pending.push(id, Incoming::Progress(params));
+                }
+                return;
+            }
+            method::CANCELLED => {
+                // To requests of the server, which are answered at once, or a subscription that it ends early.
+                let id = number(params.as_ref().and_then(|params| params.request_id()));
+                if let Some(id) = id.filter(|id| self.pending.is_subscription(*id)) {
+                    let _ = self.pending.push(id, Incoming::Notification(envelope));
+                }
+                return;
+            }
+            _ => {}
+        }
+        let what = match name {
+            method::TOOLS_CHANGED => Some(Changed::Tools),
+            method::PROMPTS_CHANGED => Some(Changed::Prompts),
+            method::RESOURCES_CHANGED => Some(Changed::Resources),
+            _ => None,
+        };
+        if let Some(what) = what {
+            let (server, owner) = (Arc::clone(&self.server), self.owner.clone());
+            let _ = self.events.send(Event::ListChanged { server, owner, what });
+        }
+        let subscription = number(params.as_ref().and_then(|params| params.meta_subscription_id()));
+        let log = || if name == method::MESSAGE { self.pending.only_call() } else { None };
+        // Nothing says which call a log message belongs to, so only a single one can be meant.
+        let target = subscription.or_else(log);
+        let left = match target {
+            Some(id) => match self.pending.push(id, Incoming::Notification(envelope)) {
+                Err(Incoming::Notification(message)) => message,
+                _ => return,
+            },
+            None => envelope,
+        };
+        if what.is_none() && subscription.is_none() {
+            let (server, owner) = (Arc::clone(&self.server), self.owner.clone());
+            let _ = self.events.send(Event::Notification { server, owner, message: left });
+        }
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}

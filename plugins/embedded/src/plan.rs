@@ -1,0 +1,236 @@
+//! From a server's entry to what shall run, and which of its fields are honoured. Pure functions.
+
+use gateway_plugin::embedded::{Spec, component};
+use gateway_plugin::types::{
+    Access, ComponentWorkload, Destination, Egress, Finding, Mount, MountSource, Pin, Protocol, Severity,
+    Transport,
+};
+use gateway_plugin::{Blueprint, Context, Document, Error, Fields, Result, Server, Validation, value};
+use serde::Serialize;
+
+/// What shall run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// What the engine is asked for.
+    pub spec: Spec,
+    /// What becomes of the fields of the entry that are not simply honoured.
+    pub fields: Fields,
+    /// The approved meaning of the component.
+    pub pin: Pin,
+}
+
+/// Plans a server.
+///
+/// # Errors
+///
+/// What cannot be run here at all, whatever the operator accepts: no component (`unsupported`), no standard streams (`config`), or
+/// not the approved component (`image`).
+pub fn plan(server: &Server) -> Result<Plan> {
+    let component = component(&server.workload)?;
+    refuse_transport(&server.transport)?;
+    let pin = pin(server, component)?;
+    let mut fields = Fields::new();
+    let mut spec = Spec::new(component);
+    spec.environment.clone_from(&server.environment);
+    spec.mounts = mounts(&server.mounts, &mut fields);
+    spec.destinations = destinations(&server.network.egress, &mut fields)?;
+    network(server, &mut fields);
+    spec.limits.clone_from(&server.limits);
+    if let Some(disk) = spec.limits.disk.take() {
+        fields.not_enforced(
+            "limits.disk",
+            format!("a component has no writable space but its mounts, so `{}` limits nothing", disk.written),
+        );
+    }
+    if let Some(user) = &server.user {
+        fields.not_enforced("user", format!("a component runs as no user, so not as `{user}`"));
+    }
+    for file in &server.files {
+        fields.not_enforced("files", format!("`{}` cannot be placed: mount a folder instead", file.path));
+    }
+    Ok(Plan { spec, fields, pin })
+}
+
+fn refuse_transport(transport: &Transport) -> Result<()> {
+    let name = match transport {
+        Transport::Stdio => return Ok(()),
+        Transport::StreamableHttp(_) => "streamable HTTP",
+        Transport::Sse(_) => "HTTP+SSE",
+        Transport::Tcp(_) => "TCP",
+        Transport::Other(_) => "a transport this plugin does not know",
+    };
+    Err(Error::config(format!("speak with the server over {name}: a component opens no port")).hint(
+        "build the server to speak over its standard streams, or place it on a provisioner that runs images",
+    ))
+}
+
+fn pin(server: &Server, component: &ComponentWorkload) -> Result<Pin> {
+    let approved = server.pins.iter().find(|pin| pin.reference == component.component);
+    match approved {
+        Some(pin) if pin.digest.trim_start_matches("sha256:") != component.digest => Err(Error::image(
+            format!("run the component: its digest is `{}`, approved is `{}`", component.digest, pin.digest),
+        )
+        .hint("approve the new plan")),
+        _ => {
+            Ok(Pin { reference: component.component.clone(), digest: format!("sha256:{}", component.digest) })
+        }
+    }
+}
+
+/// The engine mounts folders. A volume is a thing of another platform.
+fn mounts(mounts: &[Mount], fields: &mut Fields) -> Vec<Mount> {
+    let mut kept = Vec::new();
+    for mount in mounts {
+        let target = &mount.target;
+        for option in &mount.options {
+            fields.not_enforced(
+                "mounts.options",
+                format!("`{option}` of `{target}` means nothing to the engine"),
+            );
+        }
+        let cannot = match &mount.source {
+            MountSource::Folder(_) => {
+                kept.push(Mount { options: Vec::new(), ..mount.clone() });
+                continue;
+            }
+            MountSource::Volume(name) => format!("volume `{name}`"),
+            MountSource::Empty(_) => "an empty volume".to_owned(),
+            MountSource::Other(_) => "a source this plugin does not know".to_owned(),
+        };
+        fields.not_enforced("mounts", format!("{cannot} cannot be mounted at `{target}`: name a folder"));
+    }
+    kept
+}
+
+/// Whatever the platform allows by default is nothing here: a component reaches exactly what its entry names.
+fn destinations(egress: &Egress, fields: &mut Fields) -> Result<Vec<Destination>> {
+    match egress {
+        Egress::None => Ok(Vec::new()),
+        Egress::Unrestricted => {
+            fields.approximated(
+                "network.egress",
+                "a component reaches no network unless its entry names what it may reach",
+            );
+            Ok(Vec::new())
+        }
+        Egress::Public => {
+            fields.not_enforced(
+                "network.egress",
+                "a component reaches only what its entry names, not every public address",
+            );
+            Ok(Vec::new())
+        }
+        Egress::Only(named) => {
+            let (over_tcp, rest): (Vec<_>, Vec<_>) = named.iter().cloned().partition(|destination| {
+                matches!(
+                    destination.protocol,
+                    Protocol::Any | Protocol::Tcp | Protocol::Http | Protocol::Https
+                )
+            });
+            for destination in rest {
+                fields.not_enforced(
+                    "network.egress",
+                    format!("`{}` is not reached over TCP", destination.written),
+                );
+            }
+            Ok(over_tcp)
+        }
+        Egress::Other(_) => {
+            Err(Error::unsupported("limit the network in a way that this plugin does not know"))
+        }
+    }
+}
+
+fn network(server: &Server, fields: &mut Fields) {
+    for name in &server.network.names {
+        fields.not_enforced("network.names", format!("a component joins no network, so not `{name}`"));
+    }
+    for host in &server.network.extra_hosts {
+        fields.not_enforced("network.extra-hosts", format!("a component has no table of hosts for `{host}`"));
+    }
+    for port in &server.network.ports {
+        fields.not_enforced(
+            "network.ports",
+            format!("a component opens no port, so not {}", port.container_port),
+        );
+    }
+}
+
+impl Plan {
+    /// The plan as a person reads it.
+    ///
+    /// # Errors
+    ///
+    /// `config` if the operator refuses what is not enforced.
+    pub fn blueprint(self, context: &Context) -> Result<Blueprint> {
+        let document = Document::json("embedded component", &Shown::of(&self))?;
+        Ok(Blueprint {
+            documents: vec![document],
+            fields: self.fields.enforce(context)?,
+            pins: vec![self.pin],
+            ..Blueprint::default()
+        })
+    }
+}
+
+/// Everything that stands against a server, and what becomes of its fields.
+#[must_use]
+pub fn validation(server: &Server, context: &Context) -> Validation {
+    match plan(server) {
+        Ok(plan) => {
+            let (fields, findings) = plan.fields.findings(context);
+            Validation { fields, findings, ..Validation::default() }
+        }
+        Err(error) => Validation {
+            findings: vec![Finding { severity: Severity::Problem, failure: error.into() }],
+            ..Validation::default()
+        },
+    }
+}
+
+/// What a person approves. Secrets are their names; mounts are what the operator wrote, not the host's references.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    digest: String,
+    arguments: Vec<String>,
+    environment: Vec<String>,
+    mounts: Vec<String>,
+    destinations: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_mib: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_millis: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    processes: Option<u32>,
+}
+
+impl Shown {
+    fn of(plan: &Plan) -> Self {
+        let Plan { spec, pin, .. } = plan;
+        Self {
+            digest: pin.digest.clone(),
+            arguments: spec.arguments.iter().map(|argument| value::display(argument)).collect(),
+            environment: spec
+                .environment
+                .iter()
+                .map(|variable| format!("{}={}", variable.name, value::display(&variable.value)))
+                .collect(),
+            mounts: spec
+                .mounts
+                .iter()
+                .map(|mount| {
+                    let access = match mount.access {
+                        Access::ReadOnly => "ro",
+                        Access::ReadWrite => "rw",
+                    };
+                    format!("{}:{}:{access}", mount.label, mount.target)
+                })
+                .collect(),
+            destinations: spec.destinations.iter().map(|destination| destination.written.clone()).collect(),
+            memory_mib: spec.limits.memory.as_ref().map(|amount| amount.mib),
+            cpu_millis: spec.limits.cpu_millis,
+            processes: spec.limits.processes,
+        }
+    }
+}

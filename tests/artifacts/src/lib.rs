@@ -1,0 +1,56 @@
+//! Builds the test guests of `tests/guests` and says where they are. For tests only.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Path of the built component of a guest, by its package name: `echo-server`.
+///
+/// The first call in a process builds all guests in release mode; cargo decides what is out of date. Processes that do so at the same time
+/// wait for each other, so that none reads a file that another one is writing.
+///
+/// # Panics
+///
+/// When the guests do not compile, with the compiler's own output, or when there is no guest of that name.
+#[must_use]
+#[expect(clippy::panic, reason = "a test that lacks its guest cannot go on, and this is the clearest end")]
+pub fn guest(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let folder = match FOLDER.get_or_init(build) {
+        Ok(folder) => folder,
+        Err(text) => panic!("the test guests could not be built: {text}"),
+    };
+    let file = folder.join(format!("{name}.wasm"));
+    assert!(file.is_file(), "there is no test guest `{name}`: `{}` was not built", file.display());
+    file
+}
+
+fn build() -> Result<PathBuf, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let target = root.join("target/guests");
+    std::fs::create_dir_all(&target).map_err(|e| format!("create `{}`: {e}", target.display()))?;
+    let lock = std::fs::File::create(target.join(".test-artifacts.lock")).map_err(|e| e.to_string())?;
+    lock.lock().map_err(|e| format!("lock `{}`: {e}", target.display()))?;
+    // The guests are for another machine than the tests, so flags meant for the tests must not reach their compiler.
+    let output = Command::new(cargo())
+        .args(["build", "--quiet", "--release", "--locked", "--target", "wasm32-wasip2", "--manifest-path"])
+        .arg(root.join("tests/guests/Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&target)
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("CARGO_BUILD_TARGET")
+        .env_remove("CARGO_TARGET_DIR")
+        .output()
+        .map_err(|e| format!("run cargo: {e}"))?;
+    if output.status.success() {
+        Ok(target.join("wasm32-wasip2/release"))
+    } else {
+        Err(format!("{}\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "cargo tells its children where it is in a variable")]
+fn cargo() -> std::ffi::OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}

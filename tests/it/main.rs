@@ -1,0 +1,4 @@
+//! The one integration binary; modules by area. `README.md` beside this folder says which kind of test goes where.
+
+mod contract;
+mod tidy;

@@ -1,0 +1,74 @@
+//! Rules of the house that a compiler does not know. A message names the file and the rule.
+//!
+//! A new rule is a function from text to findings, with a test that shows what it finds, and a line in `CONTRIBUTING.md`.
+
+mod imports;
+mod manifest;
+mod sources;
+
+use gateway_tests::contract::repository;
+use std::path::{Path, PathBuf};
+
+/// Folders at the top. Pages live beside what they describe; only single files are added at the root.
+const TOP_LEVEL: [&str; 6] = ["examples", "host", "plugins", "sdk", "tests", "wit"];
+
+/// Built or fetched, never written by hand.
+const NOT_OURS: [&str; 5] = [".git", "target", "node_modules", "__pycache__", ".venv"];
+
+/// Fails with every finding at once, because they are mended together.
+fn nothing_found(rule: &str, mut found: Vec<String>) {
+    found.sort();
+    assert!(found.is_empty(), "{rule}:\n  {}", found.join("\n  "));
+}
+
+/// Every file of the checkout, relative to it, sorted. Links are not followed: what they lead to is seen where it is.
+fn files() -> Vec<PathBuf> {
+    let root = repository();
+    let mut open = vec![root.clone()];
+    let mut files = Vec::new();
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let entry = entry.unwrap();
+            // Somebody may be writing in the checkout while the tests run.
+            let Ok(kind) = entry.file_type() else { continue };
+            let path = entry.path();
+            if kind.is_dir() {
+                if !NOT_OURS.iter().any(|name| entry.file_name() == *name) {
+                    open.push(path);
+                }
+            } else if kind.is_file() {
+                files.push(path.strip_prefix(&root).unwrap().to_owned());
+            }
+        }
+    }
+    files.sort();
+    assert!(
+        files.iter().any(|f| f.ends_with("tests/it/tidy.rs")),
+        "this file was not found, so nothing was looked at"
+    );
+    files
+}
+
+/// The text of a file of the checkout; `None` if it is no text, or gone since it was listed.
+fn text(file: &Path) -> Option<String> {
+    std::fs::read_to_string(repository().join(file)).ok()
+}
+
+/// A path as it is written in messages, with `/` everywhere.
+fn shown(file: &Path) -> String {
+    file.components().map(|c| c.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+}
+
+#[test]
+fn there_is_no_new_top_level_folder() {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(repository()).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_folder && !name.starts_with('.') && name != "target" && !TOP_LEVEL.contains(&name.as_str()) {
+            found.push(format!("{name}/: put it below one of {}", TOP_LEVEL.join(", ")));
+        }
+    }
+    nothing_found("no top-level folders beyond the known ones", found);
+}

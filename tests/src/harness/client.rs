@@ -1,0 +1,326 @@
+//! A small MCP client of either era over either transport. It knows as little as possible, so that what it sees is what was sent.
+
+use super::http::Endpoint;
+use super::patience::{eventually, patiently};
+use super::stdio::Pipe;
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::io;
+use tokio::task::JoinHandle;
+
+/// How a client speaks (`mcp-ecosystem.md` 1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Era {
+    /// With a handshake, in this revision.
+    Legacy(&'static str),
+    /// Without one: 2026-07-28.
+    Modern,
+}
+
+/// The oldest and the newest revision with a handshake, and the one without.
+pub const ERAS: [Era; 3] = [Era::Legacy("2024-11-05"), Era::Legacy("2025-11-25"), Era::Modern];
+
+const MODERN: &str = "2026-07-28";
+
+/// A JSON-RPC error, or, with code 0, the reason why no answer came at all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RpcError {
+    /// Its code.
+    pub code: i64,
+    /// Its message.
+    pub message: String,
+    /// Its data; `null` if there is none.
+    pub data: Value,
+}
+
+impl RpcError {
+    fn unanswered(reason: impl std::fmt::Display) -> Self {
+        Self { code: 0, message: format!("no answer: {reason}"), data: Value::Null }
+    }
+}
+
+/// What a request came to.
+pub type Answer = Result<Value, RpcError>;
+
+/// A request that was sent and whose answer has not been asked for.
+pub enum InFlight {
+    /// Over standard input: its id.
+    Stdio(u64),
+    /// Over HTTP: the task that reads its answer.
+    Http(JoinHandle<Answer>),
+}
+
+/// A client that has introduced itself.
+pub struct Client {
+    era: Era,
+    wire: Wire,
+    next: u64,
+    /// What the gateway said about itself: result of `initialize` or `server/discover`.
+    pub hello: Value,
+}
+
+enum Wire {
+    Stdio { pipe: Pipe, early: HashMap<u64, Answer>, notifications: Vec<Value> },
+    Http { endpoint: Endpoint, session: String },
+}
+
+impl Client {
+    /// Introduces itself over standard input and output.
+    ///
+    /// # Panics
+    /// It is not welcome.
+    pub async fn over_stdio(pipe: Pipe, era: Era) -> Self {
+        let wire = Wire::Stdio { pipe, early: HashMap::new(), notifications: Vec::new() };
+        let mut client = Self { era, wire, next: 1, hello: Value::Null };
+        client.introduce().await.unwrap_or_else(|error| panic!("no welcome: {error:?}"));
+        client
+    }
+
+    /// Introduces itself over HTTP.
+    ///
+    /// # Panics
+    /// It is not welcome.
+    pub async fn over_http(endpoint: Endpoint, era: Era) -> Self {
+        let wire = Wire::Http { endpoint, session: String::new() };
+        let mut client = Self { era, wire, next: 1, hello: Value::Null };
+        client.introduce().await.unwrap_or_else(|error| panic!("no welcome: {error:?}"));
+        client
+    }
+
+    async fn introduce(&mut self) -> Result<(), RpcError> {
+        let Era::Legacy(revision) = self.era else {
+            self.hello = self.request("server/discover", json!({})).await?;
+            return Ok(());
+        };
+        let params = json!({
+            "protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}
+        });
+        if let Wire::Http { endpoint, session } = &mut self.wire {
+            let message = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
+            let mut reply = endpoint.post(&[], &message).await.map_err(RpcError::unanswered)?;
+            *session = reply.header("mcp-session-id");
+            let message = reply.message().await.map_err(RpcError::unanswered)?;
+            self.hello =
+                answer_of(message.ok_or_else(|| RpcError::unanswered(format!("status {}", reply.status)))?)?;
+        } else {
+            self.hello = self.request("initialize", params).await?;
+        }
+        assert_eq!(self.hello["protocolVersion"], revision, "another revision than the one asked for");
+        self.notify("notifications/initialized", json!({})).await;
+        Ok(())
+    }
+
+    /// Sends a request and waits for its answer.
+    ///
+    /// # Errors
+    /// The error that came instead.
+    pub async fn request(&mut self, method: &str, params: Value) -> Answer {
+        let sent = self.begin(method, params).await;
+        self.finish(sent).await
+    }
+
+    /// Sends a request.
+    pub async fn begin(&mut self, method: &str, params: Value) -> InFlight {
+        let id = self.next;
+        self.next += 1;
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": self.dressed(params)});
+        match &mut self.wire {
+            Wire::Stdio { pipe, .. } => {
+                pipe.send(&message).await;
+                InFlight::Stdio(id)
+            }
+            Wire::Http { endpoint, session } => {
+                InFlight::Http(tokio::spawn(exchange(endpoint.clone(), self.era, session.clone(), message)))
+            }
+        }
+    }
+
+    /// Waits for the answer to a request that was sent.
+    ///
+    /// # Errors
+    /// The error that came instead.
+    ///
+    /// # Panics
+    /// Neither answer nor error comes.
+    pub async fn finish(&mut self, sent: InFlight) -> Answer {
+        match (sent, &mut self.wire) {
+            (InFlight::Http(task), _) => patiently("an answer over HTTP", task).await.unwrap(),
+            (InFlight::Stdio(id), Wire::Stdio { pipe, early, notifications }) => loop {
+                if let Some(answer) = early.remove(&id) {
+                    return answer;
+                }
+                match patiently("an answer on standard output", pipe.next()).await {
+                    None => return Err(RpcError::unanswered("the gateway closed its standard output")),
+                    Some(message) => match message.get("id").and_then(Value::as_u64) {
+                        Some(id) if message.get("method").is_none() => {
+                            drop(early.insert(id, answer_of(message)))
+                        }
+                        _ => notifications.push(message),
+                    },
+                }
+            },
+            (InFlight::Stdio(_), Wire::Http { .. }) => panic!("a request of another client"),
+        }
+    }
+
+    /// Sends a notification.
+    ///
+    /// # Panics
+    /// The gateway does not accept it.
+    pub async fn notify(&mut self, method: &str, params: Value) {
+        let message = json!({"jsonrpc": "2.0", "method": method, "params": self.dressed(params)});
+        match &mut self.wire {
+            Wire::Stdio { pipe, .. } => pipe.send(&message).await,
+            Wire::Http { endpoint, session } => {
+                let headers = headers(self.era, session, &message);
+                let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                let reply = endpoint.post(&headers, &message).await.unwrap();
+                assert_eq!(reply.status, 202, "answer to {method}");
+            }
+        }
+    }
+
+    /// Waits for a notification over standard output and gives it.
+    ///
+    /// # Panics
+    /// It does not come, or the client is one over HTTP.
+    pub async fn notified(&mut self, method: &str) -> Value {
+        let Wire::Stdio { pipe, early, notifications } = &mut self.wire else {
+            panic!("a client over HTTP has a stream for them")
+        };
+        loop {
+            if let Some(at) = notifications.iter().position(|message| message["method"] == method) {
+                return notifications.remove(at);
+            }
+            let Some(message) = patiently(method, pipe.next()).await else {
+                panic!("the gateway ended without {method}")
+            };
+            match message.get("id").and_then(Value::as_u64) {
+                Some(id) if message.get("method").is_none() => drop(early.insert(id, answer_of(message))),
+                _ => notifications.push(message),
+            }
+        }
+    }
+
+    /// Calls a tool.
+    ///
+    /// # Errors
+    /// The error that came instead of a result.
+    pub async fn call(&mut self, tool: &str, arguments: Value) -> Answer {
+        self.request("tools/call", json!({"name": tool, "arguments": arguments})).await
+    }
+
+    /// Calls a tool that must succeed and gives the text of its first content.
+    ///
+    /// # Panics
+    /// It does not.
+    pub async fn text(&mut self, tool: &str, arguments: Value) -> String {
+        let result = self.call(tool, arguments).await.unwrap_or_else(|error| panic!("{tool}: {error:?}"));
+        assert_ne!(result["isError"], true, "{tool} failed: {result}");
+        result["content"][0]["text"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{tool} gave no text: {result}"))
+            .to_owned()
+    }
+
+    /// Names of all tools, over all pages, sorted.
+    ///
+    /// # Panics
+    /// They cannot be listed.
+    pub async fn tools(&mut self) -> Vec<String> {
+        let (mut names, mut cursor) = (Vec::new(), None);
+        loop {
+            let params = cursor.map_or_else(|| json!({}), |cursor: Value| json!({"cursor": cursor}));
+            let result = self
+                .request("tools/list", params)
+                .await
+                .unwrap_or_else(|error| panic!("tools/list: {error:?}"));
+            for tool in result["tools"].as_array().unwrap() {
+                names.push(tool["name"].as_str().unwrap().to_owned());
+            }
+            match result.get("nextCursor") {
+                Some(next) => cursor = Some(next.clone()),
+                None => break,
+            }
+        }
+        names.sort();
+        names
+    }
+
+    /// Lists until all of these tools are there: servers come up behind the gateway while it already answers.
+    ///
+    /// # Panics
+    /// They never are.
+    pub async fn await_tools(&mut self, wanted: &[&str]) {
+        eventually(&format!("tools {wanted:?}"), async || {
+            let there = self.tools().await;
+            let missing = wanted.iter().any(|name| !there.iter().any(|tool| tool == name));
+            if missing { Err(format!("there are {there:?}")) } else { Ok(()) }
+        })
+        .await;
+    }
+
+    /// Adds what a modern request carries about its sender.
+    fn dressed(&self, mut params: Value) -> Value {
+        if self.era == Era::Modern {
+            let meta =
+                params.as_object_mut().unwrap().entry("_meta").or_insert_with(|| Value::Object(Map::new()));
+            meta["io.modelcontextprotocol/protocolVersion"] = json!(MODERN);
+            meta["io.modelcontextprotocol/clientInfo"] = json!({"name": "tests", "version": "1"});
+            meta["io.modelcontextprotocol/clientCapabilities"] = json!({});
+        }
+        params
+    }
+}
+
+/// Headers of a message beside those of every request (`mcp-ecosystem.md` 3).
+fn headers(era: Era, session: &str, message: &Value) -> Vec<(&'static str, String)> {
+    let mut headers = Vec::new();
+    match era {
+        Era::Legacy(revision) => {
+            if !session.is_empty() {
+                headers.push(("mcp-session-id", session.to_owned()));
+            }
+            // Came with 2025-06-18.
+            if revision >= "2025-06-18" {
+                headers.push(("mcp-protocol-version", revision.to_owned()));
+            }
+        }
+        Era::Modern => {
+            headers.push(("mcp-protocol-version", MODERN.to_owned()));
+            headers.push(("mcp-method", message["method"].as_str().unwrap_or_default().to_owned()));
+            let params = &message["params"];
+            if let Some(name) = params["name"].as_str().or_else(|| params["uri"].as_str()) {
+                headers.push(("mcp-name", name.to_owned()));
+            }
+        }
+    }
+    headers
+}
+
+async fn exchange(endpoint: Endpoint, era: Era, session: String, message: Value) -> Answer {
+    let headers = headers(era, &session, &message);
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let read = async {
+        let mut reply = endpoint.post(&headers, &message).await?;
+        while let Some(read) = reply.message().await? {
+            if read.get("method").is_none() && read["id"] == message["id"] {
+                return Ok(answer_of(read));
+            }
+        }
+        io::Result::Ok(Err(RpcError::unanswered(format!("the body ended, status {}", reply.status))))
+    };
+    read.await.unwrap_or_else(|error| Err(RpcError::unanswered(error)))
+}
+
+/// Takes a response apart.
+fn answer_of(mut message: Value) -> Answer {
+    if let Some(error) = message.get_mut("error") {
+        return Err(RpcError {
+            code: error["code"].as_i64().unwrap(),
+            message: error["message"].as_str().unwrap().to_owned(),
+            data: error["data"].take(),
+        });
+    }
+    Ok(message["result"].take())
+}
