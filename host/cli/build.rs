@@ -4,7 +4,6 @@
 //! Writes `$OUT_DIR/bundled.rs`, which the program includes: two tables of name and bytes, `PLUGINS` and `SERVERS`. The guests are always
 //! built in release mode and share one target directory beside the program's profiles, so debug, release and clippy builds of the
 //! program build them once.
-#![expect(clippy::print_stdout, reason = "a build script speaks with cargo over standard output")]
 #![expect(clippy::disallowed_methods, reason = "cargo tells a build script everything in variables")]
 
 use std::ffi::OsString;

@@ -63,7 +63,10 @@ fn result(id: &[u8], raw: &Bytes, hop: Hop<'_>) -> Result<Answer, RpcError> {
                 other => Err(RpcError::server(
                     NOT_RELAYED,
                     hop.server,
-                    format_args!("answered with a result of type `{}`, which this client cannot be given", other.unwrap_or("?")),
+                    format_args!(
+                        "answered with a result of type `{}`, which this client cannot be given",
+                        other.unwrap_or("?")
+                    ),
                 )),
             }
         }
@@ -115,7 +118,8 @@ fn error(id: &[u8], raw: &Bytes, hop: Hop<'_>) -> Result<Answer, RpcError> {
     if code == body.code {
         return Ok(Answer { message: raw_error(id, raw), code });
     }
-    let member = find_member(raw, "code").ok_or_else(|| RpcError::server(NOT_RELAYED, hop.server, "sent a broken error"))?;
+    let member = find_member(raw, "code")
+        .ok_or_else(|| RpcError::server(NOT_RELAYED, hop.server, "sent a broken error"))?;
     let digits = code.to_string();
     let mut splice = Splice::new(raw);
     splice.set(&member, digits.as_bytes());
@@ -150,7 +154,11 @@ mod tests {
         let message = format!("{{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{result}}}").leak();
         let (text, code) = relayed(message, down, up, method);
         assert_eq!(code, 0, "{text}");
-        text.strip_prefix("{\"jsonrpc\":\"2.0\",\"id\":\"1\",\"result\":").unwrap().strip_suffix('}').unwrap().to_owned()
+        text.strip_prefix("{\"jsonrpc\":\"2.0\",\"id\":\"1\",\"result\":")
+            .unwrap()
+            .strip_suffix('}')
+            .unwrap()
+            .to_owned()
     }
 
     #[test]
@@ -180,7 +188,10 @@ mod tests {
     #[test]
     fn error_codes_between_all_eras() {
         let error = |code: i64| -> &'static str {
-            format!("{{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{{\"x\":[1],\"code\":{code} ,\"message\":\"m\"}}}}").leak()
+            format!(
+                "{{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{{\"x\":[1],\"code\":{code} ,\"message\":\"m\"}}}}"
+            )
+            .leak()
         };
         for (code, down, up, method, expected) in [
             (-32002, OLD, OLD, "resources/read", -32002),
@@ -195,7 +206,9 @@ mod tests {
         ] {
             let (text, got) = relayed(error(code), down, up, method);
             assert_eq!(got, expected, "{code}");
-            let raw = format!("{{\"jsonrpc\":\"2.0\",\"id\":\"1\",\"error\":{{\"x\":[1],\"code\":{expected} ,\"message\":\"m\"}}}}");
+            let raw = format!(
+                "{{\"jsonrpc\":\"2.0\",\"id\":\"1\",\"error\":{{\"x\":[1],\"code\":{expected} ,\"message\":\"m\"}}}}"
+            );
             assert_eq!(text, raw);
         }
     }

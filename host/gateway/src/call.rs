@@ -13,7 +13,7 @@ pub(crate) use slow::pump;
 use crate::answer::{Answer, Hop, relay};
 use crate::caller::Caller;
 use crate::directory::{Route, View};
-use crate::error::{SERVER_BUSY, SERVER_GONE, RpcError};
+use crate::error::{RpcError, SERVER_BUSY, SERVER_GONE};
 use crate::front::Front;
 use bytes::Bytes;
 use host_message::{Envelope, Params, RawId, method};
@@ -66,33 +66,44 @@ impl Wanted {
     }
 }
 
-/// One request on its way.
-pub(crate) struct Call {
-    pub(crate) front: Arc<Front>,
-    pub(crate) caller: Caller,
-    pub(crate) wanted: Wanted,
-    pub(crate) id: RawId,
-    pub(crate) params: Params,
+/// Who waits for an answer to what.
+pub(crate) struct Asked {
+    front: Arc<Front>,
+    caller: Caller,
+    wanted: Wanted,
+    id: RawId,
     /// The client's token for progress.
-    pub(crate) token: Option<Bytes>,
+    token: Option<Bytes>,
+}
+
+/// One request on its way. Once it is sent, `asked` is all that is left of it.
+pub(crate) struct Call {
+    asked: Asked,
+    params: Params,
 }
 
 /// Begins a call. The error is the answer.
-pub(crate) fn begin(front: &Arc<Front>, caller: Caller, wanted: Wanted, envelope: &Envelope) -> Result<Source, RpcError> {
+pub(crate) fn begin(
+    front: &Arc<Front>,
+    caller: Caller,
+    wanted: Wanted,
+    envelope: &Envelope,
+) -> Result<Source, RpcError> {
     let id = envelope.id().ok_or_else(|| RpcError::invalid_request("a request has an id"))?;
     let params = envelope.params().ok_or_else(|| RpcError::invalid_params("`params` is missing"))?;
     let token = Caller::progress_token(&params)?;
-    let call = Call { front: Arc::clone(front), caller, wanted, id, params, token };
+    let asked = Asked { front: Arc::clone(front), caller, wanted, id, token };
+    let call = Call { asked, params };
     let known = {
         let name = call.name()?;
         call.find(&front.directory().view(), &name).and_then(|route| {
-            let client = front.pool().peek(&route.server, call.caller.owner())?;
+            let client = front.pool().peek(&route.server, call.asked.caller.owner())?;
             Some((client, route.own))
         })
     };
     match known {
         Some((client, own)) => match call.send(&client, own.as_deref()) {
-            Ok(in_flight) => Ok(Source::Live(Live::new(call, &client, in_flight))),
+            Ok(in_flight) => Ok(Source::Live(Live::new(call.asked, client, in_flight))),
             // It died between the look and the call. Nothing was sent, so another one may have it.
             Err(SendError::Gone { .. }) => Ok(slow::begin(call)),
             Err(error) => Err(refused(client.server(), &error)),
@@ -101,26 +112,7 @@ pub(crate) fn begin(front: &Arc<Front>, caller: Caller, wanted: Wanted, envelope
     }
 }
 
-impl Call {
-    /// The tool's or prompt's name, or the resource's URI.
-    fn name(&self) -> Result<Cow<'_, str>, RpcError> {
-        let (member, key) = match self.wanted {
-            Wanted::Resource => (self.params.uri(), "uri"),
-            Wanted::Tool | Wanted::Prompt => (self.params.name(), "name"),
-        };
-        let member = member.ok_or_else(|| RpcError::invalid_params(format!("`{key}` is missing")))?;
-        Ok(self.params.text(member)?)
-    }
-
-    /// Where it leads.
-    fn find(&self, view: &View, name: &str) -> Option<Route> {
-        match self.wanted {
-            Wanted::Tool => view.tool(name).cloned(),
-            Wanted::Prompt => view.prompt(name).cloned(),
-            Wanted::Resource => view.resource(name).map(|server| Route { server: Arc::clone(server), own: None }),
-        }
-    }
-
+impl Asked {
     /// The client's answer out of the server's.
     fn relay(&self, client: &Client, envelope: &Envelope) -> Answer {
         let hop = Hop {
@@ -131,10 +123,33 @@ impl Call {
         };
         relay(self.id.as_bytes(), envelope, hop)
     }
+}
+
+impl Call {
+    /// The tool's or prompt's name, or the resource's URI.
+    fn name(&self) -> Result<Cow<'_, str>, RpcError> {
+        let (member, key) = match self.asked.wanted {
+            Wanted::Resource => (self.params.uri(), "uri"),
+            Wanted::Tool | Wanted::Prompt => (self.params.name(), "name"),
+        };
+        let member = member.ok_or_else(|| RpcError::invalid_params(format!("`{key}` is missing")))?;
+        Ok(self.params.text(member)?)
+    }
+
+    /// Where it leads.
+    fn find(&self, view: &View, name: &str) -> Option<Route> {
+        match self.asked.wanted {
+            Wanted::Tool => view.tool(name).cloned(),
+            Wanted::Prompt => view.prompt(name).cloned(),
+            Wanted::Resource => {
+                view.resource(name).map(|server| Route { server: Arc::clone(server), own: None })
+            }
+        }
+    }
 
     /// Writes the request to a server, under the server's own name for the thing.
     fn send(&self, client: &Client, own: Option<&[u8]>) -> Result<InFlight, SendError> {
-        let mut outgoing = Outgoing::new(self.wanted.method()).params(&self.params);
+        let mut outgoing = Outgoing::new(self.asked.wanted.method()).params(&self.params);
         if let (Some(own), Some(member)) = (own, self.params.name()) {
             outgoing.edits().set(member, own);
         }

@@ -100,7 +100,10 @@ impl Default for FrontConfig {
 
 impl fmt::Debug for FrontConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FrontConfig").field("name", &self.name).field("names", &self.names).finish_non_exhaustive()
+        f.debug_struct("FrontConfig")
+            .field("name", &self.name)
+            .field("names", &self.names)
+            .finish_non_exhaustive()
     }
 }
 

@@ -108,7 +108,9 @@ impl Directory {
 
     /// Whether the first round is over. Once true it stays true, as the original's `/health` does.
     pub(crate) fn is_ready(&self) -> bool {
-        if !self.ready.load(Ordering::Acquire) && (self.settled.load(Ordering::Acquire) || self.deadline().is_none()) {
+        if !self.ready.load(Ordering::Acquire)
+            && (self.settled.load(Ordering::Acquire) || self.deadline().is_none())
+        {
             self.ready.store(true, Ordering::Release);
         }
         self.ready.load(Ordering::Acquire)
@@ -157,7 +159,8 @@ impl Directory {
     /// Notes that lists of a server must be fetched again; of all servers without a name.
     fn mark_stale(&self, server: Option<&str>, kinds: Kinds) {
         let state = self.lock();
-        for (_, slot) in state.slots.iter().filter(|(name, _)| server.is_none_or(|server| &***name == server)) {
+        for (_, slot) in state.slots.iter().filter(|(name, _)| server.is_none_or(|server| &***name == server))
+        {
             slot.stale.tell(kinds);
         }
     }
@@ -199,7 +202,7 @@ impl Directory {
     }
 
     /// The lists of all servers in order, and the servers of which something new is in them.
-    fn collect(&self) -> (Vec<(Arc<str>, Arc<Listing>)>, Vec<Arc<str>>) {
+    fn collect(&self) -> (Vec<view::Listed>, Vec<Arc<str>>) {
         let mut state = self.lock();
         let mut merged = Vec::new();
         for (server, slot) in &mut state.slots {
@@ -210,7 +213,9 @@ impl Directory {
             }
             merged.push(Arc::clone(server));
         }
-        let listing = |server: &Arc<str>| Some((Arc::clone(server), Arc::clone(state.slots.get(server)?.listing.as_ref()?)));
+        let listing = |server: &Arc<str>| {
+            Some((Arc::clone(server), Arc::clone(state.slots.get(server)?.listing.as_ref()?)))
+        };
         (state.order.iter().filter_map(listing).collect(), merged)
     }
 

@@ -51,7 +51,12 @@ async fn handle(front: &Arc<Front>, caller: Caller, envelope: &Envelope) -> Resu
     }
 }
 
-async fn list(front: &Arc<Front>, caller: &Caller, list: List, envelope: &Envelope) -> Result<Reply, RpcError> {
+async fn list(
+    front: &Arc<Front>,
+    caller: &Caller,
+    list: List,
+    envelope: &Envelope,
+) -> Result<Reply, RpcError> {
     let params = envelope.params();
     let cursor = cursor(params.as_ref())?;
     let directory = front.directory();
@@ -78,7 +83,9 @@ async fn list(front: &Arc<Front>, caller: &Caller, list: List, envelope: &Envelo
 }
 
 fn cursor(params: Option<&Params>) -> Result<Option<String>, RpcError> {
-    let Some((params, member)) = params.and_then(|params| Some((params, params.cursor()?))) else { return Ok(None) };
+    let Some((params, member)) = params.and_then(|params| Some((params, params.cursor()?))) else {
+        return Ok(None);
+    };
     Ok(Some(params.text(member)?.into_owned()))
 }
 
@@ -96,7 +103,12 @@ pub(crate) fn notification(caller: &Caller, envelope: &Envelope) {
 }
 
 /// Handles a request to its end and sends whatever comes of it. For connections and batches that carry many at a time.
-pub(crate) async fn drive(front: Arc<Front>, caller: Caller, envelope: Envelope, events: mpsc::Sender<Event>) {
+pub(crate) async fn drive(
+    front: Arc<Front>,
+    caller: Caller,
+    envelope: Envelope,
+    events: mpsc::Sender<Event>,
+) {
     let session = caller.session.clone();
     match request(&front, caller, &envelope).await {
         Reply::Answer(answer) => send(&events, Event::Answer(answer)).await,

@@ -26,7 +26,8 @@ impl Subscription {
         let id = envelope.id().ok_or_else(|| RpcError::invalid_request("a request has an id"))?;
         let wrong = || RpcError::invalid_params("`notifications` must be an object");
         let params = envelope.params().ok_or_else(wrong)?;
-        let filter = find_member(params.raw(), "notifications").filter(|member| member.kind() == JsonKind::Object);
+        let filter =
+            find_member(params.raw(), "notifications").filter(|member| member.kind() == JsonKind::Object);
         let filter = filter.ok_or_else(wrong)?.value(params.raw());
         let mut granted = Kinds::NONE;
         for member in members(filter).map_while(Result::ok) {
@@ -88,7 +89,9 @@ mod tests {
     use super::*;
 
     fn begin(params: &str) -> Result<Subscription, RpcError> {
-        let text = format!("{{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"method\":\"subscriptions/listen\",\"params\":{params}}}");
+        let text = format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"method\":\"subscriptions/listen\",\"params\":{params}}}"
+        );
         Subscription::begin(&Envelope::parse(Bytes::from(text)).unwrap(), &Announcer::default())
     }
 
@@ -107,7 +110,9 @@ mod tests {
         );
         assert_eq!(
             subscription.change("notifications/tools/list_changed"),
-            format!("{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\",\"params\":{{{meta}}}}}")
+            format!(
+                "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\",\"params\":{{{meta}}}}}"
+            )
         );
         assert_eq!(
             subscription.end(),

@@ -80,7 +80,8 @@ pub(crate) fn expose(candidates: &[Candidate<'_>], names: Names, kind: &str) -> 
     }
     let clash = clash.filter(|_| names == Names::Fail);
     // Whoever has its wish for itself keeps it, whatever the others are called in the end.
-    let mut taken: HashSet<String> = wanted.iter().filter(|(_, n)| **n == 1).map(|(name, _)| name.clone()).collect();
+    let mut taken: HashSet<String> =
+        wanted.iter().filter(|(_, n)| **n == 1).map(|(name, _)| name.clone()).collect();
     for (shown, candidate) in shown.iter_mut().zip(candidates) {
         if *shown == Shown::Hidden || wanted.get(text(shown, candidate)) == Some(&1) {
             continue;

@@ -187,7 +187,12 @@ impl Sessions {
 
     /// Takes out all.
     pub(crate) fn drain(&self) -> Vec<Arc<Session>> {
-        self.table.write().unwrap_or_else(PoisonError::into_inner).drain().map(|(_, session)| session).collect()
+        self.table
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain()
+            .map(|(_, session)| session)
+            .collect()
     }
 
     /// How many there are.

@@ -149,9 +149,13 @@ impl Connection {
                 let era = Era::Legacy(session.revision);
                 return Ok(Some(Caller { era, link: Link::Streams, session: Some(Arc::clone(session)) }));
             }
-            Client::Unknown if !has_version && matches!(method, method::INITIALIZE | method::PING) => return Ok(None),
+            Client::Unknown if !has_version && matches!(method, method::INITIALIZE | method::PING) => {
+                return Ok(None);
+            }
             Client::Unknown if !has_version && method != method::DISCOVER => {
-                return Err(RpcError::invalid_request("the first request must be `initialize` or carry a protocol version"));
+                return Err(RpcError::invalid_request(
+                    "the first request must be `initialize` or carry a protocol version",
+                ));
             }
             Client::Unknown | Client::Modern(_) => {}
         }
@@ -196,7 +200,9 @@ impl Connection {
 
     async fn batch(&mut self, envelope: &Envelope) {
         let session = match &self.client {
-            Client::Legacy { session, .. } if session.revision == Revision::V2025_03_26 => Arc::clone(session),
+            Client::Legacy { session, .. } if session.revision == Revision::V2025_03_26 => {
+                Arc::clone(session)
+            }
             _ => {
                 let error = RpcError::invalid_request("batches exist in revision 2025-03-26 only");
                 return self.send(Answer::error(None, &error)).await;

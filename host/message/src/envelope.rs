@@ -1,6 +1,6 @@
 //! One message: its kind, id and method, and where its payload is.
 
-use crate::object::{JsonKind, key_is};
+use crate::object::{JsonKind, key_text};
 use crate::params::{Index, is_token};
 use crate::scan::{Scanner, Span, check};
 use crate::text::decode_string;
@@ -221,8 +221,8 @@ impl Parts {
         let mut more = scanner.open(b'{', b'}', 0)?;
         while more {
             let key = scanner.key()?;
-            let is = |name| key_is(raw, key, name);
-            let twice = if is("params") {
+            let name = key_text(raw, key);
+            let twice = if name == "params" {
                 let again = parts.params_kind.is_some();
                 if scanner.peek() == Some(b'{') {
                     let start = scanner.at();
@@ -235,23 +235,20 @@ impl Parts {
                 again
             } else {
                 let found = scanner.value(1)?;
-                if is("jsonrpc") {
-                    parts.version.replace(found).is_some()
-                } else if is("id") {
-                    parts.id.replace(found).is_some()
-                } else if is("method") {
-                    parts.method.replace(found).is_some()
-                } else if is("result") {
-                    parts.result.replace(found.0).is_some()
-                } else if is("error") {
-                    parts.error.replace(found).is_some()
-                } else {
-                    unknown.push(key);
-                    false
+                match name.as_ref() {
+                    "jsonrpc" => parts.version.replace(found).is_some(),
+                    "id" => parts.id.replace(found).is_some(),
+                    "method" => parts.method.replace(found).is_some(),
+                    "result" => parts.result.replace(found.0).is_some(),
+                    "error" => parts.error.replace(found).is_some(),
+                    _ => {
+                        unknown.push(key);
+                        false
+                    }
                 }
             };
             if twice {
-                parts.id_in_doubt |= is("id");
+                parts.id_in_doubt |= name == "id";
                 parts.problem = Some(invalid("a member of the message occurs twice"));
             }
             more = scanner.more(b'}')?;

@@ -72,17 +72,15 @@ impl Member {
     /// Whether the key is `name`, however it is escaped. Letters count as they are: `Name` is another key.
     #[must_use]
     pub fn key_is(&self, raw: &[u8], name: &str) -> bool {
-        key_is(raw, self.key, name)
+        key_text(raw, self.key) == name
     }
 }
 
-pub(crate) fn key_is(raw: &[u8], key: Span, name: &str) -> bool {
+/// The key as text, decoded where it is escaped: an escaped key is the same key. Half surrogate pairs, which no known key has, give
+/// nothing.
+pub(crate) fn key_text(raw: &[u8], key: Span) -> Cow<'_, str> {
     let quoted = raw.get(key.range()).unwrap_or_default();
-    let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
-    inner == name.as_bytes()
-        || (inner.len() > name.len()
-            && inner.contains(&b'\\')
-            && decode_string(quoted).as_deref() == Some(name))
+    decode_string(quoted).unwrap_or_default()
 }
 
 /// The members of an object in their order, duplicates included. Ends after the first error.

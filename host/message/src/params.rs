@@ -1,59 +1,82 @@
 //! The few members of `params` that a relay reads or rewrites, found in the same pass that validates.
 
-use crate::object::{JsonKind, Member, key_is};
-use crate::scan::{Scanner, check};
+use crate::object::{JsonKind, Member, key_text};
+use crate::scan::{Scanner, Span, check};
 use crate::text::decode_string;
 use crate::{EnvelopeError, Splice, code, meta};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Where the known members are, relative to the start of the object.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Index {
-    name: Option<Member>,
-    uri: Option<Member>,
-    cursor: Option<Member>,
-    request_id: Option<Member>,
-    progress_token: Option<Member>,
-    arguments: Option<Member>,
-    reference: Option<Member>,
-    level: Option<Member>,
-    meta: Option<Member>,
-    meta_progress_token: Option<Member>,
-    meta_protocol_version: Option<Member>,
-    meta_client_info: Option<Member>,
-    meta_client_capabilities: Option<Member>,
-    meta_log_level: Option<Member>,
-    meta_subscription_id: Option<Member>,
+/// The members that are looked for, as places of an [`Index`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Name,
+    Uri,
+    Cursor,
+    RequestId,
+    ProgressToken,
+    Arguments,
+    Reference,
+    Level,
+    Meta,
+    MetaProgressToken,
+    MetaProtocolVersion,
+    MetaClientInfo,
+    MetaClientCapabilities,
+    MetaLogLevel,
+    MetaSubscriptionId,
 }
 
-impl Index {
-    fn slot(&mut self, raw: &[u8], member: &Member) -> Option<(&mut Option<Member>, &'static str)> {
-        let names: [(&'static str, &mut Option<Member>); 9] = [
-            ("name", &mut self.name),
-            ("arguments", &mut self.arguments),
-            ("_meta", &mut self.meta),
-            ("uri", &mut self.uri),
-            ("cursor", &mut self.cursor),
-            ("requestId", &mut self.request_id),
-            (meta::PROGRESS_TOKEN, &mut self.progress_token),
-            ("ref", &mut self.reference),
-            ("level", &mut self.level),
-        ];
-        names.into_iter().find(|(name, _)| key_is(raw, member.key, name)).map(|(name, slot)| (slot, name))
+const KNOWN: usize = Known::MetaSubscriptionId as usize + 1;
+
+impl Known {
+    /// A member of `params` by its key.
+    fn outer(key: &str) -> Option<Self> {
+        Some(match key {
+            "name" => Self::Name,
+            "arguments" => Self::Arguments,
+            "_meta" => Self::Meta,
+            "uri" => Self::Uri,
+            "cursor" => Self::Cursor,
+            "requestId" => Self::RequestId,
+            "progressToken" => Self::ProgressToken,
+            "ref" => Self::Reference,
+            "level" => Self::Level,
+            _ => return None,
+        })
     }
 
-    fn meta_slot(&mut self, raw: &[u8], member: &Member) -> Option<(&mut Option<Member>, &'static str)> {
-        let names: [(&'static str, &mut Option<Member>); 6] = [
-            (meta::PROGRESS_TOKEN, &mut self.meta_progress_token),
-            (meta::PROTOCOL_VERSION, &mut self.meta_protocol_version),
-            (meta::CLIENT_INFO, &mut self.meta_client_info),
-            (meta::CLIENT_CAPABILITIES, &mut self.meta_client_capabilities),
-            (meta::LOG_LEVEL, &mut self.meta_log_level),
-            (meta::SUBSCRIPTION_ID, &mut self.meta_subscription_id),
-        ];
-        names.into_iter().find(|(name, _)| key_is(raw, member.key, name)).map(|(name, slot)| (slot, name))
+    /// A member of `_meta` by its key.
+    fn inner(key: &str) -> Option<Self> {
+        Some(match key {
+            meta::PROGRESS_TOKEN => Self::MetaProgressToken,
+            meta::PROTOCOL_VERSION => Self::MetaProtocolVersion,
+            meta::CLIENT_INFO => Self::MetaClientInfo,
+            meta::CLIENT_CAPABILITIES => Self::MetaClientCapabilities,
+            meta::LOG_LEVEL => Self::MetaLogLevel,
+            meta::SUBSCRIPTION_ID => Self::MetaSubscriptionId,
+            _ => return None,
+        })
+    }
+}
+
+/// Where the known members are, relative to the start of the object.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Index([Option<Member>; KNOWN]);
+
+impl Index {
+    fn get(&self, known: Known) -> Option<&Member> {
+        self.0.get(known as usize).and_then(Option::as_ref)
+    }
+
+    /// A second member of the same name would be read by one side and not by the other: message smuggling.
+    fn keep(&mut self, known: Known, key: &str, member: Member, problem: &mut Option<EnvelopeError>) {
+        if let Some(place) = self.0.get_mut(known as usize)
+            && place.replace(member).is_some()
+        {
+            *problem = Some(wrong(format!("`{key}` occurs twice in the parameters")));
+        }
     }
 
     /// Walks over the object at `scanner`, which stands inside `depth` levels. What is wrong with the JSON comes back as the outer error;
@@ -68,22 +91,20 @@ impl Index {
         let mut more = scanner.open(b'{', b'}', depth)?;
         while more {
             let key = scanner.key()?;
-            if key_is(raw, key, "_meta") && scanner.peek() == Some(b'{') {
+            let text = key_text(raw, key);
+            let known = Known::outer(&text);
+            if known == Some(Known::Meta) && scanner.peek() == Some(b'{') {
                 let start = scanner.at();
                 index.scan_meta(scanner, depth + 1, problem)?;
-                let member = Member {
-                    key,
-                    value: crate::scan::Span::new(start, scanner.at()),
-                    kind: JsonKind::Object,
-                };
-                keep(&mut index.meta, member, "_meta", problem);
+                let value = Span::new(start, scanner.at());
+                index.keep(Known::Meta, &text, Member { key, value, kind: JsonKind::Object }, problem);
             } else {
                 let member = scanner.member(key, depth + 1)?;
-                if let Some((slot, name)) = index.slot(raw, &member) {
-                    if name == "_meta" && member.kind != JsonKind::Null {
+                if let Some(known) = known {
+                    if known == Known::Meta && member.kind != JsonKind::Null {
                         *problem = Some(wrong("`_meta` must be an object"));
                     }
-                    keep(slot, member, name, problem);
+                    index.keep(known, &text, member, problem);
                 }
             }
             more = scanner.more(b'}')?;
@@ -102,8 +123,9 @@ impl Index {
         while more {
             let key = scanner.key()?;
             let member = scanner.member(key, depth + 1)?;
-            if let Some((slot, name)) = self.meta_slot(raw, &member) {
-                keep(slot, member, name, problem);
+            let text = key_text(raw, key);
+            if let Some(known) = Known::inner(&text) {
+                self.keep(known, &text, member, problem);
             }
             more = scanner.more(b'}')?;
         }
@@ -112,26 +134,7 @@ impl Index {
 
     /// Moves all ranges from a message to the object that starts at `start` in it.
     pub(crate) fn relative_to(mut self, start: u32) -> Self {
-        for member in [
-            &mut self.name,
-            &mut self.uri,
-            &mut self.cursor,
-            &mut self.request_id,
-            &mut self.progress_token,
-            &mut self.arguments,
-            &mut self.reference,
-            &mut self.level,
-            &mut self.meta,
-            &mut self.meta_progress_token,
-            &mut self.meta_protocol_version,
-            &mut self.meta_client_info,
-            &mut self.meta_client_capabilities,
-            &mut self.meta_log_level,
-            &mut self.meta_subscription_id,
-        ]
-        .into_iter()
-        .flatten()
-        {
+        for member in self.0.iter_mut().flatten() {
             member.key.start -= start;
             member.key.end -= start;
             member.value.start -= start;
@@ -143,13 +146,6 @@ impl Index {
 
 fn wrong(text: impl Into<Cow<'static, str>>) -> EnvelopeError {
     EnvelopeError::new(code::INVALID_PARAMS, text)
-}
-
-/// A second member of the same name would be read by one side and not by the other: message smuggling.
-fn keep(slot: &mut Option<Member>, member: Member, name: &str, problem: &mut Option<EnvelopeError>) {
-    if slot.replace(member).is_some() {
-        *problem = Some(wrong(format!("`{name}` occurs twice in the parameters")));
-    }
 }
 
 /// The parameters of a message: an object, raw, with the members a relay asks for. Cheap to clone.
@@ -209,91 +205,91 @@ impl Params {
     /// `name`: of a tool or a prompt.
     #[must_use]
     pub fn name(&self) -> Option<&Member> {
-        self.index.name.as_ref()
+        self.index.get(Known::Name)
     }
 
     /// `uri`: of a resource.
     #[must_use]
     pub fn uri(&self) -> Option<&Member> {
-        self.index.uri.as_ref()
+        self.index.get(Known::Uri)
     }
 
     /// `cursor`: of a list.
     #[must_use]
     pub fn cursor(&self) -> Option<&Member> {
-        self.index.cursor.as_ref()
+        self.index.get(Known::Cursor)
     }
 
     /// `requestId`: of a cancellation.
     #[must_use]
     pub fn request_id(&self) -> Option<&Member> {
-        self.index.request_id.as_ref()
+        self.index.get(Known::RequestId)
     }
 
     /// `progressToken` outside `_meta`: of a progress notification.
     #[must_use]
     pub fn progress_token(&self) -> Option<&Member> {
-        self.index.progress_token.as_ref()
+        self.index.get(Known::ProgressToken)
     }
 
     /// `arguments`: of a tool or a prompt.
     #[must_use]
     pub fn arguments(&self) -> Option<&Member> {
-        self.index.arguments.as_ref()
+        self.index.get(Known::Arguments)
     }
 
     /// `ref`: of a completion.
     #[must_use]
     pub fn reference(&self) -> Option<&Member> {
-        self.index.reference.as_ref()
+        self.index.get(Known::Reference)
     }
 
     /// `level`: of `logging/setLevel` and of a log message.
     #[must_use]
     pub fn level(&self) -> Option<&Member> {
-        self.index.level.as_ref()
+        self.index.get(Known::Level)
     }
 
     /// `_meta`: an object or `null`.
     #[must_use]
     pub fn meta(&self) -> Option<&Member> {
-        self.index.meta.as_ref()
+        self.index.get(Known::Meta)
     }
 
     /// `_meta.progressToken`: the caller's wish for progress.
     #[must_use]
     pub fn meta_progress_token(&self) -> Option<&Member> {
-        self.index.meta_progress_token.as_ref()
+        self.index.get(Known::MetaProgressToken)
     }
 
     /// `_meta["io.modelcontextprotocol/protocolVersion"]`: its presence makes a request a modern one.
     #[must_use]
     pub fn meta_protocol_version(&self) -> Option<&Member> {
-        self.index.meta_protocol_version.as_ref()
+        self.index.get(Known::MetaProtocolVersion)
     }
 
     /// `_meta["io.modelcontextprotocol/clientInfo"]`.
     #[must_use]
     pub fn meta_client_info(&self) -> Option<&Member> {
-        self.index.meta_client_info.as_ref()
+        self.index.get(Known::MetaClientInfo)
     }
 
     /// `_meta["io.modelcontextprotocol/clientCapabilities"]`.
     #[must_use]
     pub fn meta_client_capabilities(&self) -> Option<&Member> {
-        self.index.meta_client_capabilities.as_ref()
+        self.index.get(Known::MetaClientCapabilities)
     }
 
     /// `_meta["io.modelcontextprotocol/logLevel"]`.
     #[must_use]
     pub fn meta_log_level(&self) -> Option<&Member> {
-        self.index.meta_log_level.as_ref()
+        self.index.get(Known::MetaLogLevel)
     }
 
     /// `_meta["io.modelcontextprotocol/subscriptionId"]`: the request a notification belongs to.
     #[must_use]
     pub fn meta_subscription_id(&self) -> Option<&Member> {
-        self.index.meta_subscription_id.as_ref()
+        self.index.get(Known::MetaSubscriptionId)
     }
 
     /// The text of a member that must be a string.

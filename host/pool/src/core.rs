@@ -20,6 +20,9 @@ const EVENTS: usize = 1024;
 
 pub(crate) type Servers = HashMap<Arc<str>, Arc<Server>>;
 
+/// A lease that was not given back: name of the server, and what went wrong if it was tried.
+type Held = (Arc<str>, Option<String>);
+
 /// What all tasks of the pool share.
 pub(crate) struct Core {
     pub(crate) config: PoolConfig,
@@ -34,8 +37,8 @@ pub(crate) struct Core {
     pub(crate) live: Arc<AtomicUsize>,
     /// Held while the number of clients is compared with the cap; true once the pool shuts down.
     pub(crate) admission: Mutex<bool>,
-    /// Leases that were not given back: their ids, and the names of the servers.
-    leases: Mutex<BTreeMap<String, (Arc<str>, Option<String>)>>,
+    /// Leases that were not given back, by their ids.
+    leases: Mutex<BTreeMap<String, Held>>,
 }
 
 impl Core {

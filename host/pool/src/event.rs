@@ -33,7 +33,7 @@ pub enum Event {
         /// Whose client heard of it.
         owner: Owner,
         /// The message.
-        message: Envelope,
+        message: Box<Envelope>,
     },
     /// A server came up.
     Ready {

@@ -126,10 +126,10 @@ impl Pending {
     }
 
     /// Hands over something that is not the answer. Gives it back if it belongs to nobody.
-    pub(crate) fn push(&self, id: u64, incoming: Incoming) -> Result<(), Incoming> {
+    pub(crate) fn push(&self, id: u64, incoming: Incoming) -> Option<Incoming> {
         let mut table = self.lock();
         let usable = |place: &&mut Place| place.response.is_none() && place.caller != Caller::Pool;
-        let Some(place) = table.find(id).filter(usable) else { return Err(incoming) };
+        let Some(place) = table.find(id).filter(usable) else { return Some(incoming) };
         if place.queue.len() >= self.queue_limit {
             // A caller that does not read loses the oldest, which later progress makes worthless anyway.
             place.queue.pop_front();
@@ -140,7 +140,7 @@ impl Pending {
         if let Some(waker) = waker {
             waker.wake();
         }
-        Ok(())
+        None
     }
 
     /// What comes next for a call; the response ends it. Everything that came before the server went is still handed out.

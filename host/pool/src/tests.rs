@@ -5,6 +5,6 @@ mod endings;
 mod harness;
 mod lists;
 mod meta;
-mod sharing;
 mod shaking;
+mod sharing;
 mod streams;

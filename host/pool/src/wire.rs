@@ -335,14 +335,14 @@ impl Wire {
         let target = subscription.or_else(log);
         let left = match target {
             Some(id) => match self.pending.push(id, Incoming::Notification(envelope)) {
-                Err(Incoming::Notification(message)) => message,
+                Some(Incoming::Notification(message)) => message,
                 _ => return,
             },
             None => envelope,
         };
         if what.is_none() && subscription.is_none() {
             let (server, owner) = (Arc::clone(&self.server), self.owner.clone());
-            let _ = self.events.send(Event::Notification { server, owner, message: left });
+            let _ = self.events.send(Event::Notification { server, owner, message: Box::new(left) });
         }
     }
 }

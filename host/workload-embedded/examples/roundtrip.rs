@@ -3,7 +3,12 @@
 //!
 //!     cargo run --release -p host-workload-embedded --example roundtrip
 
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints figures and ends where it fails")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a program that prints figures and ends where it fails"
+)]
 
 use host_workload_embedded::{ComponentSource, EmbeddedEngine, EngineConfig, LoadedComponent, StartSpec};
 use std::sync::Arc;
@@ -24,7 +29,11 @@ async fn measure() {
     let file = test_artifacts::guest("echo-server");
     let other = test_artifacts::guest("misbehave");
     let engine = |cached: bool| {
-        EmbeddedEngine::new(EngineConfig { cache_dir: cached.then(|| folder.clone()), ..EngineConfig::default() }).unwrap()
+        EmbeddedEngine::new(EngineConfig {
+            cache_dir: cached.then(|| folder.clone()),
+            ..EngineConfig::default()
+        })
+        .unwrap()
     };
     for what in ["empty cache", "cached", "cached"] {
         let begin = Instant::now();
@@ -45,7 +54,8 @@ async fn measure() {
         baseline().await;
         let mut started = engine.start(StartSpec::new("echo", echo.clone())).await.unwrap();
         trips("echo server", &mut started.stdin, &mut started.stdout, CALL, 100_000).await;
-        let large = [&CALL[..CALL.len() - 5], "x".repeat(1_000_000).as_bytes(), &CALL[CALL.len() - 5..]].concat();
+        let large =
+            [&CALL[..CALL.len() - 5], "x".repeat(1_000_000).as_bytes(), &CALL[CALL.len() - 5..]].concat();
         trips("echo server, 1 MB", &mut started.stdin, &mut started.stdout, &large, 50).await;
         engine.stop("echo", Duration::from_secs(1)).await;
     }
@@ -63,7 +73,14 @@ async fn measure() {
             spec.arguments = vec!["spin".to_owned()];
             drop(engine.start(spec).await.unwrap());
         }
-        trips(&format!("line echo beside {spinners} spinning"), &mut started.stdin, &mut started.stdout, CALL, 2_000).await;
+        trips(
+            &format!("line echo beside {spinners} spinning"),
+            &mut started.stdin,
+            &mut started.stdout,
+            CALL,
+            2_000,
+        )
+        .await;
         baseline_short(spinners).await;
         for n in 0..spinners {
             let begin = Instant::now();
@@ -78,7 +95,10 @@ async fn measure() {
     let _share = engine.start(spec).await.unwrap();
     let before = processor();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    println!("a spinning workload with a share of 200/1000 used {:.0}/1000", (processor() - before).as_secs_f64() * 500.0);
+    println!(
+        "a spinning workload with a share of 200/1000 used {:.0}/1000",
+        (processor() - before).as_secs_f64() * 500.0
+    );
     engine.shutdown(Duration::ZERO).await;
 }
 
@@ -142,7 +162,13 @@ async fn idle(what: &str) {
     println!("{what}: {:?} of processor time per second", (processor() - before) / 2);
 }
 
-async fn trips(what: &str, to: &mut (impl AsyncWrite + Unpin), from: &mut (impl AsyncRead + Unpin), text: &[u8], count: usize) {
+async fn trips(
+    what: &str,
+    to: &mut (impl AsyncWrite + Unpin),
+    from: &mut (impl AsyncRead + Unpin),
+    text: &[u8],
+    count: usize,
+) {
     let mut from = BufReader::new(from);
     for _ in 0..count / 10 {
         line(to, &mut from, text).await;
@@ -156,10 +182,19 @@ async fn trips(what: &str, to: &mut (impl AsyncWrite + Unpin), from: &mut (impl 
     }
     let used = (processor() - before) / u32::try_from(count).unwrap();
     times.sort_unstable();
-    println!("{what}: p50 {:?}, p99 {:?}, max {:?}, {used:?} of processor time each", times[count / 2], times[count * 99 / 100], times[count - 1]);
+    println!(
+        "{what}: p50 {:?}, p99 {:?}, max {:?}, {used:?} of processor time each",
+        times[count / 2],
+        times[count * 99 / 100],
+        times[count - 1]
+    );
 }
 
-async fn line(to: &mut (impl AsyncWrite + Unpin), from: &mut (impl AsyncBufReadExt + Unpin), text: &[u8]) -> usize {
+async fn line(
+    to: &mut (impl AsyncWrite + Unpin),
+    from: &mut (impl AsyncBufReadExt + Unpin),
+    text: &[u8],
+) -> usize {
     let mut answer = Vec::new();
     let send = async { to.write_all(text).await.unwrap() };
     let (_, got) = tokio::join!(send, from.read_until(b'\n', &mut answer));

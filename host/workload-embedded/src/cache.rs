@@ -54,7 +54,10 @@ fn private(folder: &Path, found: &std::fs::Metadata) -> Result<(), Error> {
         return Err(unusable(folder, "it belongs to another user"));
     }
     if found.mode() & 0o022 != 0 {
-        return Err(unusable(folder, &format!("other users can write to it (mode {:o})", found.mode() & 0o777)));
+        return Err(unusable(
+            folder,
+            &format!("other users can write to it (mode {:o})", found.mode() & 0o777),
+        ));
     }
     Ok(())
 }

@@ -72,7 +72,10 @@ impl LoadedComponent {
 
 impl fmt::Debug for LoadedComponent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoadedComponent").field("name", &self.name).field("digest", &self.digest).finish_non_exhaustive()
+        f.debug_struct("LoadedComponent")
+            .field("name", &self.name)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
     }
 }
 
@@ -128,7 +131,8 @@ impl Loader {
         let (name, read) = match source {
             ComponentSource::Bytes { name, bytes } => (name, Content { bytes, stamp: None }),
             ComponentSource::File(path) => {
-                let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+                let name =
+                    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
                 match self.unchanged(&path) {
                     Some(component) => return Ok(component),
                     None => (name, blocking(move || read(path)).await?),
@@ -230,7 +234,12 @@ fn too_large(name: &str, length: u64) -> Error {
     ))
 }
 
-fn compile(runtime: &Runtime, name: String, bytes: &[u8], digest: &[u8; 32]) -> Result<LoadedComponent, Error> {
+fn compile(
+    runtime: &Runtime,
+    name: String,
+    bytes: &[u8],
+    digest: &[u8; 32],
+) -> Result<LoadedComponent, Error> {
     use std::fmt::Write;
     if bytes.len() as u64 > MAX_COMPONENT_BYTES {
         return Err(too_large(&name, bytes.len() as u64));
@@ -239,11 +248,9 @@ fn compile(runtime: &Runtime, name: String, bytes: &[u8], digest: &[u8; 32]) -> 
     let component = Component::new(&runtime.engine, bytes).map_err(|e| {
         Error::component(format!("`{name}` cannot be compiled: {e:#}")).with_hint("build the component again")
     })?;
-    let pre = runtime
-        .linker
-        .instantiate_pre(&component)
-        .and_then(CommandPre::new)
-        .map_err(|e| Error::component(format!("`{name}` does not fit what the embedded engine offers: {e:#}")))?;
+    let pre = runtime.linker.instantiate_pre(&component).and_then(CommandPre::new).map_err(|e| {
+        Error::component(format!("`{name}` does not fit what the embedded engine offers: {e:#}"))
+    })?;
     let mut hex = String::from("sha256:");
     for byte in digest {
         let _ = write!(hex, "{byte:02x}");

@@ -133,7 +133,8 @@ impl EmbeddedEngine {
         };
         let workload = Arc::clone(&place.workload);
         if workload::spawn(runtime, &spec, state, place).await.is_err() {
-            let text = format!("`{}` did not come up: {}", spec.component.name(), workload.ended().await.text);
+            let text =
+                format!("`{}` did not come up: {}", spec.component.name(), workload.ended().await.text);
             return Err(Error::new(ErrorKind::Start, text));
         }
         unfinished.0 = None;
@@ -194,7 +195,8 @@ async fn stop(workload: &Workload, grace: Duration) -> (Info, bool) {
     workload.close_stdin();
     // A timer of zero fires only when the runtime next looks at its timers.
     if !grace.is_zero()
-        && let Ok(info) = tokio::time::timeout(grace, workload.ended()).await {
+        && let Ok(info) = tokio::time::timeout(grace, workload.ended()).await
+    {
         return (info, false);
     }
     workload.kill();
@@ -217,7 +219,9 @@ fn check(spec: &StartSpec) -> Result<(), Error> {
     if spec.id.is_empty() {
         return wrong("the workload has no id".to_owned());
     }
-    for (limit, name) in [(spec.memory_mib, "memory"), (spec.cpu_millis, "cpu"), (spec.max_files, "max_files")] {
+    for (limit, name) in
+        [(spec.memory_mib, "memory"), (spec.cpu_millis, "cpu"), (spec.max_files, "max_files")]
+    {
         if limit == Some(0) {
             return wrong(format!("the limit `{name}` is zero"));
         }
@@ -227,7 +231,9 @@ fn check(spec: &StartSpec) -> Result<(), Error> {
     }
     for (name, value) in &spec.environment {
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-            return wrong(format!("the environment variable `{name}` has a malformed name, or a zero byte in its value"));
+            return wrong(format!(
+                "the environment variable `{name}` has a malformed name, or a zero byte in its value"
+            ));
         }
     }
     Ok(())

@@ -44,7 +44,7 @@ impl Network {
     /// # Errors
     ///
     /// For the first one that is malformed, naming it.
-    pub(crate) fn new(workload: &str, hosts: &[String]) -> Result<SharedNetwork, Error> {
+    pub(crate) fn shared(workload: &str, hosts: &[String]) -> Result<SharedNetwork, Error> {
         let patterns = hosts.iter().map(|text| Pattern::parse(text)).collect::<Result<_, _>>()?;
         Ok(SharedNetwork(Arc::new(Mutex::new(Self {
             workload: workload.to_owned(),
@@ -62,7 +62,8 @@ impl Network {
     /// Takes an address that was found for a granted name. False if the name must not lead there.
     fn admit(&mut self, name: &str, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        let by_name = address::is_public(address) || (address.is_loopback() && name.eq_ignore_ascii_case("localhost"));
+        let by_name =
+            address::is_public(address) || (address.is_loopback() && name.eq_ignore_ascii_case("localhost"));
         let literally = self.patterns.iter().any(|pattern| pattern.host == Host::Address(address));
         if !by_name && !literally {
             self.log(&format!("`{name}` leads to {address}, which is not a public address"));
@@ -79,10 +80,11 @@ impl Network {
 
     fn may_connect(&mut self, to: SocketAddr) -> bool {
         let (address, port) = (to.ip().to_canonical(), to.port());
-        let allowed = self.patterns.iter().filter(|pattern| pattern.port == port).any(|pattern| match &pattern.host {
-            Host::Address(granted) => *granted == address,
-            host => self.found.iter().any(|(known, name)| *known == address && host.matches_name(name)),
-        });
+        let allowed =
+            self.patterns.iter().filter(|pattern| pattern.port == port).any(|pattern| match &pattern.host {
+                Host::Address(granted) => *granted == address,
+                host => self.found.iter().any(|(known, name)| *known == address && host.matches_name(name)),
+            });
         if !allowed {
             self.log(&format!("no pattern of `hosts` allows connecting to {to}"));
         }

@@ -12,8 +12,8 @@ use crate::ticker::{TICK, Ticker};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::{Duration, Instant};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
@@ -53,7 +53,8 @@ impl Bucket {
 
     /// How long until the level is a millisecond's worth above zero.
     fn wait(&self) -> Duration {
-        Duration::try_from_secs_f64((0.001_f64.mul_add(self.rate, -self.level)) / self.rate).unwrap_or(Duration::from_secs(1))
+        Duration::try_from_secs_f64((0.001_f64.mul_add(self.rate, -self.level)) / self.rate)
+            .unwrap_or(Duration::from_secs(1))
     }
 }
 
@@ -94,6 +95,8 @@ struct Turn<F: Future, K> {
     outcome: Poll<F::Output>,
     guest: F,
     used: Duration,
+    /// Asked when the guest is back, not when its turn ends: it may be woken in between.
+    alarm: Arc<Alarm>,
     /// Keeps what must outlive the guest, should nobody take it back.
     _keep: K,
 }
@@ -139,17 +142,33 @@ where
             Bucket::new(rate, (rate * SHARE_WINDOW).max(TICK.as_secs_f64()))
         });
         let long = Bucket::new(LONG_RATE, LONG_BURST);
-        Self { guest: Whereabouts::Here(guest), keep, beat, ticker, runners, share, long, over_share: None, computes: false }
+        Self {
+            guest: Whereabouts::Here(guest),
+            keep,
+            beat,
+            ticker,
+            runners,
+            share,
+            long,
+            over_share: None,
+            computes: false,
+        }
     }
 
     /// Lets the guest run once on a thread where it disturbs nobody.
-    fn send_away(&self, mut guest: F, permit: OwnedSemaphorePermit, cx: &Context<'_>) -> JoinHandle<Turn<F, K>> {
-        let (beat, ticker, keep, waker) =
-            (Arc::clone(&self.beat), Arc::clone(&self.ticker), self.keep.clone(), cx.waker().clone());
+    fn send_away(
+        &self,
+        mut guest: F,
+        permit: OwnedSemaphorePermit,
+        cx: &Context<'_>,
+    ) -> JoinHandle<Turn<F, K>> {
+        let (beat, ticker, keep) = (Arc::clone(&self.beat), Arc::clone(&self.ticker), self.keep.clone());
+        let alarm = Arc::new(Alarm { woken: AtomicBool::new(false), task: cx.waker().clone() });
         tokio::task::spawn_blocking(move || {
+            let waker = Waker::from(Arc::clone(&alarm));
             let (outcome, used) = turn(&mut guest, &beat, &ticker, &mut Context::from_waker(&waker));
             drop(permit);
-            Turn { outcome, guest, used, _keep: keep }
+            Turn { outcome, guest, used, alarm, _keep: keep }
         })
     }
 
@@ -219,7 +238,9 @@ where
                         this.guest = Whereabouts::Queued(guest, queue);
                         return Poll::Pending;
                     }
-                    Poll::Ready(Ok(permit)) => this.guest = Whereabouts::Away(this.send_away(guest, permit, cx)),
+                    Poll::Ready(Ok(permit)) => {
+                        this.guest = Whereabouts::Away(this.send_away(guest, permit, cx))
+                    }
                     // Nobody closes the semaphore.
                     Poll::Ready(Err(_)) => return Poll::Ready(None),
                 },
@@ -228,16 +249,37 @@ where
                         this.guest = Whereabouts::Away(away);
                         return Poll::Pending;
                     }
-                    Poll::Ready(Ok(Turn { outcome, guest, used, .. })) => {
+                    Poll::Ready(Ok(Turn { outcome, guest, used, alarm, .. })) => {
                         this.account(used, outcome.is_pending(), cx);
                         this.guest = Whereabouts::Here(guest);
-                        return outcome.map(Some);
+                        // A guest that is over its share comes back here after its sleep.
+                        let woken = alarm.woken.load(Ordering::SeqCst);
+                        if outcome.is_ready() || !woken || this.over_share.is_some() {
+                            return outcome.map(Some);
+                        }
                     }
                     Poll::Ready(Err(_)) => return Poll::Ready(None),
                 },
                 Whereabouts::Gone => return Poll::Ready(None),
             }
         }
+    }
+}
+
+/// Wakes the task of a guest that is away, and remembers it: the task cannot poll the guest at that moment.
+struct Alarm {
+    woken: AtomicBool,
+    task: Waker,
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::SeqCst);
+        self.task.wake_by_ref();
     }
 }
 

@@ -101,7 +101,8 @@ impl Registry {
             return Err(Error::new(ErrorKind::Exists, format!("a workload `{id}` runs already")));
         }
         if inner.running.len() >= self.max {
-            let text = format!("{} workloads run in the embedded engine already, which is its limit", self.max);
+            let text =
+                format!("{} workloads run in the embedded engine already, which is its limit", self.max);
             return Err(Error::new(ErrorKind::Busy, text));
         }
         let workload = Arc::new(Workload {

@@ -60,8 +60,9 @@ impl EmbeddedEngine {
             let _ = stdin.write_all(&input).await;
             let _ = stdin.shutdown().await;
         };
-        let mut streams =
-            Box::pin(async { tokio::join!(input, capture(stdout, output_limit), capture(stderr, output_limit)) });
+        let mut streams = Box::pin(async {
+            tokio::join!(input, capture(stdout, output_limit), capture(stderr, output_limit))
+        });
         let (output, timed_out) = match tokio::time::timeout_at(started + deadline, &mut streams).await {
             Ok(output) => (output, false),
             Err(_) => {

@@ -37,7 +37,8 @@ impl Runtime {
     ///
     /// When the cache folder is not private or the engine cannot be built on this machine.
     pub(crate) fn build(cache_dir: Option<&Path>, workers: usize) -> Result<Self, Error> {
-        let failed = |what: &str, e: wasmtime::Error| Error::engine(format!("{what} of the embedded engine: {e:#}"));
+        let failed =
+            |what: &str, e: wasmtime::Error| Error::engine(format!("{what} of the embedded engine: {e:#}"));
         let mut config = Config::new();
         config
             .epoch_interruption(true)

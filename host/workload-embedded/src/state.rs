@@ -2,10 +2,10 @@
 
 use crate::limits::{EXTRA_HANDLES, MemoryLimit};
 use crate::network::SharedNetwork;
-use crate::spec::{DEFAULT_MAX_FILES, DEFAULT_MEMORY_MIB, MountSpec, StartSpec};
-use crate::{error::Error, network::Network};
 use crate::pipe::Pipe;
 use crate::pipe::guest::{Input, Output};
+use crate::spec::{DEFAULT_MAX_FILES, DEFAULT_MEMORY_MIB, MountSpec, StartSpec};
+use crate::{error::Error, network::Network};
 use std::path::Path;
 use std::sync::Arc;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
@@ -43,7 +43,7 @@ impl State {
     ///
     /// When a folder is missing or a pattern is malformed, naming it.
     pub(crate) fn build(spec: &StartSpec, streams: &Streams) -> Result<Self, Error> {
-        let network = Network::new(&spec.id, &spec.hosts)?;
+        let network = Network::shared(&spec.id, &spec.hosts)?;
         let mut builder = WasiCtxBuilder::new();
         builder
             .stdin(Input(Arc::clone(&streams.stdin)))
@@ -61,7 +61,9 @@ impl State {
             memory: MemoryLimit::new(spec.memory_mib.unwrap_or(DEFAULT_MEMORY_MIB)),
             network,
             program: Program {
-                arguments: std::iter::once(spec.component.name().to_owned()).chain(spec.arguments.iter().cloned()).collect(),
+                arguments: std::iter::once(spec.component.name().to_owned())
+                    .chain(spec.arguments.iter().cloned())
+                    .collect(),
                 environment: spec.environment.clone(),
             },
         })
@@ -76,7 +78,10 @@ pub(crate) fn handles(spec: &StartSpec) -> usize {
 fn open(builder: &mut WasiCtxBuilder, mount: &MountSpec) -> Result<(), Error> {
     let shown = mount.host.display();
     if !mount.guest.starts_with('/') {
-        return Err(Error::specification(format!("the folder `{}` inside the workload is not an absolute path", mount.guest)));
+        return Err(Error::specification(format!(
+            "the folder `{}` inside the workload is not an absolute path",
+            mount.guest
+        )));
     }
     let found = std::fs::metadata(&mount.host)
         .map_err(|e| Error::specification(format!("the folder `{shown}` cannot be opened: {e}")))?;

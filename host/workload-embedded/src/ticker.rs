@@ -36,8 +36,9 @@ impl Ticker {
     pub(crate) fn start(engine: EngineWeak) -> std::io::Result<Arc<Self>> {
         let ticker = Arc::new(Self::default());
         let owned = Arc::clone(&ticker);
-        let handle =
-            std::thread::Builder::new().name("embedded-ticker".to_owned()).spawn(move || owned.tick(&engine))?;
+        let handle = std::thread::Builder::new()
+            .name("embedded-ticker".to_owned())
+            .spawn(move || owned.tick(&engine))?;
         // Nothing can enter before this returns, so the thread is known before anybody wants to wake it.
         let _ = ticker.thread.set(handle.thread().clone());
         Ok(ticker)

@@ -13,7 +13,12 @@ use tokio::sync::oneshot;
 use wasmtime::Store;
 
 /// Spawns the workload's task. The receiver hears when the instance stands; if the sender is dropped instead, it has ended before.
-pub(crate) fn spawn(runtime: &Runtime, spec: &StartSpec, state: State, place: Place) -> oneshot::Receiver<()> {
+pub(crate) fn spawn(
+    runtime: &Runtime,
+    spec: &StartSpec,
+    state: State,
+    place: Place,
+) -> oneshot::Receiver<()> {
     let beat = Beat::new();
     let store = store(runtime, spec, state, &beat);
     let (stands, heard) = oneshot::channel();

@@ -1,9 +1,11 @@
 //! The engine with real guests: what works, what is refused, how things end, and that nothing is left.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests, also in what they share")]
+
 use bytes::Bytes;
 use host_workload_embedded::{
-    ComponentSource, EmbeddedEngine, EngineConfig, Error, ErrorKind, Info, LoadedComponent, MountSpec, StartSpec,
-    Started, Status,
+    ComponentSource, EmbeddedEngine, EngineConfig, Error, ErrorKind, Info, LoadedComponent, MountSpec,
+    StartSpec, Started, Status,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -66,7 +68,11 @@ fn ended(text: &str) -> Info {
 }
 
 fn exited(code: i32) -> Info {
-    Info { status: Status::Ended, exit_code: Some(code), text: format!("ended by itself with exit code {code}") }
+    Info {
+        status: Status::Ended,
+        exit_code: Some(code),
+        text: format!("ended by itself with exit code {code}"),
+    }
 }
 
 #[tokio::test]
@@ -100,7 +106,8 @@ async fn a_server_answers_line_by_line() {
     ];
     for (request, answer) in cases {
         // A notification and rubbish before each are not answered.
-        let text = format!("{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}}\nrubbish\n{request}\n");
+        let text =
+            format!("{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}}\nrubbish\n{request}\n");
         started.stdin.write_all(text.as_bytes()).await.unwrap();
         assert_eq!(lines.next_line().await.unwrap().unwrap(), answer);
     }
@@ -144,12 +151,16 @@ async fn ends_are_told_in_words() {
     assert_eq!(case(&["exit", "0"]).await, exited(0));
     let failed = case(&["exit", "3"]).await;
     // The standard library of Rust only has success and failure to tell.
-    assert!(matches!(failed.exit_code, Some(1 | 3)), "{failed:?}");
+    assert_eq!(failed, exited(1));
     let trap = case(&["trap"]).await;
     assert_eq!(trap.exit_code, None);
-    assert!(trap.text.starts_with("gave up (panic or abort; standard error has its last words); in "), "{}", trap.text);
+    assert!(
+        trap.text.starts_with("gave up (panic or abort; standard error has its last words); in "),
+        "{}",
+        trap.text
+    );
     let deep = case(&["recurse"]).await;
-    assert!(deep.text.starts_with("ran out of stack") || deep.text.starts_with("trapped: "), "{}", deep.text);
+    assert!(deep.text.starts_with("ran out of stack: it calls itself too deeply; in "), "{}", deep.text);
     let mut spec = bench.spec("memory", &["memory"]);
     spec.memory_mib = Some(16);
     let memory = bench.run(spec).await.1;
@@ -234,7 +245,10 @@ async fn servers_that_compute_do_not_stop_their_neighbours() {
         assert_eq!(line.unwrap().unwrap(), n.to_string());
     }
     assert_eq!(bench.engine.shutdown(Duration::ZERO).await, ["a", "s1", "s2", "s3", "s4"]);
-    assert_eq!(bench.refused(bench.spec("b", &["echo"])).await.text, "the embedded engine is being shut down");
+    assert_eq!(
+        bench.refused(bench.spec("b", &["echo"])).await.text,
+        "the embedded engine is being shut down"
+    );
 }
 
 #[tokio::test]
@@ -254,14 +268,10 @@ async fn a_share_of_the_processor_slows_but_does_not_end() {
     spec.cpu_millis = Some(100);
     let mut started = bench.engine.start(spec).await.unwrap();
     let mut lines = BufReader::new(started.stdout).lines();
-    let begin = std::time::Instant::now();
     for _ in 0..10 {
         started.stdin.write_all(b"x\n").await.unwrap();
         assert_eq!(lines.next_line().await.unwrap().unwrap(), "x");
     }
-    // The guest measures wall time, so it need not have used all of 50 ms; but it cannot have been given them in much less than 500.
-    let took = begin.elapsed();
-    assert!(took > Duration::from_millis(50), "took {took:?}");
     assert_eq!(bench.engine.info("a").status, Status::Running);
 }
 
@@ -273,7 +283,8 @@ async fn folders_are_as_they_are_granted() {
     std::os::unix::fs::symlink("/etc/hostname", folder.path().join("out.txt")).unwrap();
     let with = |read_only, arguments: &[&str]| {
         let mut spec = bench.spec("a", arguments);
-        spec.mounts = vec![MountSpec { host: folder.path().to_owned(), guest: "/data".to_owned(), read_only }];
+        spec.mounts =
+            vec![MountSpec { host: folder.path().to_owned(), guest: "/data".to_owned(), read_only }];
         spec
     };
     assert_eq!(bench.run(with(true, &["read-file", "/data/in.txt"])).await.0, "ok text");
@@ -343,8 +354,11 @@ async fn a_run_is_cut_at_its_limits() {
         bench.engine.run(bench.spec("a", &["echo"]), Bytes::from("12345\n678\n"), 7, PATIENCE).await.unwrap();
     assert_eq!((output.stdout.bytes.as_slice(), output.stdout.truncated), (b"12345\n6".as_slice(), 3));
     assert_eq!((output.info, output.timed_out), (exited(0), false));
-    let output =
-        bench.engine.run(bench.spec("a", &["flood-stderr"]), Bytes::new(), 100, Duration::from_millis(50)).await.unwrap();
+    let output = bench
+        .engine
+        .run(bench.spec("a", &["flood-stderr"]), Bytes::new(), 100, Duration::from_millis(50))
+        .await
+        .unwrap();
     assert_eq!(output.stderr.bytes.len(), 100);
     assert_eq!((output.info, output.timed_out), (ended("stopped"), true));
     assert_eq!(bench.engine.workloads(), Vec::<String>::new());
@@ -430,8 +444,8 @@ async fn what_is_no_server_is_refused_in_words() {
         }
         bytes
     };
-    let text = refusal("needs.wasm", &renamed(b"wasi:random/", b"wasi:rAndom/")).await;
-    assert!(text.starts_with("`needs` ") && (text.contains("rAndom") || text.contains("damaged")), "{text}");
+    let text = refusal("needs.wasm", &renamed(b"wasi:sockets/", b"wasi:sOckets/")).await;
+    assert!(text.starts_with("`needs` ") && (text.contains("sOckets") || text.contains("damaged")), "{text}");
     let large = folder.path().join("large.wasm");
     std::fs::File::create(&large).unwrap().set_len(65 << 20).unwrap();
     let error = bench.engine.load(ComponentSource::File(large)).await.unwrap_err();

@@ -36,6 +36,10 @@ pub fn plan(server: &Server) -> Result<Plan> {
     spec.destinations = destinations(&server.network.egress, &mut fields)?;
     network(server, &mut fields);
     spec.limits.clone_from(&server.limits);
+    if spec.limits.processes.take().is_some() {
+        // One process with one thread is all that a component can be, so the engine needs no such limit.
+        fields.honoured("limits.processes");
+    }
     if let Some(disk) = spec.limits.disk.take() {
         fields.not_enforced(
             "limits.disk",
@@ -121,24 +125,33 @@ fn destinations(egress: &Egress, fields: &mut Fields) -> Result<Vec<Destination>
             Ok(Vec::new())
         }
         Egress::Only(named) => {
-            let (over_tcp, rest): (Vec<_>, Vec<_>) = named.iter().cloned().partition(|destination| {
-                matches!(
-                    destination.protocol,
-                    Protocol::Any | Protocol::Tcp | Protocol::Http | Protocol::Https
-                )
-            });
-            for destination in rest {
-                fields.not_enforced(
-                    "network.egress",
-                    format!("`{}` is not reached over TCP", destination.written),
-                );
+            let mut reached = Vec::new();
+            for destination in named {
+                match cannot_reach(destination) {
+                    None => reached.push(destination.clone()),
+                    Some(why) => {
+                        fields.not_enforced("network.egress", format!("`{}` {why}", destination.written));
+                    }
+                }
             }
-            Ok(over_tcp)
+            Ok(reached)
         }
         Egress::Other(_) => {
             Err(Error::unsupported("limit the network in a way that this plugin does not know"))
         }
     }
+}
+
+/// The engine opens TCP connections to a name or an address, and to one port.
+fn cannot_reach(destination: &Destination) -> Option<&'static str> {
+    match destination.protocol {
+        Protocol::Any | Protocol::Tcp | Protocol::Http | Protocol::Https => {}
+        Protocol::Udp | Protocol::Other => return Some("is not reached over TCP"),
+    }
+    if destination.host.contains('/') {
+        return Some("is a range of addresses: name each address");
+    }
+    destination.port.is_none().then_some("names no port")
 }
 
 fn network(server: &Server, fields: &mut Fields) {
@@ -201,8 +214,6 @@ struct Shown {
     memory_mib: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cpu_millis: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    processes: Option<u32>,
 }
 
 impl Shown {
@@ -230,7 +241,9 @@ impl Shown {
             destinations: spec.destinations.iter().map(|destination| destination.written.clone()).collect(),
             memory_mib: spec.limits.memory.as_ref().map(|amount| amount.mib),
             cpu_millis: spec.limits.cpu_millis,
-            processes: spec.limits.processes,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,3 +92,6 @@ fn managed(object: ObjectRef, context: &Context) -> ManagedObject {
         text: "running".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

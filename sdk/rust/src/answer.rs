@@ -182,7 +182,41 @@ impl Fields {
         let text: Vec<_> = refused.map(|r| format!("`{}`: {}", r.field, r.note)).collect();
         Some(
             Error::config(format!("honour {}", text.join("; ")))
-                .hint("remove it from the server's entry, place the server elsewhere, or accept it with `unenforced: report`"),
+                .hint("remove it from the server's entry, place the server elsewhere, or accept it with `onUnenforced: report`"),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FailureCategory;
+    use crate::fake::context;
+
+    fn gathered() -> Fields {
+        let mut fields = Fields::new();
+        fields.honoured("limits.memory");
+        fields.approximated("network.egress", "by name only");
+        fields.not_enforced("user", "there are no users");
+        fields.not_enforced("limits.disk", "there is no disk");
+        fields
+    }
+
+    #[test]
+    fn every_field_that_is_not_enforced_is_in_the_refusal() {
+        let error = gathered().enforce(&context()).expect_err("the default is to refuse");
+        assert_eq!(error.category(), FailureCategory::Config);
+        assert_eq!(error.to_string(), "honour `user`: there are no users; `limits.disk`: there is no disk");
+    }
+
+    #[test]
+    fn what_is_close_or_accepted_is_reported() {
+        let mut close = Fields::new();
+        close.approximated("network.egress", "by name only");
+        assert_eq!(close.enforce(&context()).expect("close enough").len(), 1);
+        let lenient = Context { unenforced: Unenforced::Report, ..context() };
+        assert_eq!(gathered().enforce(&lenient).expect("accepted").len(), 4);
+        let (reports, findings) = gathered().findings(&lenient);
+        assert_eq!((reports.len(), findings.len()), (4, 0));
     }
 }

@@ -1,5 +1,7 @@
 //! What the reference page and the tests need of a package, taken out of the parser's own graph.
 
+#![expect(clippy::indexing_slicing, reason = "the index is an id that the same graph gave out")]
+
 use super::Contract;
 use anyhow::{Context as _, bail};
 use wit_parser::{

@@ -260,6 +260,20 @@ impl Client {
         .await;
     }
 
+    /// Ends its session, as a client does that goes for good. One without a session just goes.
+    ///
+    /// # Panics
+    /// The gateway does not let it.
+    pub async fn leave(self) {
+        if let Wire::Http { endpoint, session } = &self.wire
+            && !session.is_empty()
+        {
+            let reply =
+                endpoint.send(http::Method::DELETE, &[("mcp-session-id", session)], "").await.unwrap();
+            assert!(reply.status.is_success(), "DELETE of a session: {}", reply.status);
+        }
+    }
+
     /// Adds what a modern request carries about its sender.
     fn dressed(&self, mut params: Value) -> Value {
         if self.era == Era::Modern {

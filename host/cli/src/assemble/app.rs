@@ -15,10 +15,16 @@ use host_config::{PluginSettings, PluginSource, SecretSource, Server};
 use host_pool::{Pool, PoolConfig, ServerEntry};
 use host_provisioner::{Class, Failure, Phase, Provisioner, ServerSpec, Workload, WorkloadKind};
 use host_resolver::{Resolver, Source};
-use host_wasm::{PluginHost, PluginHostConfig, PluginSpec};
+use host_wasm::{LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
 use host_workload_embedded::{EmbeddedEngine, EngineConfig};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long one plugin may compile. Python guests take up to fourteen seconds on a slow machine.
+const COMPILE_WITHIN: Duration = Duration::from_secs(120);
+/// How long one lease of a dead run may take to be released.
+const RELEASE_WITHIN: Duration = Duration::from_secs(60);
 
 /// A server and where it goes.
 pub(crate) struct Placed {
@@ -60,15 +66,15 @@ impl App {
         .context("set up the embedded engine")?;
         let resolver = Arc::new(resolver(&inputs, environment)?);
         let host = PluginHost::new(PluginHostConfig {
-            gateway: identity.gateway.clone(),
-            session: identity.session.clone(),
+            gateway: run_id(&identity.gateway)?,
+            session: run_id(&identity.session)?,
             state_dir: inputs.state.clone(),
             cache_dir: inputs.cache.as_ref().map(|folder| folder.join("plugins")),
             embedded: Arc::clone(&embedded),
             resolver: Arc::clone(&resolver),
-            bundled_servers: bundled::SERVERS.iter().copied().collect(),
-        })
-        .context("set up the plugin host")?;
+            bundled_servers: bundled::SERVERS.iter().map(|(name, bytes)| ((*name).to_owned(), *bytes)).collect(),
+            compile_limit: COMPILE_WITHIN,
+        });
         let provisioners = provisioners(&inputs, &host, &resolver)?;
         let chosen = chosen(&inputs, &provisioners).await?;
         let placement = Placement { flag: inputs.provisioner.as_deref(), rules: &inputs.settings.placement, plugins: &chosen };
@@ -91,12 +97,51 @@ impl App {
         Pool::new(self.entries(), config)
     }
 
+    /// Takes down what dead runs have left; lines for the operator.
+    pub(crate) async fn work_off_ledger(&self) -> Vec<String> {
+        let leases = self.host.abandoned().await;
+        if leases.is_empty() {
+            return Vec::new();
+        }
+        let mut lines = Vec::new();
+        for lease in &leases {
+            // The plugin that made it has to be there to take it down.
+            if let Some(deferred) = self.provisioners.get(&lease.plugin)
+                && let Err(error) = deferred.plugin().await
+            {
+                lines.push(format!("warning: {error}"));
+            }
+        }
+        let left = self.host.work_off(RELEASE_WITHIN).await;
+        for lease in &leases {
+            if left.iter().all(|behind| behind.lease.request != lease.request) {
+                lines.push(format!("took down server `{}`, which session {} left", lease.server_name, lease.session));
+            }
+        }
+        lines.extend(left.iter().map(left_behind));
+        lines
+    }
+
+    /// Ends what an assembly without a pool has started.
+    pub(crate) async fn close(&self) {
+        self.host.shutdown(Duration::from_secs(5)).await;
+    }
+
     fn entries(&self) -> Vec<ServerEntry> {
         self.placed
             .iter()
             .map(|placed| ServerEntry { spec: Arc::clone(&placed.spec), provisioner: Arc::clone(&placed.provisioner) })
             .collect()
     }
+}
+
+/// What could not be taken down, for a person.
+pub(crate) fn left_behind(behind: &LeftBehind) -> String {
+    format!("warning: server `{}` of session {} is still there: {}", behind.lease.server_name, behind.lease.session, behind.failure.one_line())
+}
+
+fn run_id(text: &str) -> Result<RunId> {
+    RunId::parse(text).with_context(|| format!("`{text}` is no id"))
 }
 
 fn resolver(inputs: &Inputs, environment: &Environment) -> Result<Resolver> {
@@ -119,7 +164,7 @@ pub(crate) fn plugin_spec(plugin: &PluginSettings) -> Result<PluginSpec> {
     let (source, bundled) = match &plugin.source {
         PluginSource::Bundled(name) => {
             let bytes = bundled::plugin(name).with_context(|| format!("there is no bundled plugin `{name}`"))?;
-            (host_wasm::PluginSource::Bytes(bytes), true)
+            (host_wasm::PluginSource::Bytes(bytes.into()), true)
         }
         PluginSource::File(file) => {
             // An exported bundled plugin is still the bundled one.

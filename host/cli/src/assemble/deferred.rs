@@ -8,7 +8,7 @@ use host_provisioner::{
     Blueprint, Call, Class, Connection, Description, Failure, FieldReport, Health, Lease, ManagedObject, Phase,
     Provisioned, Provisioner, ReleaseReason, RequestId, ServerSpec, SweepReport,
 };
-use host_wasm::{LoadError, Plugin, PluginHost, PluginSpec};
+use host_wasm::{LoadError, Plugin, PluginHost, PluginSource, PluginSpec};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -41,6 +41,16 @@ impl Deferred {
     /// Why it cannot be used.
     pub(crate) async fn plugin(&self) -> Result<&Arc<Plugin>, LoadError> {
         self.plugin.get_or_try_init(|| self.host.load(self.spec.clone())).await
+    }
+
+    /// Whether it comes from a file, which may change.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self.spec.source, PluginSource::File(_))
+    }
+
+    /// Where its component is.
+    pub(crate) fn source(&self) -> PluginSource {
+        self.spec.source.clone()
     }
 
     /// The plugin, if it was needed yet.

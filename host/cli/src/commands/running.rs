@@ -6,6 +6,7 @@ use crate::control::{Answer, Request};
 use crate::output::say;
 use anyhow::{Context, Result, bail};
 use host_pool::{Pool, ServerStatus};
+use host_wasm::Watch;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +41,7 @@ impl Running {
                 rows.push(json!({"plugin": known, "outcome": "not-loaded", "text": "it was not needed yet; its file is read when it is"}));
                 continue;
             };
-            rows.push(match plugin.reload().await {
+            rows.push(match plugin.replace(deferred.source()).await {
                 Ok(description) => json!({
                     "plugin": known, "outcome": "replaced", "version": description.version, "digest": description.digest,
                 }),
@@ -58,15 +59,19 @@ impl Running {
         }
     }
 
-    /// Replaces plugins when their files change.
-    pub(crate) fn watch(&self, stop: CancellationToken) {
-        for deferred in self.app.provisioners.values() {
+    /// Replaces plugins when their files change. Plugins that come from files are loaded for it now.
+    pub(crate) fn watch(&self, stop: &CancellationToken) {
+        for deferred in self.app.provisioners.values().filter(|deferred| deferred.is_file()) {
             let deferred = Arc::clone(deferred);
             let stop = stop.clone();
             tokio::spawn(async move {
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = deferred.watch(|outcome| say(&outcome)) => {}
+                let watching = match deferred.plugin().await {
+                    Ok(plugin) => Watch::new(plugin),
+                    Err(error) => Err(error.to_string()),
+                };
+                match watching {
+                    Ok(_watch) => stop.cancelled().await,
+                    Err(why) => say(&format!("warning: --watch: {why}")),
                 }
             });
         }
@@ -74,10 +79,7 @@ impl Running {
 
     /// Takes down what earlier runs that no longer live have left.
     pub(crate) async fn work_off_ledger(&self) {
-        match self.app.work_off_ledger().await {
-            Ok(lines) => lines.iter().for_each(|line| say(line)),
-            Err(error) => say(&format!("warning: the ledger of earlier runs could not be worked off: {error:#}")),
-        }
+        self.app.work_off_ledger().await.iter().for_each(|line| say(line));
     }
 
     fn names(&self) -> String {

@@ -146,7 +146,7 @@ pub(crate) async fn serve_with(
         async move { running.work_off_ledger().await }
     });
     if watch {
-        running.watch(control_stop.clone());
+        running.watch(&control_stop);
     }
 
     let stop = Stop { drain: signals.drain.clone(), cut: signals.cut.clone() };
@@ -201,12 +201,12 @@ pub(crate) async fn end(app: &App, front: &Front, pool: &host_pool::Pool, signal
     front.shutdown(within).await;
     let report = pool.shutdown(within, cut.clone()).await;
     for unfinished in &report.unfinished {
-        say(&format!("warning: {unfinished}; the next start takes it down"));
+        say(&format!("warning: server `{}` was not taken down: {}; the next start tries again", unfinished.server, unfinished.text.as_deref().unwrap_or("there was no time left")));
     }
     let within = if cut.is_cancelled() { Duration::from_secs(2) } else { PLUGINS_DOWN };
     let left = app.host.shutdown(within).await;
-    for line in &left {
-        say(&format!("warning: {line}; the next start takes it down"));
+    for behind in &left {
+        say(&format!("{}; the next start tries again", crate::assemble::app::left_behind(behind)));
     }
     for workload in app.embedded.shutdown(Duration::from_secs(2)).await {
         say(&format!("warning: component {workload} did not end"));

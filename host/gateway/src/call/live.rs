@@ -1,10 +1,10 @@
 //! A request that a server has, seen from the client's side.
 
 use super::progress::Rising;
-use super::{Call, Event};
+use super::{Asked, Event};
 use crate::answer::Answer;
-use crate::calls::Begun;
 use crate::caller::Link;
+use crate::calls::Begun;
 use crate::error::{RpcError, SERVER_GONE, TIMED_OUT};
 use host_pool::{CallError, Client, InFlight, Incoming};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 /// See the module. Dropping it takes the request back, unless its client would want it finished.
 pub(crate) struct Live {
-    call: Call,
+    asked: Asked,
     client: Arc<Client>,
     /// `None` once it is over.
     in_flight: Option<InFlight>,
@@ -25,26 +25,30 @@ pub(crate) struct Live {
 
 impl Live {
     /// A request that was just sent, for a client that waits in the same task.
-    pub(super) fn new(call: Call, client: &Arc<Client>, in_flight: InFlight) -> Self {
-        let ticket = call.caller.session.as_ref().map(|session| session.calls.begin(call.id.clone()));
-        let detach = call.caller.link == Link::Http && !call.caller.cancels_by_closing();
-        let client = Arc::clone(client);
-        Self { call, client, in_flight: Some(in_flight), ticket, rising: Rising::default(), detach }
+    pub(super) fn new(asked: Asked, client: Arc<Client>, in_flight: InFlight) -> Self {
+        let ticket = asked.caller.session.as_ref().map(|session| session.calls.begin(asked.id.clone()));
+        let detach = asked.caller.link == Link::Http && !asked.caller.cancels_by_closing();
+        Self { asked, client, in_flight: Some(in_flight), ticket, rising: Rising::default(), detach }
     }
 
     /// The same inside a task that ends when the client takes the request back.
-    pub(super) fn inside_task(call: Call, client: Arc<Client>, in_flight: InFlight, rising: Rising) -> Self {
-        Self { call, client, in_flight: Some(in_flight), ticket: None, rising, detach: false }
+    pub(super) fn inside_task(
+        asked: Asked,
+        client: Arc<Client>,
+        in_flight: InFlight,
+        rising: Rising,
+    ) -> Self {
+        Self { asked, client, in_flight: Some(in_flight), ticket: None, rising, detach: false }
     }
 
     /// Where to run what goes on with this call.
     pub(super) fn tasks(&self) -> &TaskTracker {
-        self.call.front.tasks()
+        self.asked.front.tasks()
     }
 
     /// See [`Caller::cancels_by_closing`](crate::caller::Caller::cancels_by_closing).
     pub(super) fn cancels_by_closing(&self) -> bool {
-        self.call.caller.cancels_by_closing()
+        self.asked.caller.cancels_by_closing()
     }
 
     /// From here on it lives in a task, which outlives the client's connection by itself.
@@ -70,7 +74,7 @@ impl Live {
             };
             match incoming {
                 Ok(Incoming::Progress(params)) => {
-                    let token = self.call.token.as_deref();
+                    let token = self.asked.token.as_deref();
                     if let Some(message) = token.and_then(|token| self.rising.message(&params, token)) {
                         return Some(Event::Progress(message));
                     }
@@ -79,12 +83,12 @@ impl Live {
                 Ok(Incoming::Notification(_)) => {}
                 Ok(Incoming::Response(envelope)) => {
                     self.in_flight = None;
-                    return Some(Event::Answer(self.call.relay(&self.client, &envelope)));
+                    return Some(Event::Answer(self.asked.relay(&self.client, &envelope)));
                 }
                 Err(error) => {
                     self.in_flight = None;
                     let error = failed(self.client.server(), &error);
-                    return Some(Event::Answer(Answer::error(Some(self.call.id.as_bytes()), &error)));
+                    return Some(Event::Answer(Answer::error(Some(self.asked.id.as_bytes()), &error)));
                 }
             }
         }
@@ -93,14 +97,14 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        if let (Some((serial, _)), Some(session)) = (&self.ticket, &self.call.caller.session) {
+        if let (Some((serial, _)), Some(session)) = (&self.ticket, &self.asked.caller.session) {
             session.calls.end(*serial);
         }
         // The connection of a legacy client broke. That is no cancellation: the work is finished and the answer thrown away.
         if self.detach
             && let Some(mut in_flight) = self.in_flight.take()
         {
-            self.call.front.tasks().spawn(async move {
+            self.asked.front.tasks().spawn(async move {
                 while let Ok(incoming) = in_flight.next().await {
                     if matches!(incoming, Incoming::Response(_)) {
                         return;
@@ -118,7 +122,9 @@ fn failed(server: &str, error: &CallError) -> RpcError {
         _ => RpcError::server(
             SERVER_GONE,
             server,
-            format_args!("{error}; whether the request was carried out cannot be told, the next one starts the server again"),
+            format_args!(
+                "{error}; whether the request was carried out cannot be told, the next one starts the server again"
+            ),
         ),
     }
 }

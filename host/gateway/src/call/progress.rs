@@ -47,7 +47,13 @@ const STEP: f64 = 1e-6;
 
 impl Provisioning {
     pub(crate) fn new(events: mpsc::Sender<Event>, token: Bytes, server: &str) -> Self {
-        Self { events, token, server: server.to_owned(), told: AtomicU32::new(0), over: AtomicBool::new(false) }
+        Self {
+            events,
+            token,
+            server: server.to_owned(),
+            told: AtomicU32::new(0),
+            over: AtomicBool::new(false),
+        }
     }
 
     /// Says no more, and tells where the server's values must begin.

@@ -19,7 +19,7 @@ const WAITING: usize = 16;
 /// Goes on with the call in a task of its own.
 pub(super) fn begin(call: Call) -> Source {
     let (events, received) = mpsc::channel(WAITING);
-    let tasks = call.front.tasks().clone();
+    let tasks = call.asked.front.tasks().clone();
     tasks.spawn(run(call, events));
     Source::Task(received)
 }
@@ -48,10 +48,10 @@ pub(crate) fn pump(mut live: Live, first: Event) -> mpsc::Receiver<Event> {
 }
 
 async fn run(call: Call, events: mpsc::Sender<Event>) {
-    let session = call.caller.session.clone();
-    let ticket = session.as_ref().map(|session| session.calls.begin(call.id.clone()));
+    let session = call.asked.caller.session.clone();
+    let ticket = session.as_ref().map(|session| session.calls.begin(call.asked.id.clone()));
     let (serial, cancelled) = ticket.unzip();
-    let cancels = call.caller.cancels_by_closing();
+    let cancels = call.asked.caller.cancels_by_closing();
     let taken_back = async {
         let taken_back = match cancelled {
             Some(cancelled) => cancelled.await.is_ok(),
@@ -72,10 +72,10 @@ async fn run(call: Call, events: mpsc::Sender<Event>) {
 }
 
 async fn work(call: Call, events: &mpsc::Sender<Event>) {
-    let id = call.id.clone();
+    let id = call.asked.id.clone();
     let answer = match bring(&call, events).await {
         Ok(Brought::Sent(client, in_flight, rising)) => {
-            let mut live = Live::inside_task(call, client, in_flight, rising);
+            let mut live = Live::inside_task(call.asked, client, in_flight, rising);
             while let Some(event) = live.next().await {
                 let _ = events.send(event).await;
             }
@@ -97,18 +97,22 @@ async fn bring(call: &Call, events: &mpsc::Sender<Event>) -> Result<Brought, Rpc
         Some(route) => route,
         None => {
             // Its server may be about to come up.
-            call.front.directory().wait().await;
+            call.asked.front.directory().wait().await;
             match find(call)? {
                 Some(route) => route,
                 None => return search(call).await.map(Brought::Answered),
             }
         }
     };
-    let sink = call.token.clone().map(|token| Arc::new(Provisioning::new(events.clone(), token, &route.server)));
+    let sink = call
+        .asked
+        .token
+        .clone()
+        .map(|token| Arc::new(Provisioning::new(events.clone(), token, &route.server)));
     let mut tries = 0;
     loop {
         let watcher = sink.clone().map(|sink| sink as Arc<dyn ProgressSink>);
-        let client = call.front.pool().acquire(&route.server, call.caller.owner(), watcher).await;
+        let client = call.asked.front.pool().acquire(&route.server, call.asked.caller.owner(), watcher).await;
         let client = client.map_err(|error| not_up(call, &route.server, &error))?;
         match call.send(&client, route.own.as_deref()) {
             Ok(in_flight) => {
@@ -124,24 +128,24 @@ async fn bring(call: &Call, events: &mpsc::Sender<Event>) -> Result<Brought, Rpc
 
 fn find(call: &Call) -> Result<Option<Route>, RpcError> {
     let name = call.name()?;
-    Ok(call.find(&call.front.directory().view(), &name))
+    Ok(call.find(&call.asked.front.directory().view(), &name))
 }
 
 /// What to say about a name that nobody offers. A resource may exist without being listed, as those do that tools hand out; the
 /// servers which this client uses already are asked for it one after the other. None is started for it.
 async fn search(call: &Call) -> Result<Answer, RpcError> {
     let name = call.name()?;
-    let view = call.front.directory().serve();
-    let unknown = match call.wanted {
+    let view = call.asked.front.directory().serve();
+    let unknown = match call.asked.wanted {
         Wanted::Tool => RpcError::unknown("tool", &name, view.nearest(Kinds::TOOLS, &name)),
         Wanted::Prompt => RpcError::unknown("prompt", &name, view.nearest(Kinds::PROMPTS, &name)),
-        Wanted::Resource => RpcError::unknown_resource(&name, call.caller.era),
+        Wanted::Resource => RpcError::unknown_resource(&name, call.asked.caller.era),
     };
-    if call.wanted != Wanted::Resource {
+    if call.asked.wanted != Wanted::Resource {
         return Err(unknown);
     }
     for server in view.resource_servers() {
-        let Some(client) = call.front.pool().peek(server, call.caller.owner()) else { continue };
+        let Some(client) = call.asked.front.pool().peek(server, call.asked.caller.owner()) else { continue };
         let Ok(mut in_flight) = call.send(&client, None) else { continue };
         while let Ok(incoming) = in_flight.next().await {
             let Incoming::Response(envelope) = incoming else { continue };
@@ -155,7 +159,7 @@ async fn search(call: &Call) -> Result<Answer, RpcError> {
             if not_found {
                 break;
             }
-            return Ok(call.relay(&client, &envelope));
+            return Ok(call.asked.relay(&client, &envelope));
         }
     }
     Err(unknown)
@@ -167,8 +171,10 @@ fn not_up(call: &Call, server: &str, error: &AcquireError) -> RpcError {
         AcquireError::Busy { .. } | AcquireError::Retired => RpcError::server(SERVER_BUSY, server, error),
         AcquireError::ShuttingDown => RpcError::new(SHUTTING_DOWN, "the gateway is shutting down"),
         // It was taken out of the configuration a moment ago.
-        AcquireError::UnknownServer(_) => match call.wanted {
-            Wanted::Resource => RpcError::unknown_resource(&call.name().unwrap_or_default(), call.caller.era),
+        AcquireError::UnknownServer(_) => match call.asked.wanted {
+            Wanted::Resource => {
+                RpcError::unknown_resource(&call.name().unwrap_or_default(), call.asked.caller.era)
+            }
             Wanted::Tool => RpcError::unknown("tool", &call.name().unwrap_or_default(), None),
             Wanted::Prompt => RpcError::unknown("prompt", &call.name().unwrap_or_default(), None),
         },

@@ -81,7 +81,9 @@ impl Directory {
                 self.mark_stale(Some(server), kinds);
             }
             // Somebody's call has brought it up after all.
-            Event::Ready { server, .. } if self.has_failed(server) => self.mark_stale(Some(server), Kinds::ALL),
+            Event::Ready { server, .. } if self.has_failed(server) => {
+                self.mark_stale(Some(server), Kinds::ALL)
+            }
             _ => {}
         }
     }
@@ -203,7 +205,10 @@ async fn part(client: &Client, kind: ListKind, asked: Kinds, of: Kinds) -> Resul
             let items: Vec<_> = found.items.into_iter().filter_map(|raw| Item::new(raw, key)).collect();
             if items.len() < total {
                 let left_out = total - items.len();
-                tracing::warn!(server = &**client.server(), "{left_out} items without a `{key}` are left out");
+                tracing::warn!(
+                    server = &**client.server(),
+                    "{left_out} items without a `{key}` are left out"
+                );
             }
             // A legacy server says nothing about keeping its lists: then nobody may (`mcp-ecosystem.md` 2, lists).
             let modern = matches!(client.era(), Era::Modern);
@@ -211,11 +216,15 @@ async fn part(client: &Client, kind: ListKind, asked: Kinds, of: Kinds) -> Resul
             Ok(Some(Part { items, ttl_ms: found.ttl_ms.unwrap_or(0), public }))
         }
         // Many servers offer resources and know no templates.
-        Err(ListError::Refused { body, .. }) if body.code == code::METHOD_NOT_FOUND => Ok(Some(Part::default())),
+        Err(ListError::Refused { body, .. }) if body.code == code::METHOD_NOT_FOUND => {
+            Ok(Some(Part::default()))
+        }
         Err(error @ (ListError::Refused { .. } | ListError::Unusable { .. })) => {
             tracing::warn!(server = &**client.server(), "can't list: {error}");
             Ok(None)
         }
-        Err(error) => Err(Problem { text: format!("can't list `{}`: {error}", client.server()), passing: true }),
+        Err(error) => {
+            Err(Problem { text: format!("can't list `{}`: {error}", client.server()), passing: true })
+        }
     }
 }

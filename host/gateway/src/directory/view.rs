@@ -63,6 +63,9 @@ pub(crate) struct Listing {
     pub(crate) has_resources: bool,
 }
 
+/// A server with its lists.
+pub(crate) type Listed = (Arc<str>, Arc<Listing>);
+
 /// Where a name leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Route {
@@ -100,7 +103,7 @@ pub(crate) struct View {
 
 impl View {
     /// Merges the lists of the servers, which come in the order of the configuration.
-    pub(crate) fn merge(servers: &[(Arc<str>, Arc<Listing>)], config: &FrontConfig) -> Self {
+    pub(crate) fn merge(servers: &[Listed], config: &FrontConfig) -> Self {
         let mut view = Self::default();
         (view.tools, view.tool_routes) = named(servers, config, "tool");
         (view.prompts, view.prompt_routes) = named(servers, config, "prompt");
@@ -109,7 +112,7 @@ impl View {
         view
     }
 
-    fn merge_resources(&mut self, servers: &[(Arc<str>, Arc<Listing>)]) {
+    fn merge_resources(&mut self, servers: &[Listed]) {
         self.resources = Shelf::of(servers.iter().map(|(_, listing)| &listing.resources));
         self.templates = Shelf::of(servers.iter().map(|(_, listing)| &listing.templates));
         let mut templates: HashMap<&str, &str> = HashMap::new();
@@ -150,7 +153,10 @@ impl View {
     /// The server of a resource: the one that lists it, or the one whose template says most about it.
     pub(crate) fn resource(&self, uri: &str) -> Option<&Arc<str>> {
         self.resource_routes.get(uri).or_else(|| {
-            let fits = self.template_routes.iter().filter_map(|(template, server)| Some((template.matches(uri)?, server)));
+            let fits = self
+                .template_routes
+                .iter()
+                .filter_map(|(template, server)| Some((template.matches(uri)?, server)));
             // The first of equals wins, as it does among listed resources; `max_by_key` would take the last.
             fits.rev().max_by_key(|(own, _)| *own).map(|(_, server)| server)
         })
@@ -169,7 +175,9 @@ impl View {
             return None;
         }
         let near = routes.keys().map(|known| (strsim::normalized_damerau_levenshtein(known, name), &**known));
-        let best = near.filter(|(score, _)| *score > 0.5).max_by(|one, other| one.0.total_cmp(&other.0).then(other.1.cmp(one.1)));
+        let best = near
+            .filter(|(score, _)| *score > 0.5)
+            .max_by(|one, other| one.0.total_cmp(&other.0).then(other.1.cmp(one.1)));
         best.map(|(_, known)| known)
     }
 
@@ -196,18 +204,14 @@ impl Shelf {
         if filled.peek().is_none() {
             return Self::default();
         }
-        let (ttl_ms, public) =
-            filled.fold((u64::MAX, true), |(ttl, public), part| (ttl.min(part.ttl_ms), public && part.public));
+        let (ttl_ms, public) = filled
+            .fold((u64::MAX, true), |(ttl, public), part| (ttl.min(part.ttl_ms), public && part.public));
         Self { items: Vec::new(), ttl_ms, public, clash: None }
     }
 }
 
 /// Merges tools or prompts, whose names must differ.
-fn named(
-    servers: &[(Arc<str>, Arc<Listing>)],
-    config: &FrontConfig,
-    kind: &'static str,
-) -> (Shelf, HashMap<Box<str>, Route>) {
+fn named(servers: &[Listed], config: &FrontConfig, kind: &'static str) -> (Shelf, HashMap<Box<str>, Route>) {
     let tools = kind == "tool";
     let mut items = Vec::new();
     let mut candidates = Vec::new();
@@ -256,7 +260,7 @@ fn warn_twice(kind: &str, key: &str, owner: &str, other: &str) {
 }
 
 /// Each server's instructions under its name.
-fn instructions(servers: &[(Arc<str>, Arc<Listing>)]) -> Option<String> {
+fn instructions(servers: &[Listed]) -> Option<String> {
     let parts = servers.iter().filter_map(|(server, listing)| {
         let text = listing.instructions.as_deref()?.trim();
         (!text.is_empty()).then(|| format!("## {server}\n\n{text}"))

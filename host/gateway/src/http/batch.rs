@@ -20,7 +20,12 @@ use tokio::sync::mpsc;
 const MOST: usize = 1000;
 
 /// Answers a batch: as one array, or as a stream if a request tells of its progress.
-pub(crate) async fn handle(front: &Arc<Front>, visit: Visit, envelope: &Envelope, accepts: Accepts) -> Response<Answering> {
+pub(crate) async fn handle(
+    front: &Arc<Front>,
+    visit: Visit,
+    envelope: &Envelope,
+    accepts: Accepts,
+) -> Response<Answering> {
     let revision = visit.session().revision;
     let bad = |text: &'static str| {
         respond::json(StatusCode::BAD_REQUEST, RpcError::invalid_request(text).message(None))
@@ -45,11 +50,18 @@ pub(crate) async fn handle(front: &Arc<Front>, visit: Visit, envelope: &Envelope
             Ok(envelope) => match envelope.kind() {
                 Kind::Request => {
                     requests += 1;
-                    front.tasks().spawn(dispatch::drive(Arc::clone(front), caller.clone(), envelope, events.clone()));
+                    front.tasks().spawn(dispatch::drive(
+                        Arc::clone(front),
+                        caller.clone(),
+                        envelope,
+                        events.clone(),
+                    ));
                 }
                 Kind::Notification => dispatch::notification(&caller, &envelope),
                 Kind::Response | Kind::Error => {}
-                Kind::Batch => answers.push(RpcError::invalid_request("a batch holds no batches").message(None)),
+                Kind::Batch => {
+                    answers.push(RpcError::invalid_request("a batch holds no batches").message(None))
+                }
             },
             Err(error) => {
                 let id = error.id.clone();
@@ -68,7 +80,13 @@ pub(crate) async fn handle(front: &Arc<Front>, visit: Visit, envelope: &Envelope
             Event::Progress(message) if accepts.events => {
                 answers.push(message);
                 let keep_alive = front.config().keep_alive;
-                return respond::events(Stream::answers(answers, received, requests, Some(visit), keep_alive));
+                return respond::events(Stream::answers(
+                    answers,
+                    received,
+                    requests,
+                    Some(visit),
+                    keep_alive,
+                ));
             }
             Event::Progress(_) => {}
         }

@@ -35,7 +35,9 @@ impl Body for Answering {
                 Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 _ => Poll::Ready(None),
             },
-            Self::Stream(stream) => stream.as_mut().poll(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream(stream) => {
+                stream.as_mut().poll(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+            }
         }
     }
 
@@ -55,7 +57,11 @@ impl Body for Answering {
 /// Where the events of a stream come from.
 enum Origin {
     /// Requests that are being answered, for a legacy session as part of it.
-    Events(mpsc::Receiver<Event>, Option<Visit>),
+    Events {
+        events: mpsc::Receiver<Event>,
+        #[expect(dead_code, reason = "the session is in use for as long as this is held")]
+        visit: Option<Visit>,
+    },
     /// Changes, for a legacy session, as its stream of this number.
     Session(Visit, u64),
     /// Changes, for a modern client.
@@ -83,23 +89,23 @@ impl Stream {
         every: Duration,
     ) -> Answering {
         let first = first.into_iter().map(|message| event(&message)).collect();
-        Self::new(Origin::Events(rest, visit), first, left, every)
+        Self::answering(Origin::Events { events: rest, visit }, first, left, every)
     }
 
     /// What a legacy session is told without asking. The stream replaces the session's older one.
     pub(crate) fn session(visit: Visit, every: Duration) -> Answering {
         let number = visit.session().new_stream();
         // Sent at once, because some clients wait for the first byte before they believe that the stream is open.
-        Self::new(Origin::Session(visit, number), VecDeque::from([ALIVE]), 1, every)
+        Self::answering(Origin::Session(visit, number), VecDeque::from([ALIVE]), 1, every)
     }
 
     /// What a modern client has subscribed to.
     pub(crate) fn subscription(subscription: Subscription, every: Duration) -> Answering {
         let first = VecDeque::from([event(&subscription.acknowledgement())]);
-        Self::new(Origin::Subscription(subscription), first, 1, every)
+        Self::answering(Origin::Subscription(subscription), first, 1, every)
     }
 
-    fn new(origin: Origin, first: VecDeque<Bytes>, left: usize, every: Duration) -> Answering {
+    fn answering(origin: Origin, first: VecDeque<Bytes>, left: usize, every: Duration) -> Answering {
         let alive = Box::pin(tokio::time::sleep(every));
         Answering::Stream(Box::pin(Self { origin, first, left, every, alive }))
     }
@@ -123,13 +129,15 @@ impl Stream {
 
     fn poll_origin(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match &mut self.origin {
-            Origin::Events(events, _) => Poll::Ready(ready!(events.poll_recv(context)).map(|next| match next {
-                Event::Progress(message) => event(&message),
-                Event::Answer(answer) => {
-                    self.left -= 1;
-                    event(&answer.message)
-                }
-            })),
+            Origin::Events { events, .. } => {
+                Poll::Ready(ready!(events.poll_recv(context)).map(|next| match next {
+                    Event::Progress(message) => event(&message),
+                    Event::Answer(answer) => {
+                        self.left -= 1;
+                        event(&answer.message)
+                    }
+                }))
+            }
             Origin::Session(visit, number) => {
                 let session = visit.session();
                 if !session.is_current(*number) {
@@ -141,9 +149,9 @@ impl Stream {
                 Poll::Ready(Some(joined(messages)))
             }
             Origin::Subscription(subscription) => match ready!(subscription.listener.poll_news(context)) {
-                News::Changed(kinds) => {
-                    Poll::Ready(Some(joined(kinds.methods().map(|method| event(&subscription.change(method))))))
-                }
+                News::Changed(kinds) => Poll::Ready(Some(joined(
+                    kinds.methods().map(|method| event(&subscription.change(method))),
+                ))),
                 News::Closed => {
                     self.left = 0;
                     Poll::Ready(Some(event(&subscription.end())))

@@ -74,7 +74,9 @@ impl Guard {
         // A browser sets this itself and no page can change it, so a page of somewhere else is told from our own.
         let mut sites = headers.get_all("sec-fetch-site").iter();
         if !listed && !sites.all(|site| site == "same-origin" || site == "none") {
-            return Err(Refusal::Forbidden("cross-origin request detected from Sec-Fetch-Site header".to_owned()));
+            return Err(Refusal::Forbidden(
+                "cross-origin request detected from Sec-Fetch-Site header".to_owned(),
+            ));
         }
         Ok(())
     }
@@ -96,7 +98,9 @@ impl Guard {
 fn bearer_matches(token: &Token, headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     match (values.next(), values.next()) {
-        (Some(value), None) => value.as_bytes().strip_prefix(b"Bearer ").is_some_and(|offered| token.matches(offered)),
+        (Some(value), None) => {
+            value.as_bytes().strip_prefix(b"Bearer ").is_some_and(|offered| token.matches(offered))
+        }
         _ => false,
     }
 }
@@ -178,9 +182,16 @@ mod tests {
         for host in ["localhost", "localhost:9", "127.0.0.1", "127.0.0.2", "[::1]:80", "[::1]"] {
             assert!(open(&guard, LOOPBACK, &[("host", host)]), "{host}");
         }
-        for host in
-            ["evil.example", "10.0.0.5", "LOCALHOST", "localhost.", "host.docker.internal:8811", "", "localhost.evil", "::1:80"]
-        {
+        for host in [
+            "evil.example",
+            "10.0.0.5",
+            "LOCALHOST",
+            "localhost.",
+            "host.docker.internal:8811",
+            "",
+            "localhost.evil",
+            "::1:80",
+        ] {
             assert!(!open(&guard, LOOPBACK, &[("host", host)]), "{host}");
         }
         assert!(!open(&guard, LOOPBACK, &[]), "no host at all");
@@ -283,7 +294,9 @@ mod tests {
             guard.check(Some(&token), &Uri::from_static("/mcp"), &headers(&rows), LOOPBACK)
         };
         assert_eq!(check(&[("authorization", "Bearer abc")]), Ok(()));
-        for value in ["bearer abc", "Bearer  abc", "Bearer abcd", "Bearer ab", "Bearer", "Basic abc", "abc", ""] {
+        for value in
+            ["bearer abc", "Bearer  abc", "Bearer abcd", "Bearer ab", "Bearer", "Basic abc", "abc", ""]
+        {
             assert_eq!(check(&[("authorization", value)]), Err(Refusal::Unauthorized), "{value:?}");
         }
         assert_eq!(check(&[]), Err(Refusal::Unauthorized));

@@ -80,7 +80,12 @@ mod tests {
 
     #[test]
     fn content_type() {
-        for good in ["application/json", "application/json; charset=utf-8", "Application/JSON;charset=x", "application/json "] {
+        for good in [
+            "application/json",
+            "application/json; charset=utf-8",
+            "Application/JSON;charset=x",
+            "application/json ",
+        ] {
             assert!(is_json(&with("content-type", &[good])), "{good}");
         }
         for bad in ["text/plain", "application/json-rpc", "application/jsonx", ""] {

@@ -35,7 +35,11 @@ pub(crate) fn check_version(version: &str) -> Result<(), RpcError> {
 
 /// Checks a request over HTTP: first that it is complete, then that its headers agree with it, then that we speak its revision. A
 /// client that contradicts itself is told so rather than that its revision is unknown.
-pub(crate) fn check(headers: &HeaderMap, envelope: &Envelope, params: Option<&Params>) -> Result<(), Rejected> {
+pub(crate) fn check(
+    headers: &HeaderMap,
+    envelope: &Envelope,
+    params: Option<&Params>,
+) -> Result<(), Rejected> {
     let bad = |error| (StatusCode::BAD_REQUEST, error);
     let version = check_meta(params).map_err(bad)?;
     let method = envelope.method().unwrap_or_default();

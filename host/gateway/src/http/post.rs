@@ -12,7 +12,7 @@ use crate::error::RpcError;
 use crate::front::Front;
 use crate::hello;
 use crate::session::{NoSession, Visit};
-use host_message::{Envelope, Era, Kind, Params, method};
+use host_message::{Envelope, EnvelopeError, Era, Kind, Params, method};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
@@ -41,6 +41,10 @@ pub(crate) async fn handle(shared: &Shared, head: &Parts, body: Incoming) -> Res
             return bad(id.as_ref().map(host_message::RawId::as_bytes), &error.into());
         }
     };
+    let envelope = match one_line(envelope) {
+        Ok(envelope) => envelope,
+        Err(error) => return bad(None, &error.into()),
+    };
     match envelope.kind() {
         Kind::Request => request(front, &head.headers, &envelope, accepts).await,
         Kind::Batch => match legacy_session(front, &head.headers) {
@@ -56,7 +60,23 @@ pub(crate) async fn handle(shared: &Shared, head: &Parts, body: Incoming) -> Res
     }
 }
 
-async fn request(front: &Arc<Front>, headers: &HeaderMap, envelope: &Envelope, accepts: Accepts) -> Response<Answering> {
+/// A message over HTTP may be laid out over several lines; towards servers on streams a line is a message. The breaks become blanks,
+/// which stand between tokens only: inside of a string there are none, as the first reading has made sure.
+fn one_line(envelope: Envelope) -> Result<Envelope, EnvelopeError> {
+    if memchr::memchr2(b'\n', b'\r', envelope.bytes()).is_none() {
+        return Ok(envelope);
+    }
+    let mut bytes = envelope.bytes().to_vec();
+    bytes.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+    Envelope::parse(bytes.into())
+}
+
+async fn request(
+    front: &Arc<Front>,
+    headers: &HeaderMap,
+    envelope: &Envelope,
+    accepts: Accepts,
+) -> Response<Answering> {
     let params = envelope.params();
     if params.as_ref().and_then(Params::meta_protocol_version).is_some() {
         return modern_request(front, headers, envelope, params.as_ref(), accepts).await;

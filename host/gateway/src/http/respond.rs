@@ -5,9 +5,9 @@ use super::guard::Refusal;
 use crate::answer::Answer;
 use crate::error::modern_status;
 use bytes::Bytes;
+use host_message::Era;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use host_message::Era;
 
 /// `Mcp-Session-Id`.
 pub(crate) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");

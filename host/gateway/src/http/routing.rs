@@ -31,7 +31,8 @@ pub(crate) fn check(headers: &HeaderMap, body: &Mirrored<'_>) -> Result<(), Stri
     same(headers, METHOD, body.method.as_bytes())?;
     if let Some(name) = body.name {
         let offered = one(headers, NAME)?.ok_or_else(|| format!("{NAME} header is missing"))?;
-        let offered = decode(offered).ok_or_else(|| format!("{NAME} header carries a malformed base64 value"))?;
+        let offered =
+            decode(offered).ok_or_else(|| format!("{NAME} header carries a malformed base64 value"))?;
         if *offered != *name.as_bytes() {
             return Err(format!("{NAME} header does not match the name in the body"));
         }
@@ -80,7 +81,8 @@ mod tests {
         map
     }
 
-    const BODY: Mirrored<'static> = Mirrored { version: "2026-07-28", method: "tools/call", name: Some("grüße") };
+    const BODY: Mirrored<'static> =
+        Mirrored { version: "2026-07-28", method: "tools/call", name: Some("grüße") };
     const GOOD: [(&str, &str); 3] =
         [(VERSION, "2026-07-28"), (METHOD, "tools/call"), (NAME, "=?base64?Z3LDvMOfZQ==?=")];
 
@@ -99,13 +101,22 @@ mod tests {
         assert_eq!(text(&GOOD[1..]), "mcp-protocol-version header is missing");
         assert_eq!(text(&[GOOD[0], GOOD[2]]), "mcp-method header is missing");
         assert_eq!(text(&GOOD[..2]), "mcp-name header is missing");
-        assert_eq!(text(&[GOOD[0], (METHOD, "tools/list"), GOOD[2]]), "mcp-method header does not match the body");
-        assert_eq!(text(&[GOOD[0], GOOD[1], (NAME, "echo")]), "mcp-name header does not match the name in the body");
+        assert_eq!(
+            text(&[GOOD[0], (METHOD, "tools/list"), GOOD[2]]),
+            "mcp-method header does not match the body"
+        );
+        assert_eq!(
+            text(&[GOOD[0], GOOD[1], (NAME, "echo")]),
+            "mcp-name header does not match the name in the body"
+        );
         assert_eq!(
             text(&[GOOD[0], GOOD[1], (NAME, "=?base64?Z3LDvMOfZR==?=")]),
             "mcp-name header carries a malformed base64 value"
         );
         assert_eq!(text(&[GOOD[0], GOOD[1], GOOD[2], GOOD[2]]), "mcp-name header appears more than once");
-        assert_eq!(text(&[GOOD[0], GOOD[0], GOOD[1], GOOD[2]]), "mcp-protocol-version header appears more than once");
+        assert_eq!(
+            text(&[GOOD[0], GOOD[0], GOOD[1], GOOD[2]]),
+            "mcp-protocol-version header appears more than once"
+        );
     }
 }

@@ -24,7 +24,11 @@ pub(crate) struct Shared {
 const ENDPOINT: &str = "/mcp";
 
 /// Answers one request that came to the address `local`.
-pub(crate) async fn handle(shared: &Shared, local: IpAddr, request: Request<Incoming>) -> Response<Answering> {
+pub(crate) async fn handle(
+    shared: &Shared,
+    local: IpAddr,
+    request: Request<Incoming>,
+) -> Response<Answering> {
     let front = &shared.front;
     let (head, body) = request.into_parts();
     let path = head.uri.path();
@@ -52,8 +56,12 @@ fn get(front: &Front, head: &Parts) -> Response<Answering> {
         Ok(Some(visit)) if media::accepts(&head.headers).events => {
             respond::events(Stream::session(visit, front.config().keep_alive))
         }
-        Ok(Some(_)) => respond::text(StatusCode::BAD_REQUEST, "Accept must contain 'text/event-stream' for GET requests"),
-        Ok(None) => respond::text(StatusCode::BAD_REQUEST, "Bad Request: GET requires an Mcp-Session-Id header"),
+        Ok(Some(_)) => {
+            respond::text(StatusCode::BAD_REQUEST, "Accept must contain 'text/event-stream' for GET requests")
+        }
+        Ok(None) => {
+            respond::text(StatusCode::BAD_REQUEST, "Bad Request: GET requires an Mcp-Session-Id header")
+        }
         Err(response) => *response,
     }
 }
@@ -67,7 +75,9 @@ fn delete(front: &Front, head: &Parts) -> Response<Answering> {
             }
             respond::empty(StatusCode::NO_CONTENT)
         }
-        Ok(None) => respond::text(StatusCode::BAD_REQUEST, "Bad Request: DELETE requires an Mcp-Session-Id header"),
+        Ok(None) => {
+            respond::text(StatusCode::BAD_REQUEST, "Bad Request: DELETE requires an Mcp-Session-Id header")
+        }
         Err(response) => *response,
     }
 }
@@ -85,15 +95,20 @@ fn visit(front: &Front, headers: &HeaderMap) -> Result<Option<Visit>, Box<Respon
         return Err(Box::new(respond::text(StatusCode::NOT_FOUND, "session not found")));
     }
     match claims(headers) {
-        Claim::Unknown => Err(Box::new(respond::text(StatusCode::BAD_REQUEST, "Bad Request: Unsupported protocol version"))),
+        Claim::Unknown => {
+            Err(Box::new(respond::text(StatusCode::BAD_REQUEST, "Bad Request: Unsupported protocol version")))
+        }
         _ => Ok(found),
     }
 }
 
 /// The session a request names.
 pub(crate) fn session_id(headers: &HeaderMap) -> Result<Option<&str>, Box<Response<Answering>>> {
-    let wrong = || Box::new(respond::text(StatusCode::BAD_REQUEST, "Bad Request: invalid Mcp-Session-Id header"));
-    let Some(id) = routing::one(headers, respond::SESSION.as_str()).map_err(|_| wrong())? else { return Ok(None) };
+    let wrong =
+        || Box::new(respond::text(StatusCode::BAD_REQUEST, "Bad Request: invalid Mcp-Session-Id header"));
+    let Some(id) = routing::one(headers, respond::SESSION.as_str()).map_err(|_| wrong())? else {
+        return Ok(None);
+    };
     std::str::from_utf8(id).map(Some).map_err(|_| wrong())
 }
 

@@ -145,7 +145,13 @@ impl Http {
         Whole { status: head.status, headers: head.headers, body }
     }
 
-    pub(super) async fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Whole {
+    pub(super) async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Whole {
         self.write(method, path, headers, body).await;
         self.read().await
     }
@@ -167,8 +173,11 @@ impl Http {
 
     /// Opens a legacy session.
     pub(super) async fn initialize(&mut self, revision: &str) -> Value {
-        let params = json!({"protocolVersion":revision,"capabilities":{},"clientInfo":{"name":"t","version":"1"}});
-        let response = self.post(&json!({"jsonrpc":"2.0","id":0,"method":"initialize","params":params}).to_string()).await;
+        let params =
+            json!({"protocolVersion":revision,"capabilities":{},"clientInfo":{"name":"t","version":"1"}});
+        let response = self
+            .post(&json!({"jsonrpc":"2.0","id":0,"method":"initialize","params":params}).to_string())
+            .await;
         assert_eq!(response.status, 200, "{response:?}");
         self.session = Some(response.headers["mcp-session-id"].clone());
         let initialized = json!({"jsonrpc":"2.0","method":"notifications/initialized"});
@@ -180,7 +189,8 @@ impl Http {
     pub(super) async fn ask(&mut self, method: &str, params: Value) -> Value {
         self.next += 1;
         let id = self.next;
-        let response = self.post(&json!({"jsonrpc":"2.0","id":id,"method":method,"params":params}).to_string()).await;
+        let response =
+            self.post(&json!({"jsonrpc":"2.0","id":id,"method":method,"params":params}).to_string()).await;
         assert_eq!(response.status, 200, "{response:?}");
         let answer = response.json();
         assert_eq!(answer["id"], id);

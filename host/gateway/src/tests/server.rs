@@ -24,6 +24,8 @@ pub(super) struct Script {
     /// Items on a page; zero for all.
     pub(super) page: usize,
     pub(super) instructions: Option<&'static str>,
+    /// While it is false the server reads nothing.
+    pub(super) open: watch::Sender<bool>,
     /// Every line it got.
     pub(super) seen: watch::Sender<Vec<String>>,
     out: Mutex<Vec<Arc<tokio::sync::Mutex<WriteHalf<DuplexStream>>>>>,
@@ -37,13 +39,16 @@ impl Script {
             lists: Mutex::default(),
             page: 0,
             instructions: None,
+            open: watch::Sender::new(true),
             seen: watch::Sender::default(),
             out: Mutex::default(),
         }
     }
 
     pub(super) fn tools(self, names: &[&str]) -> Self {
-        let items = names.iter().map(|name| format!("{{\"name\":\"{name}\",\"inputSchema\":{{\"type\":\"object\"}}}}"));
+        let items = names
+            .iter()
+            .map(|name| format!("{{\"name\":\"{name}\",\"inputSchema\":{{\"type\":\"object\"}}}}"));
         self.raw("tools", items.collect())
     }
 
@@ -90,6 +95,7 @@ impl Script {
 
     /// Serves one connection.
     pub(super) async fn serve(self: Arc<Self>, stream: DuplexStream) {
+        self.open.subscribe().wait_for(|open| *open).await.unwrap();
         let (input, output) = tokio::io::split(stream);
         let output = Arc::new(tokio::sync::Mutex::new(output));
         self.out.lock().unwrap().push(Arc::clone(&output));
@@ -99,7 +105,8 @@ impl Script {
             if self.speaks == Speaks::Nothing {
                 continue;
             }
-            let message: Value = serde_json::from_str(&line).unwrap();
+            // Half a surrogate pair is grammar to us and an error to this parser.
+            let message: Value = serde_json::from_str(&line.replace("\\ud800", "")).unwrap();
             let replies = match self.reply(&line, &message) {
                 Reply::Lines(lines) => lines,
                 Reply::Die => break,
@@ -126,8 +133,7 @@ impl Script {
             assert_eq!(params["_meta"]["io.modelcontextprotocol/protocolVersion"], "2026-07-28", "{line}");
             assert_eq!(params["_meta"]["io.modelcontextprotocol/clientCapabilities"], json!({}), "{line}");
         }
-        let capabilities =
-            json!({"tools":{"listChanged":true},"prompts":{"listChanged":true},"resources":{"listChanged":true}});
+        let capabilities = json!({"tools":{"listChanged":true},"prompts":{"listChanged":true},"resources":{"listChanged":true}});
         let result = match method {
             "server/discover" if modern => json!({
                 "resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":capabilities,
@@ -153,7 +159,10 @@ impl Script {
             "resources/list" => self.list("resources", params),
             "resources/templates/list" => self.list("resourceTemplates", params),
             "tools/call" => return self.call(line, id, params),
-            "prompts/get" => self.complete(&format!("\"description\":\"{} of {}\"", params["name"], self.name).replace("\"\"", "\"")),
+            "prompts/get" => {
+                let name = params["name"].as_str().unwrap_or_default();
+                self.complete(&format!("\"description\":\"{name} of {}\",\"messages\":[]", self.name))
+            }
             "resources/read" => {
                 let uri = params["uri"].as_str().unwrap_or_default();
                 if uri.contains("missing") {
@@ -180,7 +189,8 @@ impl Script {
     fn list(&self, list: &'static str, params: &Value) -> String {
         let lists = self.lists.lock().unwrap();
         let items = lists.get(list).map(Vec::as_slice).unwrap_or_default();
-        let start: usize = params["cursor"].as_str().map_or(0, |cursor| cursor.trim_start().parse().unwrap_or(0));
+        let start: usize =
+            params["cursor"].as_str().map_or(0, |cursor| cursor.trim_start().parse().unwrap_or(0));
         let size = if self.page == 0 { items.len() } else { self.page };
         let end = (start + size).min(items.len());
         let mut members = format!("\"{list}\":[{}]", items[start..end].join(","));
@@ -203,7 +213,11 @@ impl Script {
         };
         match name.split('-').next().unwrap_or_default() {
             // Says who it is and what it was given.
-            "echo" => Reply::Lines(vec![done(&format!("{}:{}", self.name, params["arguments"]["text"].as_str().unwrap_or("")))]),
+            "echo" => Reply::Lines(vec![done(&format!(
+                "{}:{}",
+                self.name,
+                params["arguments"]["text"].as_str().unwrap_or("")
+            ))]),
             // Gives back the line it got.
             "line" => Reply::Lines(vec![done(line)]),
             "progress" => {
@@ -223,7 +237,8 @@ impl Script {
             "hang" => Reply::Lines(Vec::new()),
             "fail" => error(id, -32042, "visit"),
             "input" => Reply::Lines(vec![
-                json!({"jsonrpc":"2.0","id":id,"result":{"resultType":"input_required","inputRequests":{}}}).to_string(),
+                json!({"jsonrpc":"2.0","id":id,"result":{"resultType":"input_required","inputRequests":{}}})
+                    .to_string(),
             ]),
             _ => error(id, -32602, "no such tool here"),
         }

@@ -33,7 +33,8 @@ impl World {
 
     pub(super) async fn with(scripts: Vec<Script>, config: FrontConfig, http: HttpConfig) -> Self {
         let order = scripts.iter().map(|script| script.name.to_owned()).collect();
-        let servers: HashMap<_, _> = scripts.into_iter().map(|script| (script.name, Arc::new(script))).collect();
+        let servers: HashMap<_, _> =
+            scripts.into_iter().map(|script| (script.name, Arc::new(script))).collect();
         let lookup = servers.clone();
         let provisioner = FakeProvisioner::new(move |spec, stream| {
             let script = lookup.get(spec.name.as_str()).filter(|script| script.name != BROKEN);

@@ -42,9 +42,11 @@ async fn ids_are_never_mixed_under_a_thousand_calls() {
 async fn progress_comes_before_the_answer_and_nothing_after_it() {
     let manner = legacy(|message| {
         let token = &message["params"]["_meta"]["progressToken"];
-        let progress = |n| say(&json!({
-            "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": token, "progress": n },
-        }));
+        let progress = |n| {
+            say(&json!({
+                "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": token, "progress": n },
+            }))
+        };
         let mut says = vec![progress(1), progress(2)];
         says.extend(echo(message));
         says.push(progress(3));
@@ -151,7 +153,8 @@ async fn requests_of_the_server_are_answered() {
     peer.says(&json!({ "jsonrpc": "2.0", "id": 4, "method": "sampling/createMessage", "params": {} }));
     let refused = peer.sees("error").await;
     assert_eq!(refused["id"], 4);
-    let expected = json!({ "code": -32601, "message": "the gateway does not serve `sampling/createMessage`" });
+    let expected =
+        json!({ "code": -32601, "message": "the gateway does not serve `sampling/createMessage`" });
     assert_eq!(refused["error"], expected);
 }
 
@@ -162,7 +165,7 @@ async fn notifications_go_to_the_one_call_or_to_everybody() {
     let mut events = pool.events();
     let owner = session("s");
     let client = pool.acquire("a", &owner, None).await.unwrap();
-    let mut peer = stage.peer().await;
+    let peer = stage.peer().await;
     assert!(matches!(events.recv().await.unwrap(), Event::Ready { server, .. } if *server == *"a"));
     let log = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": 1 } });
     let mut one = call(&client, "tools/call", &json!({}));
@@ -171,7 +174,9 @@ async fn notifications_go_to_the_one_call_or_to_everybody() {
     // With two calls in flight nobody knows whose it is.
     let _two = call(&client, "tools/call", &json!({}));
     peer.says(&log);
-    let Event::Notification { server, owner: whose, message } = events.recv().await.unwrap() else { panic!() };
+    let Event::Notification { server, owner: whose, message } = events.recv().await.unwrap() else {
+        panic!()
+    };
     assert_eq!((server.as_ref(), whose, value(&message)), ("a", owner.clone(), log));
     for (method, expected) in [
         ("notifications/tools/list_changed", Changed::Tools),
@@ -179,10 +184,14 @@ async fn notifications_go_to_the_one_call_or_to_everybody() {
         ("notifications/resources/list_changed", Changed::Resources),
     ] {
         peer.says(&json!({ "jsonrpc": "2.0", "method": method }));
-        let Event::ListChanged { what, owner: whose, .. } = events.recv().await.unwrap() else { panic!("{method}") };
+        let Event::ListChanged { what, owner: whose, .. } = events.recv().await.unwrap() else {
+            panic!("{method}")
+        };
         assert_eq!((what, whose), (expected, owner.clone()));
     }
-    peer.says(&json!({ "jsonrpc": "2.0", "method": "notifications/resources/updated", "params": { "uri": "x:y" } }));
+    peer.says(
+        &json!({ "jsonrpc": "2.0", "method": "notifications/resources/updated", "params": { "uri": "x:y" } }),
+    );
     let Event::Notification { message, .. } = events.recv().await.unwrap() else { panic!() };
     assert_eq!(message.method(), Some("notifications/resources/updated"));
 }
@@ -198,9 +207,7 @@ async fn subscriptions_get_what_is_theirs() {
     let ours = peer.sees("subscriptions/listen").await["id"].as_u64().unwrap();
     let filter = json!({ "notifications": { "resourceSubscriptions": ["x:y"] } });
     let mut listen = call(&client, "subscriptions/listen", &filter);
-    let about = |id: u64, method: &str| {
-        json!({ "jsonrpc": "2.0", "method": method, "params": { "_meta": { "io.modelcontextprotocol/subscriptionId": id } } })
-    };
+    let about = |id: u64, method: &str| json!({ "jsonrpc": "2.0", "method": method, "params": { "_meta": { "io.modelcontextprotocol/subscriptionId": id } } });
     for method in ["notifications/subscriptions/acknowledged", "notifications/resources/updated"] {
         peer.says(&about(listen.id(), method));
         assert_eq!(next(&mut listen).await.unwrap(), ("notification", about(listen.id(), method)));

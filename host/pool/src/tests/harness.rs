@@ -1,9 +1,13 @@
 //! A story teller: servers with a manner, a pool in front of them, and what both saw.
 
 use crate::{CallError, Client, InFlight, Incoming, Outgoing, Owner, Pool, PoolConfig, ServerEntry};
+use async_trait::async_trait;
 use host_message::{Envelope, Params};
 use host_provisioner::fake::FakeProvisioner;
-use host_provisioner::{Class, Failure, Lifetime, Phase, Provisioner, ServerSpec, Workload};
+use host_provisioner::{
+    Blueprint, Call, Class, Connection, Description, Failure, FieldReport, Health, Lease, Lifetime,
+    ManagedObject, Phase, Provisioned, Provisioner, ReleaseReason, ServerSpec, SweepReport, Workload,
+};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,8 +48,11 @@ impl Peer {
     /// The next message with this method, or this kind of answer (`"result"`, `"error"`).
     pub(crate) async fn sees(&mut self, method: &str) -> Value {
         loop {
-            let message = self.seen.recv().await.unwrap_or_else(|| panic!("the server ended before `{method}`"));
-            if message["method"] == method || (message.get("method").is_none() && message.get(method).is_some()) {
+            let message =
+                self.seen.recv().await.unwrap_or_else(|| panic!("the server ended before `{method}`"));
+            if message["method"] == method
+                || (message.get("method").is_none() && message.get(method).is_some())
+            {
                 return message;
             }
         }
@@ -65,7 +72,12 @@ impl Peer {
     }
 }
 
-async fn serve(stream: DuplexStream, manner: Manner, seen: mpsc::UnboundedSender<Value>, mut told: mpsc::UnboundedReceiver<Say>) {
+async fn serve(
+    stream: DuplexStream,
+    manner: Manner,
+    seen: mpsc::UnboundedSender<Value>,
+    mut told: mpsc::UnboundedReceiver<Say>,
+) {
     let (read, mut write) = tokio::io::split(stream);
     let mut lines = BufReader::new(read).lines();
     loop {
@@ -238,4 +250,74 @@ pub(crate) async fn next(call: &mut InFlight) -> Result<(&'static str, Value), C
         Incoming::Notification(message) => ("notification", value(&message)),
         Incoming::Response(message) => ("response", value(&message)),
     })
+}
+
+/// The fake provisioner with a twist.
+pub(crate) struct Twisted {
+    pub(crate) fake: Arc<FakeProvisioner>,
+    /// Its servers are reached over this TCP port.
+    pub(crate) tcp: Option<u16>,
+    /// It never comes to an end of bringing up.
+    pub(crate) hangs: bool,
+    /// It cannot take down.
+    pub(crate) keeps: bool,
+    /// Every call, with its attempt and the session it was for.
+    pub(crate) calls: Arc<Mutex<Vec<Call>>>,
+}
+
+impl Twisted {
+    pub(crate) fn of(fake: &Arc<FakeProvisioner>) -> Self {
+        Self { fake: Arc::clone(fake), tcp: None, hangs: false, keeps: false, calls: Arc::default() }
+    }
+}
+
+#[async_trait]
+impl Provisioner for Twisted {
+    fn name(&self) -> &str {
+        "twisted"
+    }
+    fn description(&self) -> Arc<Description> {
+        self.fake.description()
+    }
+    async fn prepare(&self, call: &Call, servers: &[Arc<ServerSpec>]) -> Result<(), Failure> {
+        self.fake.prepare(call, servers).await
+    }
+    async fn validate(&self, call: &Call, server: &ServerSpec) -> Result<Vec<FieldReport>, Failure> {
+        self.fake.validate(call, server).await
+    }
+    async fn plan(&self, call: &Call, server: &ServerSpec) -> Result<Blueprint, Failure> {
+        self.fake.plan(call, server).await
+    }
+    async fn provision(&self, call: &Call, server: &Arc<ServerSpec>) -> Result<Provisioned, Failure> {
+        self.calls.lock().unwrap().push(call.clone());
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
+        let mut provisioned = self.fake.provision(call, server).await?;
+        if let Some(port) = self.tcp {
+            provisioned.connection = Connection::Tcp("127.0.0.1".to_owned(), port);
+        }
+        Ok(provisioned)
+    }
+    async fn probe(&self, call: &Call, lease: &Lease) -> Result<Health, Failure> {
+        self.fake.probe(call, lease).await
+    }
+    async fn reconnect(&self, call: &Call, lease: &Lease) -> Result<Option<Connection>, Failure> {
+        self.fake.reconnect(call, lease).await
+    }
+    async fn release(&self, call: &Call, lease: &Lease, reason: ReleaseReason) -> Result<(), Failure> {
+        if self.keeps {
+            return Err(Failure::new(Phase::Release, Class::Permission, "not allowed to delete it"));
+        }
+        self.fake.release(call, lease, reason).await
+    }
+    async fn enumerate(&self, call: &Call) -> Result<Vec<ManagedObject>, Failure> {
+        self.fake.enumerate(call).await
+    }
+    async fn sweep(&self, call: &Call) -> Result<SweepReport, Failure> {
+        self.fake.sweep(call).await
+    }
+    async fn shutdown(&self, call: &Call) -> Result<(), Failure> {
+        self.fake.shutdown(call).await
+    }
 }

@@ -91,7 +91,11 @@ fn the_gateways_edits_and_its_log_level() {
             outgoing.edits().set(params.name().unwrap(), b"\"echo\"");
             outgoing
         };
-        assert_eq!(written(outgoing(), true), json!({ "name": "echo", "_meta": and(ours(), &level) }), "{from}");
+        assert_eq!(
+            written(outgoing(), true),
+            json!({ "name": "echo", "_meta": and(ours(), &level) }),
+            "{from}"
+        );
         let meta = written(outgoing(), false);
         assert_eq!(meta["name"], "echo", "{from}");
         assert!(meta["_meta"].get("io.modelcontextprotocol/logLevel").is_none(), "{from}");

@@ -152,14 +152,15 @@ async fn modern_errors_are_no_reason_for_initialize() {
 
 #[tokio::test(start_paused = true)]
 async fn refusals_of_initialize() {
-    let with = |says: fn(&Value) -> Vec<Say>| -> Manner {
+    type Says = fn(&Value) -> Vec<Say>;
+    let with = |says: Says| -> Manner {
         Arc::new(move |message: &Value| match message["method"].as_str() {
             Some("server/discover") => error(message, -32601, "unknown"),
             Some("initialize") => says(message),
             _ => vec![],
         })
     };
-    let table: &[(fn(&Value) -> Vec<Say>, Class, &str)] = &[
+    let table: &[(Says, Class, &str)] = &[
         (
             |m| error(m, -32000, "no\nlicence"),
             Class::Permanent,
@@ -175,11 +176,7 @@ async fn refusals_of_initialize() {
             Class::Permanent,
             "the server's answer to `initialize` names no protocol version",
         ),
-        (
-            |_| vec![Say::Die],
-            Class::Other,
-            "the server ended during the handshake: its output ended",
-        ),
+        (|_| vec![Say::Die], Class::Other, "the server ended during the handshake: its output ended"),
         (
             |_| vec![],
             Class::Timeout,
@@ -219,7 +216,8 @@ async fn a_banner_before_mcp_is_counted_and_forgiven() {
     let manner: Manner = {
         let legacy = legacy(echo);
         Arc::new(move |message: &Value| {
-            let banner = (message["method"] == "server/discover").then(|| Say::Line("running on stdio".to_owned()));
+            let banner =
+                (message["method"] == "server/discover").then(|| Say::Line("running on stdio".to_owned()));
             banner.into_iter().chain(legacy(message)).collect()
         })
     };
@@ -240,7 +238,11 @@ async fn an_http_endpoint_is_refused_in_words() {
 #[tokio::test(start_paused = true)]
 async fn the_gateway_introduces_itself_by_its_name() {
     let mut stage = Stage::one(legacy(echo));
-    let config = PoolConfig { client_name: "my \"gate\"".to_owned(), client_version: "9".to_owned(), ..Default::default() };
+    let config = PoolConfig {
+        client_name: "my \"gate\"".to_owned(),
+        client_version: "9".to_owned(),
+        ..Default::default()
+    };
     stage.pool_with(config).acquire("a", &Owner::Shared, None).await.unwrap();
     let initialize = stage.peer().await.sees("initialize").await;
     assert_eq!(initialize["params"]["clientInfo"], json!({ "name": "my \"gate\"", "version": "9" }));

@@ -59,7 +59,9 @@ impl HostResolveAddressStream for Lookup<'_> {
     ) -> Result<Option<IpAddress>, SocketError> {
         let rep = stream.rep();
         loop {
-            let Some(next) = self.wasi.resolve_next_address(Resource::new_borrow(rep))? else { return Ok(None) };
+            let Some(next) = self.wasi.resolve_next_address(Resource::new_borrow(rep))? else {
+                return Ok(None);
+            };
             let address = ip(next);
             let admitted = self.network.with(|network| match network.asked.get(&rep).cloned() {
                 Some(name) => network.admit(&name, address),

@@ -79,7 +79,8 @@ impl Pattern {
                 && !label.ends_with('-')
         };
         // A name whose last label is a number is an address in disguise.
-        let last_is_number = name.rsplit('.').next().is_none_or(|label| label.bytes().all(|b| b.is_ascii_digit()));
+        let last_is_number =
+            name.rsplit('.').next().is_none_or(|label| label.bytes().all(|b| b.is_ascii_digit()));
         if name.len() > 253 || last_is_number || !name.split('.').all(good) {
             return None;
         }

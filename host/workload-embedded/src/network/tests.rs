@@ -4,7 +4,7 @@ use super::*;
 
 fn network(hosts: &[&str]) -> SharedNetwork {
     let hosts: Vec<String> = hosts.iter().map(|text| (*text).to_owned()).collect();
-    Network::new("test", &hosts).unwrap()
+    Network::shared("test", &hosts).unwrap()
 }
 
 fn connects(network: &SharedNetwork, to: &str) -> bool {
@@ -16,16 +16,22 @@ fn patterns_that_are_no_patterns_are_named() {
     let cases = [
         ("example.com", "the pattern `example.com` of `hosts` names no port"),
         ("example.com:0", "the pattern `example.com:0` of `hosts` has no valid port"),
-        ("example.com:443/udp", "the pattern `example.com:443/udp` of `hosts` names the protocol `udp`, but only TCP is offered"),
+        (
+            "example.com:443/udp",
+            "the pattern `example.com:443/udp` of `hosts` names the protocol `udp`, but only TCP is offered",
+        ),
         ("*:443", "the pattern `*:443` of `hosts` has no valid host"),
         ("a.*.com:443", "the pattern `a.*.com:443` of `hosts` has no valid host"),
         ("127.1:80", "the pattern `127.1:80` of `hosts` has no valid host"),
         ("::1:80", "the pattern `::1:80` of `hosts` has no valid host"),
         ("[::1:80", "the pattern `[::1:80` of `hosts` has no valid host"),
-        ("http://example.com:80", "the pattern `http://example.com:80` of `hosts` is a URL, not a host and a port"),
+        (
+            "http://example.com:80",
+            "the pattern `http://example.com:80` of `hosts` is a URL, not a host and a port",
+        ),
     ];
     for (text, expected) in cases {
-        match Network::new("test", &[text.to_owned()]) {
+        match Network::shared("test", &[text.to_owned()]) {
             Ok(_) => panic!("`{text}` was accepted"),
             Err(error) => assert_eq!(error.text, expected),
         }
@@ -37,7 +43,9 @@ fn only_granted_names_are_looked_up() {
     let network = network(&["api.example.com:443", "*.example.org:443/tcp", "192.0.2.1:80"]);
     let may = |name: &str| network.with(|network| network.may_look_up(name));
     assert!(may("api.example.com") && may("API.Example.com.") && may("a.b.example.org"));
-    for name in ["example.com", "x.api.example.com", "example.org", "badexample.org", ".example.org", "192.0.2.1", ""] {
+    for name in
+        ["example.com", "x.api.example.com", "example.org", "badexample.org", ".example.org", "192.0.2.1", ""]
+    {
         assert!(!may(name), "`{name}` was allowed");
     }
 }
@@ -55,9 +63,21 @@ fn a_found_address_is_open_on_the_granted_port_only() {
 #[test]
 fn a_name_does_not_lead_into_a_private_network() {
     let network = network(&["rebind.example.com:80", "10.0.0.7:80", "localhost:8080"]);
-    for address in ["127.0.0.1", "10.0.0.8", "169.254.169.254", "::1", "::ffff:10.0.0.8", "fd00::1", "fe80::1", "100.64.0.1"] {
+    for address in [
+        "127.0.0.1",
+        "10.0.0.8",
+        "169.254.169.254",
+        "::1",
+        "::ffff:10.0.0.8",
+        "fd00::1",
+        "fe80::1",
+        "100.64.0.1",
+    ] {
         let address: IpAddr = address.parse().unwrap();
-        assert!(!network.with(|network| network.admit("rebind.example.com", address)), "{address} was admitted");
+        assert!(
+            !network.with(|network| network.admit("rebind.example.com", address)),
+            "{address} was admitted"
+        );
         assert!(!connects(&network, &SocketAddr::new(address, 80).to_string()), "{address} is open");
     }
     assert!(connects(&network, "10.0.0.7:80"), "what is named literally is open");
@@ -69,10 +89,13 @@ fn a_name_does_not_lead_into_a_private_network() {
 #[test]
 fn everything_but_connecting_is_closed() {
     let network = network(&["127.0.0.1:80"]);
-    let allows = |address: &str, purpose| network.with(|network| network.allows(address.parse().unwrap(), purpose));
+    let allows =
+        |address: &str, purpose| network.with(|network| network.allows(address.parse().unwrap(), purpose));
     assert!(allows("0.0.0.0:0", SocketAddrUse::TcpBind), "a connection binds its own end");
     assert!(!allows("127.0.0.1:80", SocketAddrUse::TcpBind));
-    for purpose in [SocketAddrUse::TcpListen, SocketAddrUse::TcpAccept, SocketAddrUse::UdpBind, SocketAddrUse::UdpSend] {
+    for purpose in
+        [SocketAddrUse::TcpListen, SocketAddrUse::TcpAccept, SocketAddrUse::UdpBind, SocketAddrUse::UdpSend]
+    {
         assert!(!allows("127.0.0.1:80", purpose), "{purpose:?} was allowed");
     }
 }
@@ -82,9 +105,23 @@ fn public_addresses() {
     for address in ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "2002:808:808::1"] {
         assert!(address::is_public(address.parse().unwrap()), "{address}");
     }
-    for address in ["0.0.0.0", "192.168.1.1", "172.16.0.1", "198.18.0.1", "224.0.0.1", "255.255.255.255", "::", "ff02::1",
-        "2001:db8::1", "2001::1", "64:ff9b::a00:1", "2002:a00:1::1", "64:ff9b:1::1", "fec0::1", "5f00::1"]
-    {
+    for address in [
+        "0.0.0.0",
+        "192.168.1.1",
+        "172.16.0.1",
+        "198.18.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::",
+        "ff02::1",
+        "2001:db8::1",
+        "2001::1",
+        "64:ff9b::a00:1",
+        "2002:a00:1::1",
+        "64:ff9b:1::1",
+        "fec0::1",
+        "5f00::1",
+    ] {
         assert!(!address::is_public(address.parse().unwrap()), "{address}");
     }
 }

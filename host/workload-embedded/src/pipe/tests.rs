@@ -23,7 +23,7 @@ async fn a_line_goes_through_in_one_piece() {
     let (mut host, mut guest) = (Stdin::new(Arc::clone(&pipe)), Input(pipe));
     host.write_all(b"one line\n").await.unwrap();
     assert_eq!(guest.blocking_read(8192).await.unwrap(), "one line\n");
-    host.write_vectored(&[IoSlice::new(b"another"), IoSlice::new(b"\n")]).await.unwrap();
+    assert_eq!(host.write_vectored(&[IoSlice::new(b"another"), IoSlice::new(b"\n")]).await.unwrap(), 8);
     assert_eq!(guest.blocking_read(8192).await.unwrap(), "another\n");
     drop(host);
     assert!(matches!(guest.blocking_read(8192).await, Err(StreamError::Closed)));

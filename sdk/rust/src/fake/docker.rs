@@ -151,6 +151,7 @@ impl World {
             )));
         }
         self.check_environment(&spec.environment)?;
+        self.check_unchanged(&spec.environment)?;
         self.check_files(&spec.files)?;
         self.check_mounts(&spec.mounts)?;
         if let Some(network) = spec.networks.iter().find(|name| !self.docker.networks.contains_key(*name)) {

@@ -82,6 +82,7 @@ impl World {
             _ => return Err(Error::permission("start a component that is not the server's")),
         }
         self.check_environment(&spec.environment)?;
+        self.check_unchanged(&spec.environment)?;
         self.check_mounts(&spec.mounts)?;
         match spec.destinations.iter().find(|destination| !allows(&subject.network.egress, destination)) {
             Some(refused) => {

@@ -138,6 +138,7 @@ plugin!(AsWritten, |call, server| {
         "other value" => spec.environment[0].value.insert(0, value::text("x").remove(0)),
         "more access" => spec.mounts[0].access = Access::ReadWrite,
         "other host" => spec.destinations[0].host = "evil.example".to_owned(),
+        "one more variable" => spec.environment.push(variable("DEBUG", "1")),
         "undeclared" => spec
             .environment
             .push(Variable { name: "LEAK".to_owned(), value: value::secret(server_secret("not.declared")) }),
@@ -171,6 +172,7 @@ fn the_engine_refuses_whatever_is_not_in_the_entry() {
         ("other component", "start a component that is not the server's"),
         ("other variable", "put secret `notes.token` into variable `LEAK`: the server's entry does not"),
         ("other value", "put secret `notes.token` into variable `TOKEN`: the server's entry does not"),
+        ("one more variable", "set variable `DEBUG` of a server that carries secrets: its entry does not"),
         ("more access", "mount `/notes`: the server's entry does not"),
         ("other host", "reach `evil.example`: the server's entry does not"),
         ("undeclared", "find secret `not.declared`: nobody declares it"),

@@ -230,6 +230,21 @@ impl World {
         })
     }
 
+    /// *Invariant of the contract:* a workload that carries a server's secret has the entry's own variables and no others.
+    pub(super) fn check_unchanged(&self, environment: &[Variable]) -> Result<()> {
+        let carries =
+            |variable: &Variable| value::secrets(&variable.value).any(|s| s.owner == SecretOwner::Server);
+        let own =
+            |variable: &&Variable| self.subject.as_ref().is_some_and(|s| s.environment.contains(variable));
+        match environment.iter().find(|variable| !own(variable)) {
+            Some(added) if environment.iter().any(carries) => Err(Error::permission(format!(
+                "set variable `{}` of a server that carries secrets: its entry does not",
+                added.name
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// As for variables.
     pub(super) fn check_files(&self, files: &[File]) -> Result<()> {
         files.iter().try_for_each(|file| {

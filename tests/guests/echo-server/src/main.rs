@@ -62,10 +62,14 @@ fn respond(line: &[u8], out: &mut Vec<u8>) -> Option<()> {
             let era = if ERAS.contains(&asked) { asked } else { b"\"2025-11-25\"" };
             out.extend_from_slice(br#","result":{"protocolVersion":"#);
             out.extend_from_slice(era);
-            out.extend_from_slice(br#","capabilities":{"tools":{}},"serverInfo":{"name":"null-backend","version":"1"}}}"#);
+            out.extend_from_slice(
+                br#","capabilities":{"tools":{}},"serverInfo":{"name":"null-backend","version":"1"}}}"#,
+            );
         }
         br#""server/discover""# => {
-            out.extend_from_slice(br#","result":{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}"#);
+            out.extend_from_slice(
+                br#","result":{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}"#,
+            );
             out.extend_from_slice(MODERN_TAIL);
             out.extend_from_slice(b"}}");
         }

@@ -1,0 +1,185 @@
+//! The merged lists: pages, names, servers that fail or hang, filters.
+
+use super::server::{Script, Speaks};
+use super::world::{BROKEN, World, entry};
+use crate::{FrontConfig, HttpConfig, Names};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn names(answer: &Value, list: &str) -> Vec<String> {
+    let items = answer["result"][list].as_array().unwrap_or_else(|| panic!("{answer}"));
+    items.iter().map(|item| item["name"].as_str().or(item["uri"].as_str()).unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn pages_upward_and_downward() {
+    let mut script = Script::new("a", Speaks::Legacy).tools(&["t1", "t2", "t3", "t4", "t5", "t6", "t7"]);
+    script.page = 3;
+    let config = FrontConfig { page_size: 2, ..FrontConfig::default() };
+    let world = World::with(vec![script], config, HttpConfig::default()).await;
+    let mut http = world.http().await;
+    http.initialize("2025-11-25").await;
+    let mut found = Vec::new();
+    let mut params = json!({"cursor":""});
+    loop {
+        let answer = http.ask("tools/list", params).await;
+        let page = names(&answer, "tools");
+        assert!(page.len() <= 2);
+        found.extend(page);
+        match &answer["result"]["nextCursor"] {
+            Value::String(cursor) => params = json!({"cursor":cursor}),
+            _ => break,
+        }
+    }
+    assert_eq!(found, ["t1", "t2", "t3", "t4", "t5", "t6", "t7"]);
+    for cursor in [json!("nonsense"), json!(7), json!("p2")] {
+        assert_eq!(http.ask("tools/list", json!({"cursor":cursor})).await["error"]["code"], -32602);
+    }
+}
+
+#[tokio::test]
+async fn clashing_names_are_prefixed_and_undone() {
+    let world = World::of(vec![
+        Script::new("one", Speaks::Legacy)
+            .tools(&["echo", "echo-one"])
+            .raw("prompts", vec!["{\"name\":\"p\"}".to_owned()]),
+        Script::new("two", Speaks::Modern)
+            .tools(&["echo"])
+            .raw("prompts", vec!["{\"name\":\"p\"}".to_owned()]),
+    ])
+    .await;
+    let mut http = world.http().await;
+    http.initialize("2025-11-25").await;
+    assert_eq!(
+        names(&http.ask("tools/list", json!({})).await, "tools"),
+        ["one__echo", "echo-one", "two__echo"]
+    );
+    assert_eq!(names(&http.ask("prompts/list", json!({})).await, "prompts"), ["one__p", "two__p"]);
+    for (name, text) in [("one__echo", "one:x"), ("two__echo", "two:x"), ("echo-one", "one:x")] {
+        let answer = http.ask("tools/call", json!({"arguments":{"text":"x"},"name":name})).await;
+        assert_eq!(answer["result"]["content"][0]["text"], text);
+    }
+    assert_eq!(http.ask("prompts/get", json!({"name":"two__p"})).await["result"]["description"], "p of two");
+    let error = http.ask("tools/call", json!({"name":"one_echo"})).await["error"].clone();
+    assert_eq!(error, json!({"code":-32602,"message":"unknown tool `one_echo` (nearest: `one__echo`)"}));
+    for params in [json!({}), json!({"name":5}), json!({"name":"echo-one","_meta":{"progressToken":1.5}})] {
+        assert_eq!(http.ask("tools/call", params.clone()).await["error"]["code"], -32602, "{params}");
+    }
+}
+
+#[tokio::test]
+async fn names_by_flag_prefix_and_filter() {
+    let scripts = || {
+        vec![
+            Script::new("one", Speaks::Legacy).tools(&["echo", "secret"]),
+            Script::new("two", Speaks::Legacy).tools(&["echo"]),
+        ]
+    };
+    let base = || FrontConfig { filter: Arc::new(|_, tool| tool != "secret"), ..FrontConfig::default() };
+    let world =
+        World::with(scripts(), FrontConfig { names: Names::All, ..base() }, HttpConfig::default()).await;
+    let mut http = world.http().await;
+    http.initialize("2025-11-25").await;
+    assert_eq!(names(&http.ask("tools/list", json!({})).await, "tools"), ["one__echo", "two__echo"]);
+    assert_eq!(http.ask("tools/call", json!({"name":"one__secret"})).await["error"]["code"], -32602);
+
+    let prefixes = HashMap::from([("two".to_owned(), "P x".to_owned())]);
+    let world = World::with(scripts(), FrontConfig { prefixes, ..base() }, HttpConfig::default()).await;
+    let mut http = world.http().await;
+    http.initialize("2025-11-25").await;
+    assert_eq!(names(&http.ask("tools/list", json!({})).await, "tools"), ["echo", "P x__echo"]);
+    let answer = http.ask("tools/call", json!({"name":"P x__echo"})).await;
+    assert_eq!(answer["result"]["content"][0]["text"], "two:");
+
+    let world =
+        World::with(scripts(), FrontConfig { names: Names::Fail, ..base() }, HttpConfig::default()).await;
+    let mut http = world.http().await;
+    http.initialize("2025-11-25").await;
+    let error = http.ask("tools/list", json!({})).await["error"].clone();
+    assert_eq!(error["code"], crate::error::NAME_CLASH);
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("tool name collision: server \"one\" and server \"two\"")
+    );
+}
+
+#[tokio::test]
+async fn servers_that_fail_or_hang_take_nothing_from_the_others() {
+    let config = FrontConfig { list_wait: Duration::from_millis(50), ..FrontConfig::default() };
+    let world = World::with(
+        vec![
+            Script::new(BROKEN, Speaks::Legacy).tools(&["never"]),
+            Script::new("hanging", Speaks::Nothing).tools(&["never"]),
+            Script::new("good", Speaks::Legacy)
+                .tools(&["echo"])
+                .raw("resources", vec!["{\"uri\":\"a://b\"}".to_owned()]),
+        ],
+        config,
+        HttpConfig::default(),
+    )
+    .await;
+    let mut http = world.http().await;
+    http.initialize("2025-11-25").await;
+    assert_eq!(names(&http.ask("tools/list", json!({})).await, "tools"), ["echo"]);
+    assert_eq!(names(&http.ask("resources/list", json!({})).await, "resources"), ["a://b"]);
+    assert_eq!(names(&http.ask("prompts/list", json!({})).await, "prompts"), [""; 0]);
+    assert!(world.front.is_ready());
+    let health = http.send("GET", "/health", &[], "").await;
+    assert_eq!((health.status, health.body.as_str()), (200, ""));
+    assert_eq!(http.ask("tools/call", json!({"name":"echo"})).await["result"]["content"][0]["text"], "good:");
+}
+
+#[tokio::test]
+async fn the_first_owner_of_a_uri_answers_for_it() {
+    let resource = || vec!["{\"uri\":\"same://x\"}".to_owned()];
+    let template = |text: &str| vec![format!("{{\"uriTemplate\":\"{text}\"}}")];
+    let world = World::of(vec![
+        Script::new("z", Speaks::Legacy)
+            .raw("resources", resource())
+            .raw("resourceTemplates", template("t://{+any}")),
+        Script::new("a", Speaks::Legacy)
+            .raw("resources", resource())
+            .raw("resourceTemplates", template("t://a/{id}")),
+    ])
+    .await;
+    let mut http = world.http().await;
+    http.initialize("2025-11-25").await;
+    assert_eq!(names(&http.ask("resources/list", json!({})).await, "resources"), ["same://x"]);
+    for (uri, owner) in [("same://x", "z"), ("t://a/1", "a"), ("t://b/1", "z")] {
+        assert_eq!(
+            http.ask("resources/read", json!({"uri":uri})).await["result"]["contents"][0]["text"],
+            owner,
+            "{uri}"
+        );
+    }
+    // Not listed anywhere, but the servers in use are asked.
+    assert_eq!(
+        http.ask("resources/read", json!({"uri":"made-by-a-tool://1"})).await["result"]["contents"][0]["text"],
+        "z"
+    );
+}
+
+#[tokio::test]
+async fn servers_come_and_go_with_a_reload() {
+    let world = World::of(vec![
+        Script::new("one", Speaks::Legacy).tools(&["echo"]),
+        Script::new("two", Speaks::Legacy).tools(&["echo"]),
+    ])
+    .await;
+    let mut http = world.http().await;
+    http.initialize("2025-11-25").await;
+    assert_eq!(names(&http.ask("tools/list", json!({})).await, "tools"), ["one__echo", "two__echo"]);
+    world.pool.replace_servers(vec![entry("two", &world.provisioner)]);
+    world.front.reload(FrontConfig::default());
+    while names(&http.ask("tools/list", json!({})).await, "tools") != ["echo"] {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(http.ask("tools/call", json!({"name":"echo"})).await["result"]["content"][0]["text"], "two:");
+    world.pool.replace_servers(vec![entry("one", &world.provisioner), entry("two", &world.provisioner)]);
+    world.front.reload(FrontConfig::default());
+    assert_eq!(names(&http.ask("tools/list", json!({})).await, "tools"), ["one__echo", "two__echo"]);
+}

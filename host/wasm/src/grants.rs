@@ -1,0 +1,233 @@
+//! What one plugin is allowed to do. What is absent is not granted: it is not linked, or refused by the host function.
+
+use host_provisioner::Access;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Everything one plugin is granted. The names are those of the operator's file: `plugins.NAME.grants.KEY`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// `embedded`: to run components inside the gateway.
+    pub embedded: Option<EmbeddedGrant>,
+    /// `connect`: hosts and ports that an endpoint handed to the gateway may have.
+    pub connect: Vec<HostPattern>,
+    /// `secrets`: names of secrets that belong to the plugin itself.
+    pub secrets: Vec<String>,
+    /// `docker` is granted; the host side of it follows.
+    pub docker: bool,
+    /// `kubernetes` is granted; the host side of it follows.
+    pub kubernetes: bool,
+    /// `http` is granted; the host side of it follows.
+    pub http: bool,
+    /// `registry` is granted; the host side of it follows.
+    pub registry: bool,
+}
+
+impl Grants {
+    /// Whether the interface of that name may be imported.
+    pub(crate) fn has(&self, ability: &str) -> bool {
+        match ability {
+            "embedded" => self.embedded.is_some(),
+            "docker" => self.docker,
+            "kubernetes" => self.kubernetes,
+            "http" => self.http,
+            "registry" => self.registry,
+            _ => false,
+        }
+    }
+}
+
+/// To run components inside the gateway: the most that one server may be given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmbeddedGrant {
+    /// Memory of one server in bytes.
+    pub memory: u64,
+    /// Share of a processor of one server in thousandths; `None`: no ceiling.
+    pub cpu_millis: Option<u32>,
+    /// Folders, each with all that is below it, for mounts that the operator's own file did not name. What it names needs no grant.
+    pub folders: Vec<FolderGrant>,
+    /// Hosts that servers may be let out to, beside their own network rules; `None`: their own rules decide alone.
+    pub hosts: Option<Vec<HostPattern>>,
+}
+
+impl Default for EmbeddedGrant {
+    /// 256 MiB, no folders, hosts as the servers' own rules have them.
+    fn default() -> Self {
+        Self { memory: 256 << 20, cpu_millis: None, folders: Vec::new(), hosts: None }
+    }
+}
+
+/// A folder of this machine, with all that is below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderGrant {
+    /// The folder. Symbolic links are followed before anything is compared.
+    pub path: PathBuf,
+    /// The most that may be done there.
+    pub access: Access,
+}
+
+/// Hosts that a grant covers: `api.example:443`, `*.example:443`, `10.1.2.3:*`, `[fe80::1]:80`, `*:443`.
+///
+/// Letter case does not matter. `*` within a name stands for a part of one label; `*` alone covers every name and every public address.
+/// Addresses of private networks, of this machine and of link-local services are covered only by a pattern that writes them out, or by
+/// `localhost` for this machine: a name that somebody else controls must not open them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPattern {
+    host: String,
+    port: Option<u16>,
+}
+
+impl FromStr for HostPattern {
+    type Err = String;
+
+    /// # Errors
+    /// A sentence for text that is no `host:port`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || format!("`{}` is no `host:port`", text.escape_debug());
+        let text = text.strip_suffix("/tcp").unwrap_or(text);
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => rest.split_once("]:").ok_or_else(bad)?,
+            None => text.rsplit_once(':').ok_or_else(bad)?,
+        };
+        let port = match port {
+            "*" => None,
+            digits if digits.bytes().all(|b| b.is_ascii_digit()) => Some(digits.parse().map_err(|_| bad())?),
+            _ => return Err(bad()),
+        };
+        let host = plain(host);
+        let label = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*');
+        let name = host.split('.').all(|part| !part.is_empty() && part.chars().all(label));
+        if !name && host.parse::<IpAddr>().is_err() {
+            return Err(bad());
+        }
+        Ok(Self { host, port })
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') { write!(f, "[{}]", self.host)? } else { f.write_str(&self.host)? }
+        match self.port {
+            Some(port) => write!(f, ":{port}"),
+            None => f.write_str(":*"),
+        }
+    }
+}
+
+impl HostPattern {
+    /// Whether it covers this host, without brackets, at this port; `None` asks for every port.
+    #[must_use]
+    pub fn covers(&self, host: &str, port: Option<u16>) -> bool {
+        if self.port.is_some() && self.port != port {
+            return false;
+        }
+        let host = plain(host);
+        if host == self.host {
+            return true;
+        }
+        match host.parse::<IpAddr>() {
+            Ok(address) => self.host == "*" && is_public(address),
+            // `localhost` is this machine, whoever asks.
+            Err(_) if host == "localhost" || host.ends_with(".localhost") => false,
+            Err(_) => self.host == "*" || same_labels(&self.host, &host),
+        }
+    }
+}
+
+/// Lower case, without the dot that makes a name absolute.
+fn plain(host: &str) -> String {
+    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+}
+
+fn same_labels(pattern: &str, host: &str) -> bool {
+    let (mut patterns, mut labels) = (pattern.split('.'), host.split('.'));
+    loop {
+        match (patterns.next(), labels.next()) {
+            (None, None) => return true,
+            (Some(pattern), Some(label)) if !label.is_empty() && glob(pattern, label) => {}
+            _ => return false,
+        }
+    }
+}
+
+/// `*` stands for any run of characters.
+fn glob(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((before, after)) => text.strip_prefix(before).is_some_and(|rest| {
+            (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|rest| glob(after, rest)))
+        }),
+    }
+}
+
+/// Whether an address is one of the public network: not private, loopback, link-local (cloud metadata), shared, documentation, multicast.
+pub(crate) fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            !(v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_unspecified()
+                || v4.is_broadcast()
+                || v4.is_multicast()
+                || v4.is_documentation()
+                || a == 0
+                || a >= 240
+                || (a == 100 && (64..128).contains(&b))
+                || (a == 192 && b == 0 && c == 0)
+                || (a == 198 && (18..20).contains(&b)))
+        }
+        IpAddr::V6(v6) => {
+            // Only 2000::/3 is given out as public; NAT64 and 6to4 would lead back to IPv4, documentation leads nowhere.
+            let [first, second, ..] = v6.segments();
+            (first & 0xe000) == 0x2000 && first != 0x2002 && !(first == 0x2001 && (second == 0xdb8 || second == 0))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_cover_what_they_say() {
+        for (pattern, host, port, covered) in [
+            ("api.example:443", "API.example.", Some(443), true),
+            ("api.example:443", "api.example", Some(80), false),
+            ("api.example:443", "api.example", None, false),
+            ("api.example:*", "api.example", None, true),
+            ("*.example:443", "a.example", Some(443), true),
+            ("*.example:443", "a.b.example", Some(443), false),
+            ("*.example:443", "example", Some(443), false),
+            ("ecs.*.cloud:443", "ecs.eu-1.cloud", Some(443), true),
+            ("ecs.*.cloud:443", "ecs.eu-1.cloud.evil", Some(443), false),
+            ("*:443", "anything.at.all", Some(443), true),
+            ("*:*", "93.184.216.34", Some(1), true),
+            ("*:*", "10.0.0.1", Some(22), false),
+            ("*:*", "169.254.169.254", Some(80), false),
+            ("*:*", "::ffff:127.0.0.1", Some(80), false),
+            ("*:*", "localhost", Some(80), false),
+            ("localhost:*", "localhost", Some(80), true),
+            ("127.0.0.1:8080", "127.0.0.1", Some(8080), true),
+            ("[fe80::1]:80", "fe80::1", Some(80), true),
+        ] {
+            let parsed: HostPattern = pattern.parse().unwrap();
+            assert_eq!(parsed.covers(host, port), covered, "{pattern} {host} {port:?}");
+            assert_eq!(parsed.to_string().parse(), Ok(parsed));
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused() {
+        for text in ["", "a", "a:", "a:x", "a:+1", ":80", "a b:1", "a..b:1", "http://a:80", "::1:80x", "a:70000"] {
+            assert_eq!(
+                text.parse::<HostPattern>(),
+                Err(format!("`{}` is no `host:port`", text.escape_debug())),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The gateway's side of all plugins: one engine, one ledger, one reaper.
+
+use crate::engine::Engines;
+use crate::error::LoadError;
+use crate::grants::Grants;
+use crate::ledger::{Abandoned, Ledger, Subject};
+use crate::limits::Limits;
+use crate::load::PluginSource;
+use crate::plugin::Plugin;
+use crate::reaper::Reaper;
+use crate::server::Digests;
+use crate::v0_1::embedded::Workloads;
+use host_provisioner::{Failure, Lease, ReleaseReason};
+use host_resolver::Resolver;
+use host_workload_embedded::EmbeddedEngine;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+use tokio::sync::OnceCell;
+
+/// Id of an installation or of a run of the gateway: `[a-z][a-z0-9]{15}`, as the contract has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunId(String);
+
+impl RunId {
+    /// Makes an id of 64 random bits given by the caller.
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Self {
+        Self(crate::v0_1::context::short_id(&format!("{bits:016x}")))
+    }
+
+    /// Takes back an id that was written down. Text of another shape gives `None`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let ok = text.len() == 16
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        ok.then(|| Self(text.to_owned()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Settings of the plugin host.
+pub struct PluginHostConfig {
+    /// Id of this installation, the same after a restart.
+    pub gateway: RunId,
+    /// Id of this run. Owner of everything created in it.
+    pub session: RunId,
+    /// Folder that lives on: the ledger is in `ledger/` below it. Made when it is first needed.
+    pub state_dir: PathBuf,
+    /// Folder for compiled plugins, private to this user. Without one, every run compiles anew.
+    pub cache_dir: Option<PathBuf>,
+    /// Where servers that are components run.
+    pub embedded: Arc<EmbeddedEngine>,
+    /// Where secrets come from.
+    pub resolver: Arc<Resolver>,
+    /// Servers that are compiled into the program, by name.
+    pub bundled_servers: BTreeMap<String, &'static [u8]>,
+    /// How long one plugin may compile.
+    pub compile_limit: Duration,
+}
+
+/// What to load.
+#[derive(Debug, Clone)]
+pub struct PluginSpec {
+    /// The operator's name for it: `[a-z][a-z0-9-]*`, at most 40 characters.
+    pub name: String,
+    /// Its component.
+    pub source: PluginSource,
+    /// What it is allowed to do.
+    pub grants: Grants,
+    /// What it may use up.
+    pub limits: Limits,
+    /// Handed to it as it is: a JSON object.
+    pub settings: serde_json::Value,
+}
+
+/// Something that could not be taken down.
+#[derive(Debug, Clone)]
+pub struct LeftBehind {
+    /// What it was made for, by which plugin, with its objects.
+    pub lease: Lease,
+    /// Why it is still there, with the way out as hint.
+    pub failure: Failure,
+}
+
+/// See the module.
+pub struct PluginHost {
+    this: Weak<PluginHost>,
+    pub(crate) config: PluginHostConfig,
+    pub(crate) ledger: Ledger,
+    pub(crate) reaper: Reaper,
+    pub(crate) workloads: Workloads,
+    pub(crate) digests: Digests,
+    engines: OnceCell<Arc<Engines>>,
+    plugins: Mutex<BTreeMap<String, Arc<Plugin>>>,
+    number: AtomicU64,
+    /// Ledgers of dead runs that were found and not worked off yet, with their locks.
+    abandoned: Mutex<Vec<Abandoned>>,
+}
+
+impl PluginHost {
+    /// Makes a host. Costs nothing: engine and folders come with the first plugin.
+    #[must_use]
+    pub fn new(config: PluginHostConfig) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            ledger: Ledger::new(&config.state_dir, config.session.as_str()),
+            config,
+            reaper: Reaper::default(),
+            workloads: Workloads::default(),
+            digests: Digests::default(),
+            engines: OnceCell::new(),
+            plugins: Mutex::default(),
+            number: AtomicU64::new(0),
+            abandoned: Mutex::default(),
+        })
+    }
+
+    /// Loads a plugin: reads, checks, compiles, links and describes it. Must be called within a tokio runtime.
+    ///
+    /// A second plugin of the same name replaces the first for clean-up; use [`Plugin::replace`] to exchange one that runs.
+    ///
+    /// # Errors
+    /// A sentence for the operator: what is wrong with the file, what it asks for and is not granted, how its description breaks a rule.
+    pub async fn load(self: &Arc<Self>, spec: PluginSpec) -> Result<Arc<Plugin>, LoadError> {
+        let plugin = Plugin::load(self, spec).await?;
+        self.plugins().insert(plugin.identity().name.clone(), Arc::clone(&plugin));
+        Ok(plugin)
+    }
+
+    /// Leases of runs of the gateway that are dead, oldest first. Their ledgers stay locked until [`PluginHost::work_off`].
+    pub async fn abandoned(self: &Arc<Self>) -> Vec<Lease> {
+        let host = Arc::clone(self);
+        let find = move || {
+            let found = host.ledger.abandoned();
+            let mut abandoned = host.abandoned.lock().unwrap_or_else(PoisonError::into_inner);
+            abandoned.extend(found);
+            let leases = abandoned.iter().flat_map(|file| &file.leases);
+            leases.filter(|left| left.begin.subject == Subject::Server).map(|left| left.lease()).collect()
+        };
+        tokio::task::spawn_blocking(find).await.unwrap_or_default()
+    }
+
+    /// Takes down what dead runs have left: each open lease is released by the plugin of its name, in the order of creation, each with
+    /// `each` to do it; then the plugin's `shutdown` gets what `prepare` had made. What cannot be released moves into the ledger of this
+    /// run and is returned with the way out.
+    pub async fn work_off(self: &Arc<Self>, each: Duration) -> Vec<LeftBehind> {
+        drop(self.abandoned().await);
+        let files = std::mem::take(&mut *self.abandoned.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut left_behind = Vec::new();
+        for mut file in files {
+            let mut leases = file.leases.clone();
+            // Servers first: what they share goes last.
+            leases.sort_by_key(|left| (left.begin.subject == Subject::Shared, left.begin.number));
+            for left in leases {
+                let id = left.begin.lease.clone();
+                // First into our own ledger, so that at every moment one of the two has it.
+                let record = match self.ledger.adopt(left.clone(), self.next_number()) {
+                    Ok(record) => record,
+                    Err(error) => {
+                        left_behind.push(crate::reaper::unadopted(&left, &error));
+                        continue;
+                    }
+                };
+                file.released(&id);
+                let plugin = self.plugin(&record.begin.plugin);
+                if let Err(failure) = crate::reaper::once(self, plugin.as_ref(), &record, ReleaseReason::Orphaned, each).await {
+                    left_behind.push(LeftBehind { lease: record.lease(), failure });
+                }
+            }
+            let session = file.session.clone();
+            if file.finish() {
+                self.ledger.buried(&session);
+            }
+        }
+        left_behind
+    }
+
+    /// Ends: waits for clean-up that runs, tries once more what is still in the ledger, calls each plugin's `shutdown`, and reports what is
+    /// left. To be called after all releases. Takes at most `deadline`.
+    pub async fn shutdown(self: &Arc<Self>, deadline: Duration) -> Vec<LeftBehind> {
+        let ends = tokio::time::Instant::now() + deadline;
+        self.reaper.drain(ends).await;
+        let left = || ends.saturating_duration_since(tokio::time::Instant::now());
+        let mut left_behind = Vec::new();
+        let servers = self.ledger.open().into_iter().filter(|record| record.begin.subject == Subject::Server);
+        let mut releases = tokio::task::JoinSet::new();
+        for record in servers {
+            let (host, plugin, each) = (Arc::clone(self), self.plugin(&record.begin.plugin), left());
+            releases.spawn(async move {
+                let done = crate::reaper::once(&host, plugin.as_ref(), &record, ReleaseReason::Shutdown, each).await;
+                done.err().map(|failure| LeftBehind { lease: record.lease(), failure })
+            });
+        }
+        left_behind.extend(releases.join_all().await.into_iter().flatten());
+        let plugins: Vec<Arc<Plugin>> = self.plugins().values().cloned().collect();
+        let mut ends_of = tokio::task::JoinSet::new();
+        for plugin in plugins {
+            let each = left();
+            ends_of.spawn(async move {
+                let record = plugin.shared_record();
+                let done = plugin.end(&record, each).await;
+                done.err().map(|failure| LeftBehind { lease: record.lease(), failure })
+            });
+        }
+        left_behind.extend(ends_of.join_all().await.into_iter().flatten());
+        left_behind
+    }
+
+    pub(crate) fn this(&self) -> Option<Arc<PluginHost>> {
+        self.this.upgrade()
+    }
+
+    /// The plugin of that name.
+    pub(crate) fn plugin(&self, name: &str) -> Option<Arc<Plugin>> {
+        self.plugins().get(name).cloned()
+    }
+
+    fn plugins(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<Plugin>>> {
+        self.plugins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next number of a lease in this run.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.number.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The engines, built on a blocking thread when they are first needed.
+    pub(crate) async fn engines(&self) -> Result<Arc<Engines>, String> {
+        let build = || async {
+            let cache_dir = self.config.cache_dir.clone();
+            let built = tokio::task::spawn_blocking(move || Engines::build(cache_dir.as_deref())).await;
+            built.map_err(|_| "cannot run, because the gateway is ending".to_owned())?.map(Arc::new)
+        };
+        self.engines.get_or_try_init(build).await.cloned()
+    }
+}

@@ -1,0 +1,133 @@
+use super::*;
+use std::io::Write as _;
+
+fn begin(number: u64) -> Begin {
+    Begin {
+        lease: format!("lease-{number}"),
+        number,
+        subject: Subject::Server,
+        plugin: "p".to_owned(),
+        version: "1.2.3".to_owned(),
+        digest: "d".to_owned(),
+        server_id: "notes-1".to_owned(),
+        server_name: "notes".to_owned(),
+        session: "old".to_owned(),
+        request: "r".to_owned(),
+    }
+}
+
+fn object(name: &str) -> ObjectRef {
+    ObjectRef { kind: "task".to_owned(), scope: "eu".to_owned(), name: name.to_owned() }
+}
+
+fn old(dir: &Path) -> Ledger {
+    Ledger::new(dir, "old")
+}
+
+#[test]
+fn nothing_is_written_before_something_is_noted() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = old(dir.path());
+    let record = ledger.begin(begin(1));
+    assert!(!record.is_written());
+    ledger.released(&record);
+    assert!(!dir.path().join("ledger").exists());
+}
+
+#[test]
+fn a_run_that_lives_is_not_abandoned_and_a_dead_one_leaves_its_open_leases_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = old(dir.path());
+    let (a, b, c) = (ledger.begin(begin(1)), ledger.begin(begin(2)), ledger.begin(begin(3)));
+    ledger.object(&b, object("b1"), true).unwrap();
+    ledger.object(&b, object("b2"), false).unwrap();
+    ledger.object(&a, object("a1"), true).unwrap();
+    ledger.object(&c, object("c1"), true).unwrap();
+    ledger.forget(&b, &object("b1"), true).unwrap();
+    ledger.forget(&b, &object("b2"), true).unwrap(); // the host noted it, so the plugin cannot take it out
+    ledger.state(&b, State { version: 1, data: vec![1] }).unwrap();
+    ledger.state(&b, State { version: 2, data: vec![0, 255] }).unwrap();
+    ledger.released(&c);
+
+    let new = Ledger::new(dir.path(), "new");
+    assert_eq!(new.abandoned().len(), 0);
+    assert_eq!(new.liveness("old"), Liveness::Alive);
+    assert_eq!(new.liveness("new"), Liveness::ThisSession);
+    assert_eq!(new.liveness("never"), Liveness::Unknown);
+    assert_eq!(new.liveness("../ledger/old"), Liveness::Unknown);
+
+    drop(ledger);
+    drop((a, b, c));
+    assert_eq!(new.liveness("old"), Liveness::Dead);
+    let mut found = new.abandoned();
+    assert_eq!(found.len(), 1);
+    let mut left = found.remove(0);
+    let names: Vec<_> = left.leases.iter().map(|l| l.begin.lease.as_str()).collect();
+    assert_eq!(names, ["lease-1", "lease-2"]);
+    assert_eq!(left.leases[1].lease().objects, [object("b2")]);
+    assert_eq!(left.leases[1].state, Some(State { version: 2, data: vec![0, 255] }));
+    // While one gateway works it off, no other does.
+    assert_eq!(Ledger::new(dir.path(), "third").abandoned().len(), 0);
+
+    left.released("lease-1");
+    assert!(!left.finish());
+    let mut left = new.abandoned().remove(0);
+    assert_eq!(left.leases.len(), 1);
+    left.released("lease-2");
+    assert!(left.finish());
+    assert_eq!(std::fs::read_dir(dir.path().join("ledger")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_torn_last_line_is_passed_over_and_not_grown_onto() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = old(dir.path());
+    let record = ledger.begin(begin(1));
+    ledger.object(&record, object("a"), true).unwrap();
+    drop((ledger, record));
+    let path = dir.path().join("ledger/old.jsonl");
+    let mut file = File::options().append(true).open(&path).unwrap();
+    file.write_all(b"{\"entry\":\"object\",\"lease\":\"lease-1\",\"ki").unwrap();
+    drop(file);
+    let new = Ledger::new(dir.path(), "new");
+    let mut left = new.abandoned().remove(0);
+    assert_eq!(left.leases[0].lease().objects, [object("a")]);
+    left.released("lease-1");
+    drop(left);
+    assert!(new.abandoned().remove(0).leases.is_empty());
+}
+
+#[test]
+fn the_file_goes_with_the_last_lease_and_stays_short() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = old(dir.path());
+    let path = dir.path().join("ledger/old.jsonl");
+    let kept = ledger.begin(begin(0));
+    ledger.object(&kept, object("kept"), true).unwrap();
+    for number in 1..200 {
+        let record = ledger.begin(begin(number));
+        ledger.state(&record, State { version: 1, data: vec![7; 20_000] }).unwrap();
+        ledger.released(&record);
+    }
+    assert!(std::fs::metadata(&path).unwrap().len() < 2 << 20);
+    // After a rewriting the file is still locked, and complete.
+    assert_eq!(Ledger::new(dir.path(), "new").liveness("old"), Liveness::Alive);
+    drop(ledger);
+    drop(kept);
+    let left = Ledger::new(dir.path(), "new").abandoned().remove(0);
+    assert_eq!(left.leases.len(), 1);
+    assert_eq!(left.leases[0].lease().objects, [object("kept")]);
+}
+
+#[test]
+fn two_runs_cannot_share_a_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (old(dir.path()), old(dir.path()));
+    let a = one.begin(begin(1));
+    one.object(&a, object("a"), true).unwrap();
+    // The second would otherwise replace the first one's file.
+    let error = two.object(&two.begin(begin(2)), object("b"), true).unwrap_err();
+    assert_eq!(error.to_string(), "another gateway uses the same session id");
+}
+
+use std::fs::File;

@@ -1,0 +1,332 @@
+//! From bytes to a plugin that can be called: read, checked without running it, compiled, linked with what it is granted, asked who it is.
+
+use crate::check;
+use crate::engine::Engines;
+use crate::error::{LoadError, LoadErrorKind};
+use crate::host::PluginHost;
+use crate::plugin::Identity;
+use crate::run;
+use crate::sanitize;
+use crate::state::{CallState, Scope};
+use crate::v0_1::bounds::Bounded;
+use crate::v0_1::exports::Describe;
+use crate::v0_1::{self, EmbeddedPluginPre, exported, types};
+use bytes::Bytes;
+use host_provisioner::{Call, Description, Phase, RequestId, WorkloadKind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use wasmtime::component::{Component, Linker};
+
+/// Where the component of a plugin is.
+#[derive(Debug, Clone)]
+pub enum PluginSource {
+    /// A file.
+    File(PathBuf),
+    /// In memory, for plugins that are compiled into the program.
+    Bytes(Bytes),
+}
+
+/// A plugin that was checked, compiled, linked and described. Goes when the last call that uses it ends.
+pub(crate) struct Loaded {
+    pub(crate) description: Arc<Description>,
+    /// Names of extras it knows.
+    #[expect(dead_code, reason = "no extra exists in this version of the track; whoever adds one asks here")]
+    pub(crate) understands: Vec<String>,
+    pub(crate) pre: EmbeddedPluginPre<CallState>,
+    pub(crate) at: SystemTime,
+}
+
+impl Loaded {
+    pub(crate) fn engine(&self) -> &wasmtime::Engine {
+        self.pre.engine()
+    }
+}
+
+/// Loads a plugin.
+///
+/// # Errors
+/// The first step that does not succeed, in the words of an operator.
+pub(crate) async fn load(
+    host: &Arc<PluginHost>,
+    identity: &Arc<Identity>,
+    source: &PluginSource,
+) -> Result<Loaded, LoadError> {
+    let name = identity.name.as_str();
+    let bytes = read(name, source).await?;
+    let gone = |kind| LoadError::new(name, kind, "was not loaded, because the gateway is ending");
+    let checked = {
+        let (identity, bytes) = (Arc::clone(identity), bytes.clone());
+        let check = move || check::check(&identity.name, &bytes, &identity.grants);
+        tokio::task::spawn_blocking(check).await.map_err(|_| gone(LoadErrorKind::Format))??
+    };
+    let digest = crate::server::hex(&bytes);
+    let engines = host.engines().await.map_err(|text| LoadError::new(name, LoadErrorKind::Engine, text))?;
+    let pre = compile(identity, &engines, &bytes, &checked.abilities, host.config.compile_limit).await?;
+    describe(host, identity, pre, digest, checked.abilities).await
+}
+
+async fn read(name: &str, source: &PluginSource) -> Result<Bytes, LoadError> {
+    let file = |text: String| LoadError::new(name, LoadErrorKind::File, text);
+    let too_large = |bytes: u64| file(format!("has {} MiB, and a plugin may have {}", bytes >> 20, check::MAX_BYTES >> 20));
+    match source {
+        PluginSource::Bytes(bytes) if bytes.len() as u64 > check::MAX_BYTES => Err(too_large(bytes.len() as u64)),
+        PluginSource::Bytes(bytes) => Ok(bytes.clone()),
+        PluginSource::File(path) => {
+            let unreadable = |error: std::io::Error| file(format!("cannot be read from `{}`: {error}", path.display()));
+            let found = tokio::fs::metadata(path).await.map_err(unreadable)?;
+            if found.is_dir() {
+                return Err(file(format!("cannot be read from `{}`: it is a folder", path.display())));
+            }
+            // Before anything of it is read.
+            if found.len() > check::MAX_BYTES {
+                return Err(too_large(found.len()));
+            }
+            Ok(tokio::fs::read(path).await.map_err(unreadable)?.into())
+        }
+    }
+}
+
+async fn compile(
+    identity: &Arc<Identity>,
+    engines: &Arc<Engines>,
+    bytes: &Bytes,
+    abilities: &[String],
+    within: Duration,
+) -> Result<EmbeddedPluginPre<CallState>, LoadError> {
+    let name = identity.name.as_str();
+    let gone = || LoadError::new(name, LoadErrorKind::Compile, "was not compiled, because the gateway is ending");
+    // One at a time. Who gives up waiting leaves the compilation running, with its permit: it cannot be stopped.
+    let permit = Arc::clone(&engines.compile).acquire_owned().await.map_err(|_| gone())?;
+    let work = {
+        let (identity, engines, bytes, abilities) =
+            (Arc::clone(identity), Arc::clone(engines), bytes.clone(), abilities.to_vec());
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            prepared(&identity, &engines, &bytes, &abilities)
+        })
+    };
+    match tokio::time::timeout(within, work).await {
+        Ok(done) => done.map_err(|_| gone())?,
+        Err(_) => {
+            let text = format!("was not compiled within {}", crate::limits::span(within));
+            Err(LoadError::new(name, LoadErrorKind::Compile, text))
+        }
+    }
+}
+
+fn prepared(
+    identity: &Identity,
+    engines: &Engines,
+    bytes: &[u8],
+    abilities: &[String],
+) -> Result<EmbeddedPluginPre<CallState>, LoadError> {
+    let broken = |text: String| LoadError::new(&identity.name, LoadErrorKind::Engine, text);
+    let engine = engines.for_memory(identity.limits.memory).map_err(broken)?;
+    let first = link(identity, engines, &engine, bytes, abilities);
+    match first {
+        // It may be one that does not fit into the pool; then the other engine takes it.
+        Err(_) if engines.is_pooled(&engine) => {
+            let engine = engines.on_demand().map_err(broken)?;
+            link(identity, engines, &engine, bytes, abilities)
+        }
+        first => first,
+    }
+}
+
+fn link(
+    identity: &Identity,
+    engines: &Engines,
+    engine: &wasmtime::Engine,
+    bytes: &[u8],
+    abilities: &[String],
+) -> Result<EmbeddedPluginPre<CallState>, LoadError> {
+    let name = identity.name.as_str();
+    let known = engines.cache.as_ref().map(|cache| cache.verify());
+    let component = Component::from_binary(engine, bytes).map_err(|error| {
+        LoadError::new(name, LoadErrorKind::Compile, format!("cannot be compiled: {error:#}"))
+    })?;
+    if let (Some(cache), Some(known)) = (&engines.cache, known) {
+        cache.bless(&known);
+    }
+    // Names fit, as was checked; what is left is a shape that differs: a function or a field that this host does not have.
+    let misfit = |error: wasmtime::Error| {
+        LoadError::new(name, LoadErrorKind::Contract, format!("does not fit the contract of this gateway: {error:#}"))
+            .with_hint("it was probably built for a newer 0.1 than this gateway's")
+    };
+    let mut linker = Linker::new(engine);
+    crate::wasi::link(&mut linker).map_err(misfit)?;
+    v0_1::link(&mut linker, abilities).map_err(misfit)?;
+    let pre = linker.instantiate_pre(&component).map_err(misfit)?;
+    EmbeddedPluginPre::new(pre).map_err(misfit)
+}
+
+async fn describe(
+    host: &Arc<PluginHost>,
+    identity: &Arc<Identity>,
+    pre: EmbeddedPluginPre<CallState>,
+    digest: String,
+    abilities: Vec<String>,
+) -> Result<Loaded, LoadError> {
+    let name = identity.name.as_str();
+    let bad = |text: String| LoadError::new(name, LoadErrorKind::Description, text);
+    let engines = host.engines().await.map_err(|text| LoadError::new(name, LoadErrorKind::Engine, text))?;
+    let limits = identity.limits.for_describe();
+    let mut loaded = Loaded {
+        description: Arc::new(Description {
+            name: name.to_owned(),
+            version: String::new(),
+            digest: digest.clone(),
+            summary: String::new(),
+            runs: Vec::new(),
+            settings_schema: String::new(),
+            server_settings_schema: String::new(),
+            reads_state: Vec::new(),
+            abilities: abilities.clone(),
+        }),
+        understands: Vec::new(),
+        pre,
+        at: SystemTime::now(),
+    };
+    let scope = Scope {
+        host: Arc::clone(host),
+        plugin: Arc::clone(identity),
+        phase: Phase::Describe,
+        call: Call::new(RequestId::from_bits(0), limits.call),
+        server: None,
+        record: None,
+        prepared: None,
+    };
+    let done = run::run(&engines, &loaded, &limits, None, scope, Describe).await.map_err(|failure| {
+        let error = bad(format!("cannot describe itself: {}", failure.text));
+        match failure.hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    })?;
+    let from = done.answer;
+    from.bounded().map_err(|met| bad(format!("cannot describe itself: it {met}")))?;
+    rules(&from).map_err(|text| bad(format!("breaks a rule with its description: {text}")))?;
+    loaded.description = Arc::new(Description {
+        name: from.name,
+        version: from.version,
+        digest,
+        summary: sanitize::line(&from.summary, 300),
+        runs: from.runs.iter().map(kind).collect(),
+        settings_schema: from.settings_schema,
+        server_settings_schema: from.server_settings_schema,
+        reads_state: from.reads_state,
+        abilities,
+    });
+    loaded.understands = from.understands;
+    Ok(loaded)
+}
+
+fn kind(kind: &types::WorkloadKind) -> WorkloadKind {
+    match kind {
+        types::WorkloadKind::Component => WorkloadKind::Component,
+        types::WorkloadKind::Image => WorkloadKind::Image,
+        types::WorkloadKind::Other => WorkloadKind::Other,
+    }
+}
+
+/// Rules for a description (`wit/v0.1/lifecycle.wit`).
+fn rules(from: &exported::Description) -> Result<(), String> {
+    let name = from.name.as_str();
+    let named = (1..=40).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if !named {
+        return Err(format!(
+            "its name `{}` is not up to 40 lower-case letters, digits and `-`",
+            sanitize::line(name, 60)
+        ));
+    }
+    if !semantic(&from.version) {
+        return Err(format!("its version `{}` is not like `1.2.3`", sanitize::line(&from.version, 60)));
+    }
+    for (schema, what) in [(&from.settings_schema, "settings"), (&from.server_settings_schema, "server settings")] {
+        let value: serde_json::Value =
+            serde_json::from_str(schema).map_err(|e| format!("the schema of its {what} is no JSON: {e}"))?;
+        if !value.is_object() && !value.is_boolean() {
+            return Err(format!("the schema of its {what} is no JSON object"));
+        }
+        if refers_elsewhere(&value) {
+            return Err(format!("the schema of its {what} refers to another document"));
+        }
+    }
+    match from.extras.iter().find(|extra| extra.required) {
+        Some(extra) => Err(format!("it requires `{}`, which this gateway does not know", sanitize::line(&extra.name, 60))),
+        None => Ok(()),
+    }
+}
+
+/// Three numbers, then perhaps `-` or `+` and more.
+fn semantic(version: &str) -> bool {
+    let plain = version.len() <= 64
+        && version.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+'));
+    let core = version.split(['-', '+']).next().unwrap_or_default();
+    let numbers: Vec<&str> = core.split('.').collect();
+    plain && numbers.len() == 3 && numbers.iter().all(|n| !n.is_empty() && n.len() <= 10 && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn refers_elsewhere(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Object(entries) => entries.iter().any(|(key, value)| {
+            let reference = matches!(key.as_str(), "$ref" | "$dynamicRef")
+                && value.as_str().is_some_and(|target| !target.starts_with('#'));
+            reference || refers_elsewhere(value)
+        }),
+        serde_json::Value::Array(entries) => entries.iter().any(refers_elsewhere),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptions_that_break_a_rule_are_named() {
+        let good = || exported::Description {
+            name: "p".to_owned(),
+            version: "1.2.3-rc.1+b".to_owned(),
+            summary: String::new(),
+            runs: Vec::new(),
+            runs_tools: Vec::new(),
+            settings_schema: "{}".to_owned(),
+            server_settings_schema: "{\"$ref\": \"#/$defs/x\"}".to_owned(),
+            reads_state: Vec::new(),
+            understands: Vec::new(),
+            extras: Vec::new(),
+        };
+        assert_eq!(rules(&good()), Ok(()));
+        let broken = |change: &dyn Fn(&mut exported::Description)| {
+            let mut description = good();
+            change(&mut description);
+            rules(&description).unwrap_err()
+        };
+        for (error, text) in [
+            (broken(&|d| d.name = "\u{1b}[2J".to_owned()), "its name `\\u{1b}[2J` is not up to 40 lower-case letters, digits and `-`"),
+            (broken(&|d| d.name = String::new()), "its name `` is not up to 40 lower-case letters, digits and `-`"),
+            (broken(&|d| d.version = "one".to_owned()), "its version `one` is not like `1.2.3`"),
+            (broken(&|d| d.version = "1.2".to_owned()), "its version `1.2` is not like `1.2.3`"),
+            (broken(&|d| d.settings_schema = "3".to_owned()), "the schema of its settings is no JSON object"),
+            (
+                broken(&|d| d.server_settings_schema = "{\"a\":[{\"$ref\":\"https://x/y\"}]}".to_owned()),
+                "the schema of its server settings refers to another document",
+            ),
+            (
+                broken(&|d| {
+                    d.extras =
+                        vec![types::Extra { name: "x".to_owned(), value: "1".to_owned(), required: true }];
+                }),
+                "it requires `x`, which this gateway does not know",
+            ),
+        ] {
+            assert_eq!(error, text);
+        }
+        let error = broken(&|d| d.settings_schema = "{".to_owned());
+        assert!(error.starts_with("the schema of its settings is no JSON: "), "{error}");
+    }
+}

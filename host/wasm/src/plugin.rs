@@ -1,0 +1,218 @@
+//! A plugin that can be called, as the pool knows it: the trait's methods, each a call in a fresh instance of whatever is loaded now.
+
+mod calls;
+
+use crate::error::LoadError;
+use crate::grants::Grants;
+use crate::host::{PluginHost, PluginSpec};
+use crate::ledger::{Begin, Record, Subject};
+use crate::limits::Limits;
+use crate::load::{self, Loaded};
+use crate::run::{self, Done};
+use crate::server::ServerScope;
+use crate::state::Scope;
+use crate::swap::Swap;
+use crate::v0_1::context::{self, Who};
+use crate::v0_1::exports::Export;
+use crate::v0_1::types;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use host_provisioner::{Call, Class, Failure, Phase, ReleaseReason, RequestId, ServerSpec, State};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+/// What does not change when the file is replaced.
+pub(crate) struct Identity {
+    /// The operator's name.
+    pub(crate) name: String,
+    pub(crate) grants: Grants,
+    pub(crate) limits: Limits,
+    /// A JSON object.
+    pub(crate) settings: String,
+}
+
+/// See the module. Made by [`PluginHost::load`].
+pub struct Plugin {
+    this: Weak<Plugin>,
+    host: Arc<PluginHost>,
+    identity: Arc<Identity>,
+    pub(crate) current: ArcSwap<Loaded>,
+    pub(crate) swap: Swap,
+    /// Calls of this plugin that run, but for clean-up.
+    lane: Semaphore,
+    /// What `prepare` returned last.
+    shared: ArcSwapOption<State>,
+    /// Where `prepare` notes what it makes; one lease for the whole run.
+    shared_record: Arc<Record>,
+    /// Servers that `prepare` refused, by id.
+    refused: Mutex<HashMap<String, Failure>>,
+    /// Entries of the servers that run, by lease, for `reconnect`.
+    running: Mutex<HashMap<String, Arc<ServerSpec>>>,
+}
+
+impl Plugin {
+    pub(crate) async fn load(host: &Arc<PluginHost>, spec: PluginSpec) -> Result<Arc<Self>, LoadError> {
+        let settings = if spec.settings.is_null() { "{}".to_owned() } else { spec.settings.to_string() };
+        let identity =
+            Arc::new(Identity { name: spec.name, grants: spec.grants, limits: spec.limits, settings });
+        let loaded = load::load(host, &identity, &spec.source).await?;
+        let shared_record = host.ledger.begin(Begin {
+            lease: format!("{}-{}", host.config.session.as_str(), host.next_number()),
+            number: host.next_number(),
+            subject: Subject::Shared,
+            plugin: identity.name.clone(),
+            version: loaded.description.version.clone(),
+            digest: loaded.description.digest.clone(),
+            server_id: String::new(),
+            server_name: String::new(),
+            session: host.config.session.as_str().to_owned(),
+            request: String::new(),
+        });
+        let lane = Semaphore::new((identity.limits.concurrency as usize).clamp(1, Semaphore::MAX_PERMITS));
+        Ok(Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            host: Arc::clone(host),
+            identity,
+            current: ArcSwap::from_pointee(loaded),
+            swap: Swap::new(spec.source),
+            lane,
+            shared: ArcSwapOption::empty(),
+            shared_record,
+            refused: Mutex::default(),
+            running: Mutex::default(),
+        }))
+    }
+
+    pub(crate) fn host(&self) -> &Arc<PluginHost> {
+        &self.host
+    }
+
+    pub(crate) fn identity(&self) -> &Arc<Identity> {
+        &self.identity
+    }
+
+    pub(crate) fn shared_record(&self) -> Arc<Record> {
+        Arc::clone(&self.shared_record)
+    }
+
+    fn name(&self) -> &str {
+        &self.identity.name
+    }
+
+    fn who(&self) -> Who<'_> {
+        let config = &self.host.config;
+        Who { gateway: config.gateway.as_str(), session: config.session.as_str(), plugin: self.name() }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<ServerSpec>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refused(&self) -> std::sync::MutexGuard<'_, HashMap<String, Failure>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a call may do. Without server and record until they are given.
+    fn scope(&self, phase: Phase, call: &Call) -> Scope {
+        Scope {
+            host: Arc::clone(&self.host),
+            plugin: Arc::clone(&self.identity),
+            phase,
+            call: call.clone(),
+            server: None,
+            record: None,
+            prepared: None,
+        }
+    }
+
+    fn context(&self, call: &Call, request: &str, server: Option<&ServerSpec>) -> types::Context {
+        let shared = self.shared.load_full().map(|state| State::clone(&state));
+        context::context(self.who(), call, request, server, shared)
+    }
+
+    /// Runs an export of whatever is loaded now.
+    async fn run<E: Export>(&self, scope: Scope, export: E) -> Result<Done<E::Answer>, Failure> {
+        self.run_of(&self.current.load_full(), scope, export).await
+    }
+
+    async fn run_of<E: Export>(
+        &self,
+        loaded: &Arc<Loaded>,
+        scope: Scope,
+        export: E,
+    ) -> Result<Done<E::Answer>, Failure> {
+        let phase = scope.phase;
+        let engines = self.host.engines().await.map_err(|text| Failure::new(phase, Class::Other, text))?;
+        let cleans_up = matches!(phase, Phase::Release | Phase::Shutdown | Phase::Sweep);
+        let lane = (!cleans_up).then_some(&self.lane);
+        run::run(&engines, loaded, &self.identity.limits, lane, scope, export).await
+    }
+
+    /// Calls `release` for a lease of the ledger. Does not close it.
+    pub(crate) async fn release_record(
+        &self,
+        record: &Arc<Record>,
+        reason: ReleaseReason,
+        within: Duration,
+    ) -> Result<(), Failure> {
+        let call = Call::new(RequestId::from_bits(0), within);
+        let mut scope = self.scope(Phase::Release, &call);
+        scope.record = Some(Arc::clone(record));
+        let context = self.context(&call, &record.begin.request, None);
+        let lease = context::lease(&record.lease(), record.begin.subject);
+        let reason = context::reason(reason);
+        let done = self
+            .run(scope, crate::v0_1::exports::Release { context: &context, lease: &lease, reason: &reason })
+            .await?;
+        done.answer.map_err(|failure| crate::v0_1::answers::failure(self.name(), Phase::Release, failure))?;
+        self.running().remove(&record.begin.lease);
+        Ok(())
+    }
+
+    /// Calls `shutdown` for what `prepare` made in one session, and closes its lease.
+    pub(crate) async fn end(&self, record: &Arc<Record>, within: Duration) -> Result<(), Failure> {
+        let call = Call::new(RequestId::from_bits(0), within);
+        let mut scope = self.scope(Phase::Shutdown, &call);
+        scope.record = Some(Arc::clone(record));
+        let request = context::short_id(&format!("{:016x}", record.begin.number));
+        let context = self.context(&call, &request, None);
+        let leftovers = context::leftovers(&record.begin, record.last_state(), &record.objects());
+        let done = self
+            .run(scope, crate::v0_1::exports::Shutdown { context: &context, leftovers: &leftovers })
+            .await?;
+        done.answer.map_err(|failure| crate::v0_1::answers::failure(self.name(), Phase::Shutdown, failure))?;
+        self.host.ledger.released(record);
+        Ok(())
+    }
+
+    /// A lease for one attempt to bring a server up.
+    fn begin(&self, loaded: &Loaded, server: &ServerSpec, request: &str) -> Arc<Record> {
+        let number = self.host.next_number();
+        let session = self.host.config.session.as_str();
+        self.host.ledger.begin(Begin {
+            lease: format!("{session}-{number}"),
+            number,
+            subject: Subject::Server,
+            plugin: self.name().to_owned(),
+            version: loaded.description.version.clone(),
+            digest: loaded.description.digest.clone(),
+            server_id: server.id.as_str().to_owned(),
+            server_name: server.name.clone(),
+            session: session.to_owned(),
+            request: request.to_owned(),
+        })
+    }
+
+    async fn server(&self, phase: Phase, spec: Arc<ServerSpec>) -> Result<Arc<ServerScope>, Failure> {
+        self.host.scope_of(phase, spec).await.map_err(|failure| crate::error::named(failure, self.name()))
+    }
+}
+
+/// A call that nobody else's cancellation reaches, with what is left of the caller's time.
+fn detached(call: &Call) -> Call {
+    let mut own = call.clone();
+    own.cancelled = tokio_util::sync::CancellationToken::new();
+    own.deadline = own.deadline.max(Instant::now() + Duration::from_secs(1));
+    own
+}

@@ -1,0 +1,126 @@
+//! What belongs to one call: the data of its store, dropped with it.
+
+use crate::error::Broken;
+use crate::host::PluginHost;
+use crate::ledger::{Allowance, Record};
+use crate::limits::{Held, Limits, Met};
+use crate::output::Tail;
+use crate::plugin::Identity;
+use crate::server::ServerScope;
+use crate::v0_1::connection::Held as Connection;
+use host_provisioner::{Call, Phase};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use wasmtime::component::{Resource, ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+/// Handles that WASI itself needs, beside those a limit counts.
+const WASI_HANDLES: usize = 64;
+
+/// On whose behalf a call acts, and what its host functions may do.
+#[derive(Clone)]
+pub(crate) struct Scope {
+    /// The gateway.
+    pub(crate) host: Arc<PluginHost>,
+    /// The plugin.
+    pub(crate) plugin: Arc<Identity>,
+    /// Which export runs.
+    pub(crate) phase: Phase,
+    /// Deadline, cancellation and progress.
+    pub(crate) call: Call,
+    /// The server of the call.
+    pub(crate) server: Option<Arc<ServerScope>>,
+    /// Where the call notes what it makes. Absent where nothing may be made or removed by name.
+    pub(crate) record: Option<Arc<Record>>,
+    /// Ids of the servers that `prepare` was given.
+    pub(crate) prepared: Option<Arc<[String]>>,
+}
+
+impl Scope {
+    /// Whether host functions may create in this call (`wit/v0.1/lifecycle.wit`, "What may be done when").
+    pub(crate) fn may_create(&self) -> bool {
+        matches!(self.phase, Phase::Prepare | Phase::Provision | Phase::Reconnect | Phase::Run)
+    }
+
+    /// Whether this is `prepare` and was given that server.
+    pub(crate) fn prepares(&self, server: &str) -> bool {
+        self.prepared.as_ref().is_some_and(|ids| ids.iter().any(|id| id == server))
+    }
+
+    /// Whether host functions may change or remove.
+    pub(crate) fn may_remove(&self) -> bool {
+        self.may_create() || matches!(self.phase, Phase::Release | Phase::Sweep | Phase::Shutdown)
+    }
+}
+
+/// Data of a store.
+pub(crate) struct CallState {
+    pub(crate) scope: Scope,
+    pub(crate) table: ResourceTable,
+    pub(crate) held: Held,
+    pub(crate) output: Tail,
+    /// When the instance is stopped at the latest.
+    pub(crate) ends: Instant,
+    pub(crate) allowance: Allowance,
+    pub(crate) lines: crate::v0_1::log::Lines,
+    pub(crate) updates: crate::v0_1::progress::Updates,
+    /// What `hand-over` was given last.
+    pub(crate) handed_over: Option<Connection>,
+    wasi: WasiCtx,
+    host_calls: u32,
+    max_host_calls: u32,
+}
+
+impl CallState {
+    pub(crate) fn new(scope: Scope, limits: &Limits, ends: Instant) -> Self {
+        let output = Tail::default();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles as usize + WASI_HANDLES);
+        let wasi = WasiCtx::builder().stdout(output.clone()).stderr(output.clone()).build();
+        Self {
+            scope,
+            table,
+            held: Held::new(limits.memory),
+            output,
+            ends,
+            allowance: Allowance::default(),
+            lines: crate::v0_1::log::Lines::default(),
+            updates: crate::v0_1::progress::Updates::default(),
+            handed_over: None,
+            wasi,
+            host_calls: 0,
+            max_host_calls: limits.host_calls,
+        }
+    }
+
+    /// Begins a host function: counts it, and refuses all but `settings` and `log` in `describe`.
+    pub(crate) fn enter(&mut self, function: &'static str) -> wasmtime::Result<()> {
+        self.host_calls += 1;
+        if self.host_calls > self.max_host_calls {
+            return Err(Met::HostCalls(self.max_host_calls).into());
+        }
+        let quiet = function.starts_with("settings.") || function.starts_with("log.");
+        if self.scope.phase == Phase::Describe && !quiet {
+            return Err(Broken(format!("it called `{function}` in `describe`")).into());
+        }
+        Ok(())
+    }
+
+    /// Time until the instance is stopped.
+    pub(crate) fn remaining(&self) -> Duration {
+        self.ends.saturating_duration_since(Instant::now())
+    }
+
+    /// Puts something into the table that the plugin gets a handle of.
+    pub(crate) fn push<T: Send + 'static>(&mut self, entry: T) -> wasmtime::Result<Resource<T>> {
+        let handles = self.scope.plugin.limits.handles;
+        self.table.push(entry).map_err(|_| Met::Handles(handles).into())
+    }
+}
+
+impl WasiView for CallState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}

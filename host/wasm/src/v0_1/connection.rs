@@ -1,0 +1,188 @@
+//! `connection`: ways to servers, as things the host owns. A plugin holds a handle; what it drops, or still holds at the end, is closed.
+
+mod ready;
+mod url;
+
+use crate::limits::TEXT;
+use crate::sanitize;
+use crate::state::{CallState, Scope};
+use crate::v0_1::bounds;
+use crate::v0_1::imported::connection::{
+    Authorization, Ending, Host, HostConnection, HostRunOutput, HttpEndpoint, HttpProtocol, TcpEndpoint,
+};
+use crate::v0_1::types::{Failure, FailureCategory};
+use host_provisioner as provisioner;
+use std::time::Duration;
+use wasmtime::component::Resource;
+
+/// Bytes of a label.
+const LABEL: usize = 200;
+
+/// What a handle of `connection` stands for.
+#[derive(Debug)]
+pub struct Held(pub(crate) provisioner::Connection);
+
+impl Held {
+    fn label(&self) -> String {
+        match &self.0 {
+            provisioner::Connection::Streams(streams) => streams.label.clone(),
+            provisioner::Connection::Tcp(host, port) => format!("tcp {host}:{port}"),
+            provisioner::Connection::Http(endpoint) => format!("http {}", endpoint.url),
+        }
+    }
+}
+
+/// What a handle of `run-output` stands for.
+#[derive(Debug)]
+pub struct RunOutput {
+    /// For logs.
+    pub(crate) label: String,
+    /// How it ended.
+    pub(crate) ending: Ending,
+    /// Absent for what carried secrets.
+    pub(crate) exit_code: Option<i32>,
+}
+
+impl HostConnection for CallState {
+    fn label(&mut self, this: Resource<Held>) -> wasmtime::Result<String> {
+        self.enter("connection.label")?;
+        Ok(sanitize::line(&self.table.get(&this)?.label(), LABEL))
+    }
+
+    fn drop(&mut self, this: Resource<Held>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl HostRunOutput for CallState {
+    fn label(&mut self, this: Resource<RunOutput>) -> wasmtime::Result<String> {
+        self.enter("run-output.label")?;
+        Ok(sanitize::line(&self.table.get(&this)?.label, LABEL))
+    }
+
+    fn ending(&mut self, this: Resource<RunOutput>) -> wasmtime::Result<Ending> {
+        self.enter("run-output.ending")?;
+        Ok(self.table.get(&this)?.ending)
+    }
+
+    fn exit_code(&mut self, this: Resource<RunOutput>) -> wasmtime::Result<Option<i32>> {
+        self.enter("run-output.exit-code")?;
+        Ok(self.table.get(&this)?.exit_code)
+    }
+
+    fn drop(&mut self, this: Resource<RunOutput>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl Host for CallState {
+    fn http(&mut self, endpoint: HttpEndpoint) -> wasmtime::Result<Result<Resource<Held>, Failure>> {
+        self.enter("connection.http")?;
+        match self.scope.endpoint(endpoint)? {
+            Ok(connection) => Ok(Ok(self.push(Held(connection))?)),
+            Err(failure) => Ok(Err(failure)),
+        }
+    }
+
+    fn tcp(&mut self, endpoint: TcpEndpoint) -> wasmtime::Result<Result<Resource<Held>, Failure>> {
+        self.enter("connection.tcp")?;
+        bounds::text(&endpoint.host)?;
+        if let Some(failure) = self.scope.not_carried(endpoint.tunnel.is_some(), endpoint.tls.is_some()) {
+            return Ok(Err(failure));
+        }
+        if let Err(failure) = self.scope.may_connect(&endpoint.host, endpoint.port) {
+            return Ok(Err(failure));
+        }
+        Ok(Ok(self.push(Held(provisioner::Connection::Tcp(endpoint.host, endpoint.port)))?))
+    }
+
+    async fn wait_ready(
+        &mut self,
+        connection: Resource<Held>,
+        timeout_ms: u32,
+    ) -> wasmtime::Result<Result<(), Failure>> {
+        self.enter("connection.wait-ready")?;
+        let limit = self.remaining().min(Duration::from_millis(u64::from(timeout_ms)));
+        match ready::target(&self.scope, &self.table.get(&connection)?.0) {
+            Ok(None) => Ok(Ok(())),
+            Ok(Some(target)) => Ok(self.scope.ready(&target, limit).await),
+            Err(failure) => Ok(Err(failure)),
+        }
+    }
+
+    fn hand_over(&mut self, connection: Resource<Held>) -> wasmtime::Result<()> {
+        self.enter("connection.hand-over")?;
+        // The one before, if there is one, is dropped here and so closed.
+        self.handed_over = Some(self.table.delete(connection)?);
+        Ok(())
+    }
+
+    fn output(
+        &mut self,
+        stdout: Vec<u8>,
+        stderr: Vec<u8>,
+        _truncated: bool,
+        _ending: Ending,
+        _exit_code: Option<i32>,
+    ) -> wasmtime::Result<Result<Resource<RunOutput>, Failure>> {
+        self.enter("connection.output")?;
+        drop((stdout, stderr));
+        // Nobody asks plugins to run tools yet, so there is nobody to take it.
+        let text = "this gateway does not run tools through plugins yet";
+        Ok(Err(self.scope.refuse(FailureCategory::Unsupported, text)))
+    }
+}
+
+impl Scope {
+    fn endpoint(&self, endpoint: HttpEndpoint) -> wasmtime::Result<Result<provisioner::Connection, Failure>> {
+        bounds::text(&endpoint.url)?;
+        if let Some(failure) = self.not_carried(endpoint.tunnel.is_some(), endpoint.tls.is_some()) {
+            return Ok(Err(failure));
+        }
+        if !endpoint.headers.is_empty() || !matches!(endpoint.authorization, Authorization::None) {
+            let text = "this gateway does not carry headers and signatures of endpoints yet";
+            return Ok(Err(self.refuse(FailureCategory::Unsupported, text)));
+        }
+        let protocol = match endpoint.protocol {
+            HttpProtocol::StreamableHttp => provisioner::HttpProtocol::Streamable,
+            HttpProtocol::Sse => provisioner::HttpProtocol::Sse,
+            HttpProtocol::Other => {
+                let text = "this gateway does not know that protocol of an endpoint";
+                return Ok(Err(self.refuse(FailureCategory::Unsupported, text)));
+            }
+        };
+        let Some(url) = url::parse(&endpoint.url) else {
+            let text = format!("`{}` is no absolute http or https URL", sanitize::line(&endpoint.url, LABEL));
+            return Ok(Err(self.refuse(FailureCategory::Config, text)));
+        };
+        if let Err(failure) = self.may_connect(url.host, url.port) {
+            return Ok(Err(failure));
+        }
+        Ok(Ok(provisioner::Connection::Http(provisioner::HttpEndpoint { url: endpoint.url, protocol })))
+    }
+
+    fn not_carried(&self, tunnel: bool, tls: bool) -> Option<Failure> {
+        let what = if tunnel { "tunnels" } else { "TLS profiles" };
+        let text = format!("this gateway does not carry {what} yet");
+        (tunnel || tls).then(|| self.refuse(FailureCategory::Unsupported, text))
+    }
+
+    /// Checks a host and a port against the `connect` grant.
+    fn may_connect(&self, host: &str, port: u16) -> Result<(), Failure> {
+        if !self.may_create() {
+            let text = format!("no connection is made in `{}`", self.phase.as_str());
+            return Err(self.refuse(FailureCategory::Permission, text));
+        }
+        let plugin = &self.plugin;
+        if host.len() <= TEXT && plugin.grants.connect.iter().any(|pattern| pattern.covers(host, Some(port))) {
+            return Ok(());
+        }
+        let host = sanitize::line(host, LABEL);
+        let text = format!("plugin `{}` may not connect servers at {host}:{port}", plugin.name);
+        let hint =
+            format!("if you trust it with that, add `{host}:{port}` to `plugins.{}.grants.connect`", plugin.name);
+        Err(self.refuse_with(FailureCategory::Permission, text, hint))
+    }
+}

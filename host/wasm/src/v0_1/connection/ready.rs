@@ -1,0 +1,108 @@
+//! Waiting until something answers at an endpoint, without speaking MCP.
+
+use crate::grants::is_public;
+use crate::state::Scope;
+use crate::v0_1::connection::url;
+use crate::v0_1::types::{Failure, FailureCategory};
+use host_provisioner::Connection;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Pauses between two attempts: the first, and the longest.
+const FIRST: Duration = Duration::from_millis(50);
+const LONGEST: Duration = Duration::from_secs(2);
+/// Time for one attempt.
+const ATTEMPT: Duration = Duration::from_secs(5);
+
+/// What is asked.
+pub(crate) struct Target {
+    host: String,
+    port: u16,
+    /// The request, for HTTP.
+    request: Option<String>,
+}
+
+/// Where to ask; nothing for streams, which answer by being there.
+pub(crate) fn target(scope: &Scope, connection: &Connection) -> Result<Option<Target>, Failure> {
+    match connection {
+        Connection::Streams(_) => Ok(None),
+        Connection::Tcp(host, port) => Ok(Some(Target { host: host.clone(), port: *port, request: None })),
+        Connection::Http(endpoint) => match url::parse(&endpoint.url) {
+            Some(url) if !url.secure => {
+                let (host, port) = (url.host, url.port);
+                let request = format!("GET {} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n", url.path);
+                Ok(Some(Target { host: host.to_owned(), port, request: Some(request) }))
+            }
+            _ => {
+                let text = "this gateway does not wait for https endpoints yet";
+                Err(scope.refuse(FailureCategory::Unsupported, text))
+            }
+        },
+    }
+}
+
+impl Scope {
+    /// Asks until something answers, at most `wait`.
+    pub(crate) async fn ready(&self, target: &Target, wait: Duration) -> Result<(), Failure> {
+        tokio::select! {
+            biased;
+            () = self.call.cancelled.cancelled() => {
+                Err(self.refuse(FailureCategory::Cancelled, "nobody waits for the server any more"))
+            }
+            outcome = tokio::time::timeout(wait, self.until_ready(target)) => outcome.unwrap_or_else(|_| {
+                let text = format!("nothing answered at {}:{} in time", target.host, target.port);
+                Err(self.refuse(FailureCategory::Timeout, text))
+            }),
+        }
+    }
+
+    async fn until_ready(&self, target: &Target) -> Result<(), Failure> {
+        let mut pause = FIRST;
+        loop {
+            match tokio::time::timeout(ATTEMPT, self.attempt(target)).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(Attempt::Refused(failure))) => return Err(failure),
+                Ok(Err(Attempt::NotYet)) | Err(_) => {}
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST);
+        }
+    }
+
+    async fn attempt(&self, target: &Target) -> Result<(), Attempt> {
+        // A name is looked up here and the address is what is connected to, so that it cannot change in between.
+        let addresses: Vec<SocketAddr> = tokio::net::lookup_host((target.host.as_str(), target.port)).await?.collect();
+        let grants = &self.plugin.grants.connect;
+        let (allowed, refused): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| {
+            let ip = address.ip().to_canonical();
+            is_public(ip)
+                || (ip.is_loopback() && target.host.eq_ignore_ascii_case("localhost"))
+                || grants.iter().any(|pattern| pattern.covers(&ip.to_string(), Some(target.port)))
+        });
+        if let (true, Some(address)) = (allowed.is_empty(), refused.first()) {
+            let text = format!("`{}` leads to {}, which is not a public address", target.host, address.ip());
+            let hint = format!("grant the address itself in `plugins.{}.grants.connect`", self.plugin.name);
+            return Err(Attempt::Refused(self.refuse_with(FailureCategory::Permission, text, hint)));
+        }
+        let mut stream = TcpStream::connect(allowed.as_slice()).await?;
+        let Some(request) = &target.request else { return Ok(()) };
+        stream.write_all(request.as_bytes()).await?;
+        let mut start = [0; 7];
+        stream.read_exact(&mut start).await?;
+        if start == *b"HTTP/1." { Ok(()) } else { Err(Attempt::NotYet) }
+    }
+}
+
+enum Attempt {
+    NotYet,
+    Refused(Failure),
+}
+
+impl From<io::Error> for Attempt {
+    fn from(_: io::Error) -> Self {
+        Self::NotYet
+    }
+}

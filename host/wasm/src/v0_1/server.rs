@@ -1,0 +1,172 @@
+//! A server as this track's record has it.
+
+use crate::server::ServerScope;
+use crate::v0_1::types::{
+    Access, Amount, ComponentWorkload, Destination, Egress, File, ImageWorkload, Lifetime, Limits, Mount, MountSource,
+    Network, Part, Pin, Protocol, PullPolicy, SecretName, SecretOwner, Server, ServerEndpoint, Transport, Value, Variable,
+    Workload,
+};
+use host_provisioner as provisioner;
+use host_provisioner::ServerSpec;
+
+/// The opaque reference of a server's `at`th folder.
+pub(crate) fn folder(at: usize) -> String {
+    format!("folder-{at}")
+}
+
+/// The record. `named` writes the server's id into each secret's name, as `prepare` needs it.
+pub(crate) fn record(scope: &ServerScope, named: bool) -> Server {
+    let spec = &*scope.spec;
+    let owner = named.then(|| spec.id.as_str());
+    Server {
+        id: spec.id.as_str().to_owned(),
+        name: spec.name.clone(),
+        revision: scope.revision.clone(),
+        workload: workload(scope),
+        transport: transport(&spec.transport),
+        lifetime: match spec.lifetime {
+            provisioner::Lifetime::Session => Lifetime::Session,
+            provisioner::Lifetime::Shared => Lifetime::Shared,
+        },
+        environment: spec
+            .environment
+            .iter()
+            .map(|variable| Variable { name: variable.name.clone(), value: value(&variable.value, owner) })
+            .collect(),
+        files: spec
+            .files
+            .iter()
+            .map(|file| File { path: file.path.clone(), content: value(&file.content, owner), mode: file.mode })
+            .collect(),
+        mounts: spec.mounts.iter().enumerate().map(|(at, m)| mount(at, m)).collect(),
+        network: network(spec),
+        limits: Limits {
+            memory: spec.limits.memory_mib.map(|mib| Amount { mib, written: format!("{mib}MiB") }),
+            cpu_millis: spec.limits.cpu_millis,
+            processes: None,
+            disk: None,
+        },
+        user: spec.user.clone(),
+        secrets: spec.secrets.clone(),
+        pins: pins(spec),
+        settings: spec.settings.clone(),
+        annotations: spec.annotations.clone(),
+        extras: Vec::new(),
+    }
+}
+
+fn workload(scope: &ServerScope) -> Workload {
+    let words = |arguments: &[String]| arguments.iter().map(|word| vec![Part::Text(word.clone())]).collect();
+    match (&scope.spec.workload, &scope.component) {
+        (
+            provisioner::Workload::Component { arguments, .. } | provisioner::Workload::Bundled { arguments, .. },
+            component,
+        ) => Workload::Component(ComponentWorkload {
+            component: component.as_ref().map(|c| c.reference.clone()).unwrap_or_default(),
+            digest: component.as_ref().map(|c| c.digest.clone()).unwrap_or_default(),
+            arguments: words(arguments),
+        }),
+        (provisioner::Workload::Image { reference, digest, arguments }, _) => Workload::Image(ImageWorkload {
+            reference: reference.clone(),
+            digest: digest.clone(),
+            entrypoint: None,
+            arguments: words(arguments),
+            working_directory: None,
+            platform: None,
+            pull: PullPolicy::Missing,
+            login: None,
+        }),
+    }
+}
+
+fn pins(spec: &ServerSpec) -> Vec<Pin> {
+    match &spec.workload {
+        provisioner::Workload::Image { reference, digest: Some(digest), .. } => {
+            vec![Pin { reference: reference.clone(), digest: digest.clone() }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn transport(transport: &provisioner::Transport) -> Transport {
+    let endpoint = |port: u16, path: &str| ServerEndpoint {
+        port,
+        path: path.to_owned(),
+        health_path: None,
+        headers: Vec::new(),
+    };
+    match transport {
+        provisioner::Transport::Stdio => Transport::Stdio,
+        provisioner::Transport::StreamableHttp(port, path) => Transport::StreamableHttp(endpoint(*port, path)),
+        provisioner::Transport::Sse(port, path) => Transport::Sse(endpoint(*port, path)),
+    }
+}
+
+/// A value, part by part.
+pub(crate) fn value(value: &provisioner::Value, owner: Option<&str>) -> Value {
+    let secret = |name: &str| {
+        Part::Secret(SecretName {
+            owner: SecretOwner::Server,
+            server_id: owner.map(str::to_owned),
+            name: name.to_owned(),
+        })
+    };
+    match value {
+        provisioner::Value::Text(text) => vec![Part::Text(text.clone())],
+        provisioner::Value::Secret(name) => vec![secret(name)],
+        provisioner::Value::Joined(parts) => parts
+            .iter()
+            .map(|part| match part {
+                provisioner::Part::Text(text) => Part::Text(text.clone()),
+                provisioner::Part::Secret(name) => secret(name),
+            })
+            .collect(),
+    }
+}
+
+fn mount(at: usize, mount: &provisioner::Mount) -> Mount {
+    let (source, label) = match &mount.source {
+        provisioner::MountSource::Folder(path) => (MountSource::Folder(folder(at)), path.display().to_string()),
+        provisioner::MountSource::Volume(name) => (MountSource::Volume(name.clone()), name.clone()),
+        provisioner::MountSource::Empty => (MountSource::Empty(None), String::new()),
+    };
+    let access = match mount.access {
+        provisioner::Access::ReadOnly => Access::ReadOnly,
+        provisioner::Access::ReadWrite => Access::ReadWrite,
+    };
+    Mount { source, label, target: mount.target.clone(), access, options: Vec::new() }
+}
+
+fn network(spec: &ServerSpec) -> Network {
+    Network {
+        egress: match &spec.egress {
+            provisioner::Egress::Unrestricted => Egress::Unrestricted,
+            provisioner::Egress::None => Egress::None,
+            provisioner::Egress::Hosts(hosts) => Egress::Only(hosts.iter().map(|host| destination(host)).collect()),
+        },
+        detached: false,
+        names: Vec::new(),
+        extra_hosts: spec.extra_hosts.clone(),
+        ports: Vec::new(),
+    }
+}
+
+/// Reads `host:port[/protocol]`; HTTP unless it says otherwise, as in Docker's gateway. What it cannot split is all host.
+pub(crate) fn destination(written: &str) -> Destination {
+    let (address, protocol) = match written.rsplit_once('/') {
+        Some((address, "tcp")) => (address, Protocol::Tcp),
+        Some((address, "udp")) => (address, Protocol::Udp),
+        Some((address, "https")) => (address, Protocol::Https),
+        Some((address, "http")) => (address, Protocol::Http),
+        _ => (written, Protocol::Http),
+    };
+    let (host, port) = match address.rsplit_once(':') {
+        Some((host, port)) => match port.parse() {
+            Ok(port) => (host, Some(port)),
+            Err(_) => (address, None),
+        },
+        None => (address, None),
+    };
+    let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    Destination { host: host.to_owned(), port, protocol, written: written.to_owned() }
+}

@@ -1,0 +1,57 @@
+//! Plugins and servers that mean no good, in the program, while it answers everybody else.
+
+use crate::program::scene;
+use gateway_tests::harness::{Era, Gateway, Scene, eventually};
+use serde_json::{Value, json};
+use test_artifacts::guest;
+
+const LEGACY: Era = Era::Legacy("2025-11-25");
+
+/// What the status says about one server.
+async fn status(scene: &Scene, name: &str) -> Value {
+    let answer = scene.run(["server", "list", "--json"]).await.expect_code(0).json();
+    answer["servers"].as_array().unwrap().iter().find(|server| server["name"] == name).unwrap().clone()
+}
+
+/// Waits until the server has failed, calling the good one all the while, and gives the failure's text.
+async fn failure_beside_calls(scene: &Scene, gateway: &Gateway<'_>, name: &str) -> String {
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["echo"]).await;
+    let mut number = 0;
+    eventually(&format!("{name} to fail"), async || {
+        number += 1;
+        assert_eq!(
+            client.text("echo", json!({"message": number.to_string()})).await,
+            format!("Echo: {number}")
+        );
+        let status = status(scene, name).await;
+        status["failure"]["text"].as_str().map(str::to_owned).ok_or_else(|| status.to_string())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn servers_that_misbehave_cost_only_themselves() {
+    let cases = [
+        ("trap", "as asked"),
+        ("recurse", "stack"),
+        ("memory", "memory"),
+        ("spin", ""),
+        ("flood-stdout", ""),
+        ("flood-stderr", ""),
+        ("exit, '3'", "3"),
+    ];
+    for (mode, expected) in cases {
+        let scene = scene();
+        scene.component("echo.wasm", &guest("echo-server"));
+        scene.component("bad.wasm", &guest("misbehave"));
+        scene.settings(&format!(
+            "servers:\n  bad: {{component: ./bad.wasm, args: [{mode}], memory: 32MiB, startTimeout: 3s}}\n  echo: {{component: ./echo.wasm}}\n"
+        ));
+        let gateway = scene.serve([""; 0]).await;
+        let text = failure_beside_calls(&scene, &gateway, "bad").await;
+        assert!(text.contains(expected), "{mode}: {text}");
+        assert!(!text.contains('\u{1b}') && text.len() < 4096, "{mode}: {text}");
+        gateway.end().await;
+    }
+}

@@ -1,0 +1,67 @@
+//! Plugins of people who have only the SDK: built outside the workspace, the way they build them.
+
+use super::LEGACY;
+use crate::program::scene;
+use gateway_tests::contract::repository;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use test_artifacts::guest;
+
+/// Builds a plugin project as its README says, and gives its component.
+fn built(project: &Path) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("outside");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--release", "--target", "wasm32-wasip2"]).current_dir(project);
+    // Its own folder for output: what the outside author's would be, and two tests may build at once.
+    cargo.env("CARGO_TARGET_DIR", target.join(project.file_name().unwrap()));
+    for meant_for_the_tests in
+        ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTC_WORKSPACE_WRAPPER"]
+    {
+        cargo.env_remove(meant_for_the_tests);
+    }
+    let done = cargo.output().unwrap();
+    assert!(done.status.success(), "{}: {}", project.display(), String::from_utf8_lossy(&done.stderr));
+    let folder = target.join(project.file_name().unwrap()).join("wasm32-wasip2/release");
+    let mut components: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
+        .collect();
+    assert_eq!(components.len(), 1, "one component in {}: {components:?}", folder.display());
+    components.remove(0)
+}
+
+#[tokio::test]
+async fn the_example_of_a_plugin_is_built_and_runs_a_server() {
+    let component = built(&repository().join("examples/custom-provisioner"));
+    runs_a_server(&component).await;
+}
+
+#[tokio::test]
+async fn the_template_of_a_plugin_builds_and_can_be_used() {
+    let component = built(&repository().join("sdk/template"));
+    let scene = scene();
+    scene.component("template.wasm", &component);
+    scene.settings("plugins:\n  template: {path: ./template.wasm, grants: {embedded: true}}\n");
+    scene.run(["plugin", "check", "template"]).await.expect_code(0);
+    runs_a_server(&component).await;
+}
+
+async fn runs_a_server(component: &Path) {
+    let scene = scene();
+    scene.component("acme.wasm", component);
+    scene.component("tools.wasm", &guest("tool-server"));
+    scene.settings(
+        "plugins:\n  acme: {path: ./acme.wasm, grants: {embedded: true}}\nservers:\n  tools: {component: ./tools.wasm}\n",
+    );
+    let checked = scene.run(["plugin", "check", "acme"]).await.expect_code(0);
+    assert!(checked.stdout.starts_with("ok: plugin `acme`"), "{}", checked.seen());
+    let gateway = scene.serve(["--plugin", "./acme.wasm"]).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["who"]).await;
+    assert_eq!(client.text("who", json!({})).await, "tool-server");
+    let status = scene.run(["server", "list", "--json"]).await.expect_code(0).json();
+    assert_eq!(status["servers"][0]["provisioner"], "acme");
+    gateway.end().await;
+}

@@ -1,0 +1,106 @@
+//! `cargo run --release -p gateway-tests --bin bench`: prints one table of figures beside the budgets of design 10 and a baseline of the
+//! same run.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints figures")]
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use gateway_tests::bench::load::LoadClient;
+use gateway_tests::bench::report::Report;
+use gateway_tests::bench::{Effort, catalog, engines, relay, start};
+use gateway_tests::harness::Scene;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Measures the gateway beside baselines of the same run
+#[derive(Debug, Parser)]
+struct Args {
+    /// A short run, to see that everything is in its place
+    #[arg(long)]
+    quick: bool,
+    /// For programs
+    #[arg(long)]
+    json: bool,
+    /// The gateway to measure (default: built now, as this program was)
+    #[arg(long, value_name = "FILE")]
+    gateway: Option<PathBuf>,
+    /// The load client; without it, what needs one is skipped
+    #[arg(long, value_name = "FILE", env = "GATEWAY_TEST_MCPLOAD")]
+    load_client: Option<PathBuf>,
+    /// Only what has one of these words in its group: engines, catalog, start, memory, relay
+    #[arg(value_name = "GROUP")]
+    groups: Vec<String>,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    if cfg!(debug_assertions) {
+        eprintln!("warning: a debug build; its figures mean nothing, use `cargo run --release`");
+    }
+    let gateway = match &args.gateway {
+        Some(gateway) => gateway.clone(),
+        None => built()?,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // On a worker, not on the thread that blocks: a task that it spawns is then as near as the gateway's own are.
+    let report =
+        runtime.block_on(runtime.spawn(measure(gateway, args.quick, args.load_client, args.groups)))??;
+    if args.json {
+        println!("{:#}", report.json());
+    } else {
+        print!("{}", report.table());
+    }
+    Ok(())
+}
+
+/// Builds the program with the profile of this one. Cargo only builds what is asked to run.
+fn built() -> Result<PathBuf> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--package", "host-cli", "--bin", "gateway"]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let status = cargo.current_dir(gateway_tests::contract::repository()).status().context("run cargo")?;
+    ensure!(status.success(), "the gateway could not be built");
+    let own = std::env::current_exe().context("find this program")?;
+    Ok(own.with_file_name("gateway"))
+}
+
+async fn measure(
+    gateway: PathBuf,
+    quick: bool,
+    load_client: Option<PathBuf>,
+    groups: Vec<String>,
+) -> Result<Report> {
+    let effort = if quick { Effort::QUICK } else { Effort::FULL };
+    let wanted = |group: &str| groups.is_empty() || groups.iter().any(|wanted| wanted == group);
+    let shared = tempfile::tempdir()?;
+    let scene = Scene::new(gateway, shared.path());
+    scene.component("echo.wasm", &test_artifacts::guest("echo-server"));
+    scene.component("tools.wasm", &test_artifacts::guest("tool-server"));
+    scene.settings("servers:\n  echo: {component: ./echo.wasm}\n");
+    let client = load_client.map(|program| LoadClient::new(&program));
+    let mut report = Report::default();
+    if wanted("engines") {
+        scene.run(["plugin", "export", "exported"]).await.expect_code(0);
+        engines::measure(&mut report, effort, &scene.work().join("exported/embedded.wasm")).await;
+    }
+    if wanted("catalog") {
+        catalog::measure(&mut report, effort);
+    }
+    if wanted("start") {
+        start::lists(&mut report, effort, &scene, client.as_ref()).await;
+    }
+    if wanted("memory") {
+        start::memory(&mut report, effort, &scene).await;
+    }
+    if wanted("relay") {
+        match &client {
+            Some(client) => relay::measure(&mut report, effort, &scene, client).await,
+            None => {
+                report.skip("latency and processor time per call: no load client (set GATEWAY_TEST_MCPLOAD)")
+            }
+        }
+    }
+    Ok(report)
+}
