@@ -81,7 +81,7 @@ def inspector(target, era):
         called = ask("tools/call", "--tool-name", "now", "--tool-args-json", '{"zone": "Asia/Tokyo"}')
         expect("+09:00" in json.dumps(called), f"now {called}")
         made = ask("tools/call", "--tool-name", "create_note", "--tool-args-json",
-                   json.dumps({"title": "inspector " + era + (" http" if target[0].startswith("http") else ""), "text": "hello"}))
+                   json.dumps({"title": "inspector " + era + (" http" if target[0].startswith("http") else ""), "content": "hello"}))
         expect("hello" not in json.dumps(made) or made, "create")
         listed = ask("resources/list")
         uri = (listed.get("result") or listed)["resources"][0]["uri"]
@@ -109,7 +109,7 @@ def fastmcp(target):
         expect(tools == TOOLS, f"tools {tools}")
         now = call("now", "--input-json", '{"zone": "Asia/Tokyo"}')
         expect("+09:00" in now, f"now {now}")
-        made = call("create_note", "--input-json", json.dumps({"title": "fastmcp " + target[0][:4], "text": "hello"}))
+        made = call("create_note", "--input-json", json.dumps({"title": "fastmcp " + target[0][:4], "content": "hello"}))
         expect("isError\": true" not in made and "is_error\": true" not in made, made)
         slug = "fastmcp-http" if target[0].startswith("http") else "fastmcp-" + re.sub(r"[^a-z0-9]+", "-", target[0][:4].lower()).strip("-")
         read = call("note:///" + slug)
@@ -131,7 +131,7 @@ def main():
     os.environ.update(GATEWAY_STATE=os.path.join(folder, "state"), MCP_GATEWAY_AUTH_TOKEN="clients-token")
     settings = os.path.join(folder, "gateway.yaml")
     with open(settings, "w") as f:
-        f.write("state: ./state\nservers:\n  time: {bundled: time}\n"
+        f.write("state: ./state\nfront: {listWait: 60s}\nservers:\n  time: {bundled: time}\n"
                 "  notes: {bundled: notes, folders: [{path: ./notes, mount: /notes, access: readWrite}]}\n")
     stdio = [gateway, "run", "--settings", settings]
     p = subprocess.Popen([*stdio, "--transport", "streaming", "--port", "0"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)

@@ -27,7 +27,7 @@ async def main():
         tools = [t.name for t in (await c.list_tools()).tools]
         now = await c.call_tool("now", {"zone": "Europe/Berlin"})
         assert not now.isError, now
-        made = await c.call_tool("create_note", {"title": "sdk1", "text": "hello"})
+        made = await c.call_tool("create_note", {"title": "sdk1 " + target[0][:4], "content": "hello"})
         assert not made.isError, made
         resources = [r.uri for r in (await c.list_resources()).resources]
         templates = [t.uriTemplate for t in (await c.list_resource_templates()).resourceTemplates]

@@ -6,7 +6,7 @@ import sys
 import warnings
 
 warnings.simplefilter("ignore")
-import httpx
+import httpx2
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
@@ -19,7 +19,7 @@ async def use(server):
         tools = [t.name for t in (await c.list_tools()).tools]
         now = await c.call_tool("now", {"zone": "Europe/Berlin"})
         assert not now.is_error, now
-        made = await c.call_tool("create_note", {"title": f"sdk2 {mode}", "text": "hello"})
+        made = await c.call_tool("create_note", {"title": f"sdk2 {mode} {target[0][:4]}", "content": "hello"})
         assert not made.is_error, made
         resources = [str(r.uri) for r in (await c.list_resources()).resources]
         templates = [t.uri_template for t in (await c.list_resource_templates()).resource_templates]
@@ -33,7 +33,7 @@ async def use(server):
 
 async def main():
     if target[0].startswith("http"):
-        async with httpx.AsyncClient(headers={"Authorization": "Bearer " + target[1]}, timeout=30) as http:
+        async with httpx2.AsyncClient(headers={"Authorization": "Bearer " + target[1]}, timeout=30) as http:
             await use(streamable_http_client(target[0], http_client=http))
     else:
         await use(StdioServerParameters(command=target[0], args=target[1:]))

@@ -45,6 +45,8 @@ pub struct Unfinished {
 pub struct ShutdownReport {
     /// What was not taken down.
     pub unfinished: Vec<Unfinished>,
+    /// Tasks of the pool that did not end; anything but zero is a defect of ours or of a provisioner.
+    pub stuck_tasks: usize,
 }
 
 /// One who waits for an attempt. Going away, it gives its place up.
@@ -232,12 +234,11 @@ impl Pool {
         core.cut.cancel();
         // Releases have limits of their own; this one only guards against a task that does not end.
         let limit = core.config.release_timeout + Duration::from_secs(1);
-        if tokio::time::timeout(limit, core.tracker.wait()).await.is_err() {
-            tracing::warn!(tasks = core.tracker.len(), "tasks of the pool did not end");
-        }
+        let ended = tokio::time::timeout(limit, core.tracker.wait()).await;
+        let stuck_tasks = if ended.is_ok() { 0 } else { core.tracker.len() };
         let unfinished =
             core.held().into_iter().map(|(server, lease, text)| Unfinished { server, lease, text });
-        ShutdownReport { unfinished: unfinished.collect() }
+        ShutdownReport { unfinished: unfinished.collect(), stuck_tasks }
     }
 }
 

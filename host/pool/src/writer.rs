@@ -120,13 +120,15 @@ impl Writer {
     /// Closes the way; the server sees the end of its input. What still waits is lost.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
-        let Some(mut out) = state.out.take() else { return };
+        let out = state.out.take();
         state.backlog = BytesMut::new();
         let task = state.task.take();
         drop(state);
-        // Dropping half of a split stream does not end it, shutting down does. One poll is all that a closing way gets.
-        let _ = Pin::new(&mut out).poll_shutdown(&mut Context::from_waker(Waker::noop()));
-        drop(out);
+        if let Some(mut out) = out {
+            // Dropping half of a split stream does not end it, shutting down does. One poll is all that a closing way gets.
+            let _ = Pin::new(&mut out).poll_shutdown(&mut Context::from_waker(Waker::noop()));
+        }
+        // Also when the way broke while a sender wrote: the task does not know yet.
         if let Some(task) = task {
             task.wake();
         }

@@ -247,6 +247,12 @@ impl Ledger {
         Ok(())
     }
 
+    /// Gives up the file and its lock, as the end of the process does.
+    #[cfg(test)]
+    pub(crate) fn abandon(&self) {
+        self.book().file = None;
+    }
+
     /// Remembers that a session was dead, after its file is gone.
     pub(crate) fn buried(&self, session: &str) {
         self.book().dead.push(session.to_owned());

@@ -28,6 +28,8 @@ mod sanitize;
 mod server;
 mod state;
 mod swap;
+#[cfg(test)]
+mod tests;
 mod v0_1;
 mod wasi;
 mod watch;

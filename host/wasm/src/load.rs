@@ -30,9 +30,6 @@ pub enum PluginSource {
 /// A plugin that was checked, compiled, linked and described. Goes when the last call that uses it ends.
 pub(crate) struct Loaded {
     pub(crate) description: Arc<Description>,
-    /// Names of extras it knows.
-    #[expect(dead_code, reason = "no extra exists in this version of the track; whoever adds one asks here")]
-    pub(crate) understands: Vec<String>,
     pub(crate) pre: EmbeddedPluginPre<CallState>,
     pub(crate) at: SystemTime,
 }
@@ -184,7 +181,6 @@ async fn describe(
             reads_state: Vec::new(),
             abilities: abilities.clone(),
         }),
-        understands: Vec::new(),
         pre,
         at: SystemTime::now(),
     };
@@ -218,7 +214,6 @@ async fn describe(
         reads_state: from.reads_state,
         abilities,
     });
-    loaded.understands = from.understands;
     Ok(loaded)
 }
 

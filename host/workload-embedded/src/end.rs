@@ -49,8 +49,12 @@ impl Info {
         Self::new(Status::Ended, Some(code), &format!("ended by itself with exit code {code}"))
     }
 
-    /// Reads the outcome of `wasi:cli/run`. `memory_mib` is given if a growth of memory was refused.
-    pub(crate) fn of(outcome: wasmtime::Result<Result<(), ()>>, memory_mib: Option<u32>) -> Self {
+    /// Reads the outcome of `wasi:cli/run`. `memory_mib` is given if a growth of memory was refused, `max_files` is the limit.
+    pub(crate) fn of(
+        outcome: wasmtime::Result<Result<(), ()>>,
+        memory_mib: Option<u32>,
+        max_files: u32,
+    ) -> Self {
         let error = match outcome {
             Ok(Ok(())) => return Self::exited(0),
             Ok(Err(())) => return Self::exited(1),
@@ -68,7 +72,13 @@ impl Info {
             }
             (Some(trap), None) => format!("trapped: {trap}"),
             (None, Some(mib)) if error.to_string().contains("memory") => MemoryLimit::sentence(mib),
-            (None, _) => format!("failed: {}", error.root_cause()),
+            (None, _) => match error.root_cause().to_string() {
+                // wasmtime has no types for these two. Either may come first, and both end the guest: WASI has no way to refuse a handle.
+                text if text.contains("handle limit exceeded") || text.contains("no free keys") => {
+                    format!("limit of {max_files} open files (`max_files`) reached")
+                }
+                text => format!("failed: {text}"),
+            },
         };
         Self::new(Status::Ended, None, &printable(&format!("{cause}{}", frames(&error))))
     }

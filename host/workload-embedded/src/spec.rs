@@ -46,7 +46,8 @@ pub struct StartSpec {
     /// Share of one processor in thousandths; 1000 and more are no limit, because a workload has one thread. What the host does for the
     /// workload on other threads (reading files, looking up names) is not counted.
     pub cpu_millis: Option<u32>,
-    /// Ceiling for things held open; [`DEFAULT_MAX_FILES`] if not given.
+    /// Ceiling for things held open; [`DEFAULT_MAX_FILES`] if not given. A few more are allowed for the program's own streams. A workload that
+    /// goes beyond is ended, because WASI has no answer for it.
     pub max_files: Option<u32>,
 }
 

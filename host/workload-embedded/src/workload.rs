@@ -6,7 +6,7 @@ use crate::limits::HOSTCALL_BYTES;
 use crate::pace::{Beat, Paced};
 use crate::registry::Place;
 use crate::runtime::Runtime;
-use crate::spec::{DEFAULT_MEMORY_MIB, StartSpec};
+use crate::spec::{DEFAULT_MAX_FILES, DEFAULT_MEMORY_MIB, StartSpec};
 use crate::state::{State, handles};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -23,7 +23,8 @@ pub(crate) fn spawn(
     let store = store(runtime, spec, state, &beat);
     let (stands, heard) = oneshot::channel();
     let memory_mib = spec.memory_mib.unwrap_or(DEFAULT_MEMORY_MIB);
-    let guest = Box::pin(guest(Arc::clone(&spec.component), store, stands, memory_mib));
+    let max_files = spec.max_files.unwrap_or(DEFAULT_MAX_FILES);
+    let guest = Box::pin(guest(Arc::clone(&spec.component), store, stands, memory_mib, max_files));
     let workload = Arc::clone(&place.workload);
     let place = Arc::new(place);
     let (ticker, runners) = (Arc::clone(&runtime.ticker), Arc::clone(&runtime.runners));
@@ -57,6 +58,7 @@ async fn guest(
     mut store: Store<State>,
     stands: oneshot::Sender<()>,
     memory_mib: u32,
+    max_files: u32,
 ) -> Info {
     let outcome = match component.pre().instantiate_async(&mut store).await {
         Err(error) => Err(error),
@@ -65,5 +67,5 @@ async fn guest(
             command.wasi_cli_run().call_run(&mut store).await
         }
     };
-    Info::of(outcome, store.data().memory.refused.then_some(memory_mib))
+    Info::of(outcome, store.data().memory.refused.then_some(memory_mib), max_files)
 }

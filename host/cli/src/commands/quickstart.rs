@@ -50,7 +50,7 @@ pub(super) async fn run(args: QuickstartArgs, environment: &Environment) -> Resu
 /// The same file that a person would write.
 fn settings(notes: &Path) -> Result<Settings> {
     let text = format!(
-        "servers:\n  time: {{bundled: time}}\n  notes:\n    bundled: notes\n    folders: [{{path: {}, mount: /notes, access: readWrite}}]\n",
+        "front: {{listWait: 60s}}\nservers:\n  time: {{bundled: time}}\n  notes:\n    bundled: notes\n    folders: [{{path: {}, mount: /notes, access: readWrite}}]\n",
         json!(notes.to_string_lossy())
     );
     Ok(Settings::parse(&text, "quickstart", notes, &FileContext { bundled_plugins: &["embedded"] })?)
@@ -72,7 +72,7 @@ async fn demonstrate(url: &str, token: &str, notes: &Path) -> Result<()> {
     let title = format!("Hello from the gateway {}", std::process::id());
     for (tool, arguments) in [
         ("now", json!({"zone": "Europe/Berlin"})),
-        ("create_note", json!({"title": title, "text": "Written by a WebAssembly component that sees this folder and nothing else."})),
+        ("create_note", json!({"title": title, "content": "Written by a WebAssembly component that sees this folder and nothing else."})),
     ] {
         let step = Instant::now();
         let answer = call(&client, tool, arguments).await?;

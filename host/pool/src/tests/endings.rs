@@ -190,7 +190,7 @@ async fn what_cannot_be_taken_down_is_reported() {
     let report = pool.shutdown(Duration::from_secs(1), CancellationToken::new()).await;
     let text = Some("not allowed to delete it".to_owned());
     let unfinished = vec![Unfinished { server: Arc::from("a"), lease: "fake-0".to_owned(), text }];
-    assert_eq!(report, ShutdownReport { unfinished });
+    assert_eq!(report, ShutdownReport { unfinished, stuck_tasks: 0 });
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,6 +15,15 @@ use tokio_util::task::TaskTracker;
 
 /// A wire and its other ends: input, output and standard error of the server.
 fn wire(room: usize, config: &PoolConfig) -> (Arc<Wire>, DuplexStream, DuplexStream, DuplexStream) {
+    wire_of(room, config, &TaskTracker::new())
+}
+
+/// The same, its tasks tracked by the test.
+fn wire_of(
+    room: usize,
+    config: &PoolConfig,
+    tracker: &TaskTracker,
+) -> (Arc<Wire>, DuplexStream, DuplexStream, DuplexStream) {
     let (stdin, their_stdin) = tokio::io::duplex(room);
     let (stdout, their_stdout) = tokio::io::duplex(room);
     let (stderr, their_stderr) = tokio::io::duplex(room);
@@ -25,7 +34,7 @@ fn wire(room: usize, config: &PoolConfig) -> (Arc<Wire>, DuplexStream, DuplexStr
         stderr: Some(Box::new(stderr)),
     };
     let events = broadcast::Sender::new(16);
-    let wire = Wire::start(Arc::from("a"), Owner::Shared, streams, config, events, &TaskTracker::new());
+    let wire = Wire::start(Arc::from("a"), Owner::Shared, streams, config, events, tracker);
     (wire, their_stdin, their_stdout, their_stderr)
 }
 
@@ -135,11 +144,19 @@ async fn a_last_message_without_newline_counts() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_closed_its_input_is_gone() {
-    let (wire, their_stdin, _their_stdout, _their_stderr) = wire(1 << 16, &PoolConfig::default());
+    let tracker = TaskTracker::new();
+    let (wire, their_stdin, _their_stdout, _their_stderr) =
+        wire_of(1 << 16, &PoolConfig::default(), &tracker);
+    // The tasks have begun before the stream breaks.
+    tokio::task::yield_now().await;
     drop(their_stdin);
     let error = wire.call("x", None).expect_err("broken");
     assert_eq!(error.to_string(), "the server has gone: writing to it failed: broken pipe");
     wire.dead.cancelled().await;
+    // No task outlives the wire.
+    wire.finish();
+    tracker.close();
+    tracker.wait().await;
 }
 
 #[tokio::test]

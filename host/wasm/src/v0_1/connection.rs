@@ -20,6 +20,7 @@ const LABEL: usize = 200;
 
 /// What a handle of `connection` stands for.
 #[derive(Debug)]
+#[expect(unreachable_pub, reason = "the generated bindings name it publicly")]
 pub struct Held(pub(crate) provisioner::Connection);
 
 impl Held {
@@ -34,6 +35,7 @@ impl Held {
 
 /// What a handle of `run-output` stands for.
 #[derive(Debug)]
+#[expect(unreachable_pub, reason = "the generated bindings name it publicly")]
 pub struct RunOutput {
     /// For logs.
     pub(crate) label: String,

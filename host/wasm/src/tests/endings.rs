@@ -1,0 +1,203 @@
+//! What is left after a call that did not come to its end, after a crash, and at the end of the gateway.
+
+use super::*;
+use host_provisioner::ReleaseReason;
+
+/// Whether a server was released, and how: the fields that the plugin logged.
+async fn released(id: &str) -> String {
+    let word = format!("release {id}");
+    eventually(&word, || !Log::lines_with(&word).is_empty()).await;
+    Log::lines_with(&word).remove(0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trap_after_a_checkpoint_is_cleaned_up_from_it() {
+    Log::start();
+    let fixture = Fixture::new();
+    let plugin = fixture.plugin().await;
+    let server = server("checkpoint-trap one");
+    assert!(plugin.provision(&call(), &server).await.is_err());
+    let line = released(server.id.as_str()).await;
+    assert!(line.contains("state=halfway objects= reason=ReleaseReason::Unfinished version=1.0.0"), "{line}");
+    eventually("the ledger is empty", || fixture.ledger_files().is_empty()).await;
+    // Without anything noted there is nothing to release.
+    let server = super::server("trap two");
+    assert!(plugin.provision(&call(), &server).await.is_err());
+    assert!(fixture.host.shutdown(LONG).await.is_empty());
+    assert!(Log::lines_with(&format!("release {}", server.id)).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_call_is_cleaned_up_with_all_it_noted() {
+    struct Seen(tokio::sync::Notify);
+    impl host_provisioner::ProgressSink for Seen {
+        fn report(&self, _: host_provisioner::Progress) {
+            self.0.notify_one();
+        }
+    }
+    Log::start();
+    let fixture = Fixture::new();
+    let plugin = fixture.plugin().await;
+    let server = server("checkpoint-hang one");
+    let seen = Arc::new(Seen(tokio::sync::Notify::new()));
+    let mut call = call();
+    call.progress = Some(Arc::<Seen>::clone(&seen));
+    tokio::select! {
+        _ = plugin.provision(&call, &server) => panic!("it never answers"),
+        () = seen.0.notified() => {}
+    }
+    let line = released(server.id.as_str()).await;
+    assert!(line.contains("state=halfway objects=t2 reason=ReleaseReason::Unfinished"), "{line}");
+    eventually("the ledger is empty", || fixture.ledger_files().is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_noted_is_on_disk_before_the_call_goes_on() {
+    struct Look(PathBuf, Mutex<String>);
+    impl host_provisioner::ProgressSink for Look {
+        fn report(&self, _: host_provisioner::Progress) {
+            let file = std::fs::read_dir(&self.0).unwrap().flatten().next().unwrap().path();
+            *self.1.lock().unwrap() = std::fs::read_to_string(file).unwrap();
+        }
+    }
+    let fixture = Fixture::new();
+    let plugin = fixture.plugin().await;
+    let look = Arc::new(Look(fixture.dir.path().join("state/ledger"), Mutex::default()));
+    let mut call = call();
+    call.progress = Some(Arc::<Look>::clone(&look));
+    let provision = plugin.provision(&call, &server("checkpoint-hang two"));
+    tokio::select! {
+        _ = provision => panic!("it never answers"),
+        () = eventually("progress", || !look.1.lock().unwrap().is_empty()) => {}
+    }
+    let text = look.1.lock().unwrap().clone();
+    let entries: Vec<&str> = text.lines().map(|line| line.split('"').nth(3).unwrap()).collect();
+    assert_eq!(entries, ["begin", "state", "object", "object", "forget"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_start_works_off_what_a_dead_run_left() {
+    Log::start();
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let (one, two, gone) = (server("state 1 one"), server("state 1 two"), server("state 1 gone"));
+    let dead = {
+        let fixture = Fixture::in_folder(Arc::clone(&dir), 2);
+        let plugin = fixture.plugin().await;
+        let other = fixture.plugin_with(|spec| spec.name = "other".to_owned()).await;
+        plugin.prepare(&call(), &[]).await.unwrap();
+        plugin.provision(&call(), &one).await.unwrap();
+        plugin.provision(&call(), &two).await.unwrap();
+        other.provision(&call(), &gone).await.unwrap();
+        // As a crash would have it: nothing is said to anybody, only the lock goes.
+        fixture.host.ledger.abandon();
+        RunId::from_bits(2)
+    };
+    let fixture = Fixture::in_folder(Arc::clone(&dir), 3);
+    assert_eq!(fixture.host.ledger.liveness(dead.as_str()), crate::ledger::Liveness::Dead);
+    let found = fixture.host.abandoned().await;
+    let names: Vec<_> = found.iter().map(|lease| (lease.server_name.as_str(), lease.session.as_str())).collect();
+    let session = dead.as_str();
+    assert_eq!(names, [("state 1 one", session), ("state 1 two", session), ("state 1 gone", session)]);
+
+    let _plugin = fixture.plugin().await;
+    let left = fixture.host.work_off(LONG).await;
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].failure.text, "plugin `other`, which made it, is not loaded");
+    assert_eq!(
+        left[0].failure.hint.as_deref(),
+        Some("start the gateway once with plugin `other`, or remove the objects by hand")
+    );
+    for server in [&one, &two] {
+        let line = released(server.id.as_str()).await;
+        assert!(line.contains(&format!("state={} objects= reason=ReleaseReason::Orphaned", server.id)), "{line}");
+    }
+    let line = Log::lines_with(&format!("session={session}")).remove(0);
+    assert!(line.contains("shutdown") && line.contains("objects=shared"), "{line}");
+    assert_eq!(fixture.host.ledger.liveness(session), crate::ledger::Liveness::Dead);
+    // What could not be released is in this run's ledger now, and only there.
+    assert_eq!(fixture.ledger_files().len(), 1);
+    assert_eq!(fixture.host.ledger.open()[0].begin.server_name, "state 1 gone");
+    let left = fixture.host.shutdown(LONG).await;
+    assert_eq!(left.len(), 1);
+    assert_eq!(fixture.ledger_files().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_that_fails_stays_in_the_ledger_and_is_reported_at_the_end() {
+    Log::start();
+    let fixture = Fixture::new();
+    let plugin = fixture.plugin().await;
+    let server = server("ok resists");
+    let provisioned = plugin.provision(&call(), &server).await.unwrap();
+    let failure = plugin.release(&call(), &provisioned.lease, ReleaseReason::Ended).await.unwrap_err();
+    assert_eq!(failure.text, "it does not go away");
+    let left = fixture.host.shutdown(LONG).await;
+    assert_eq!(left.len(), 1);
+    assert_eq!((left[0].lease.server_name.as_str(), left[0].failure.text.as_str()), ("ok resists", "it does not go away"));
+    assert_eq!(fixture.ledger_files().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_goes_on_without_its_caller_and_a_second_one_finds_nothing_to_do() {
+    Log::start();
+    let fixture = Fixture::new();
+    let plugin = fixture.plugin().await;
+    let server = server("ok goes-on");
+    let lease = plugin.provision(&call(), &server).await.unwrap().lease;
+    let called = call();
+    {
+        let release = std::pin::pin!(plugin.release(&called, &lease, ReleaseReason::Ended));
+        // Begun, then given up.
+        let _ = futures_poll(release);
+    }
+    released(server.id.as_str()).await;
+    eventually("the ledger is empty", || fixture.ledger_files().is_empty()).await;
+    plugin.release(&call(), &lease, ReleaseReason::Ended).await.unwrap();
+    assert_eq!(Log::lines_with(&format!("release {}", server.id)).len(), 1);
+}
+
+fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> bool {
+    future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_ready()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_prepare_refused_is_not_provisioned_and_what_it_made_is_ended() {
+    Log::start();
+    let fixture = Fixture::in_folder(Arc::new(tempfile::tempdir().unwrap()), 77);
+    let plugin = fixture.plugin().await;
+    plugin.prepare(&call(), &[server("refused"), server("ok")]).await.unwrap();
+    assert_eq!(refusal(&plugin, "refused").await.text, "it is not wanted here");
+    let lease = provision(&plugin, "ok").await.unwrap().lease;
+    plugin.release(&call(), &lease, ReleaseReason::Ended).await.unwrap();
+    assert!(fixture.host.shutdown(LONG).await.is_empty());
+    let line = Log::lines_with(&format!("session={}", RunId::from_bits(77).as_str())).remove(0);
+    assert!(line.contains("objects=shared"), "{line}");
+    assert_eq!(fixture.ledger_files(), Vec::<PathBuf>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_that_cannot_be_written_lets_nothing_be_created() {
+    let fixture = Fixture::new();
+    std::fs::create_dir_all(fixture.dir.path().join("state")).unwrap();
+    std::fs::write(fixture.dir.path().join("state/ledger"), "in the way").unwrap();
+    let plugin = fixture.plugin().await;
+    for name in ["ok", "checkpoint-trap", "component"] {
+        let failure = refusal(&plugin, name).await;
+        assert!(failure.text.starts_with("the gateway's ledger cannot be written: "), "{name}: {}", failure.text);
+        assert_eq!(failure.class, host_provisioner::Class::Retryable);
+    }
+    assert!(fixture.host.config.embedded.workloads().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_broke_can_be_made_again() {
+    let fixture = Fixture::new();
+    let plugin = fixture.plugin().await;
+    let lease = provision(&plugin, "reconnects").await.unwrap().lease;
+    let connection = plugin.reconnect(&call(), &lease).await.unwrap();
+    assert!(matches!(connection, Some(host_provisioner::Connection::Tcp(_, 7))));
+    let state = fixture.host.ledger.find(&lease.id).unwrap().last_state().unwrap();
+    assert_eq!(state.data, b"again");
+    let lease = provision(&plugin, "ok").await.unwrap().lease;
+    assert!(plugin.reconnect(&call(), &lease).await.unwrap().is_none());
+}
