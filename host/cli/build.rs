@@ -166,7 +166,7 @@ fn build(root: &Path, target: &Path, group: &Guests) -> Result<(), String> {
 
 /// Copies the components beside `bundled.rs`, so that a later build of another profile cannot change them under the compiler.
 fn table(built: &Path, out: &Path, group: &Guests) -> Result<String, String> {
-    let mut source = format!("/// {}\npub static {}: &[(&str, &[u8])] = &[\n", group.doc, group.table);
+    let mut source = format!("/// {}\npub(crate) static {}: &[(&str, &[u8])] = &[\n", group.doc, group.table);
     for guest in group.guests {
         let file = built.join(guest.file);
         let bytes = fs::read(&file).map_err(|e| format!("read `{}`: {e}", file.display()))?;

@@ -21,10 +21,11 @@ gateway_plugin::settings! {
 
 /// What is asked of the engine, and what becomes of the fields of the entry.
 pub fn plan(settings: &Settings, server: &Server) -> Result<(Spec, Fields)> {
-    if !settings.allow.contains(&server.id) {
+    // The operator writes names, so names are compared, byte for byte; objects are called after `server.id`.
+    if !settings.allow.contains(&server.name) {
         return Err(Error::config(format!(
             "run server `{}`: tenant `{}` may not",
-            server.id, settings.tenant
+            server.name, settings.tenant
         ))
         .hint("add it to `plugins.tenant.settings.allow`"));
     }

@@ -2,7 +2,7 @@
 //!
 //! Each server has a task that lists it and lists it again when it says so; all begin at once. What they find is merged into a view
 //! that requests read without waiting for anybody. *Invariant:* a server that fails or hangs takes away its own items and nothing
-//! else, and delays a list by at most `list_wait` after its own start.
+//! else, and delays a list by at most `list_wait` after its own start, and by `FRESH_WAIT` after it said that its lists have changed.
 
 mod page;
 mod refresh;
@@ -15,13 +15,19 @@ pub(crate) use view::{Route, View};
 use crate::announce::{Announcer, Kinds, Listener};
 use crate::config::FrontConfig;
 use arc_swap::ArcSwap;
+use host_pool::Event;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Notify, watch};
+use std::time::Duration;
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use view::Listing;
+
+/// How long a list waits for a server that has just said that its lists have changed. A client that has changed something and then
+/// looks sees what it did; a server that does not answer holds up nobody for long.
+const FRESH_WAIT: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub(crate) struct Directory {
@@ -33,7 +39,9 @@ pub(crate) struct Directory {
     dirty: Notify,
     /// Counts merges, for those who wait for the next one.
     merges: watch::Sender<u64>,
-    /// Whether every server has been listed or has failed. Looked at by every list request.
+    /// What the pool tells. Whoever looks first takes it over.
+    events: Mutex<Option<broadcast::Receiver<Event>>>,
+    /// Whether the view answers every mark. Looked at by every list request.
     settled: AtomicBool,
     /// Whether that, or its time limit, was ever reached.
     ready: AtomicBool,
@@ -49,17 +57,61 @@ struct State {
 }
 
 struct Slot {
-    /// When it was first asked for.
-    begun: Instant,
-    /// Whether it has been listed or has failed, and the view knows.
-    settled: bool,
-    /// What its task found out and the view does not know yet.
-    found: Option<Found>,
+    /// How often its lists were called for.
+    marks: u64,
+    /// The last mark that the view answers, by lists or by the knowledge that there are none. Zero before the first time.
+    fresh: u64,
+    /// When the first mark came that the view does not answer.
+    since: Instant,
+    /// It says "changed" all the time, so that its newest lists are not worth waiting for.
+    noisy: bool,
+    /// What its task found out, up to which mark, and the view does not know yet.
+    found: Option<(u64, Found)>,
     /// What the view knows.
     listing: Option<Arc<Listing>>,
     /// What must be listed again.
     stale: Arc<Listener>,
     stop: CancellationToken,
+}
+
+impl Slot {
+    fn new() -> Self {
+        Self {
+            marks: 0,
+            fresh: 0,
+            since: Instant::now(),
+            noisy: false,
+            found: None,
+            listing: None,
+            stale: Listener::new(Kinds::ALL),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Calls for lists.
+    fn mark(&mut self, kinds: Kinds) {
+        if self.fresh == self.marks {
+            self.since = Instant::now();
+        }
+        self.marks += 1;
+        self.stale.tell(kinds);
+    }
+
+    /// Takes over what was found out up to a mark.
+    fn answer(&mut self, mark: u64) {
+        self.fresh = mark;
+        self.since = Instant::now();
+    }
+
+    fn is_settled(&self) -> bool {
+        self.fresh == self.marks || (self.noisy && self.fresh > 0)
+    }
+
+    /// Until when a list waits for it.
+    fn deadline(&self, list_wait: Duration) -> Option<Instant> {
+        let wait = if self.fresh == 0 { list_wait } else { list_wait.min(FRESH_WAIT) };
+        (!self.is_settled()).then(|| self.since + wait)
+    }
 }
 
 enum Found {
@@ -77,6 +129,7 @@ impl Directory {
             state: Mutex::default(),
             dirty: Notify::new(),
             merges: watch::Sender::new(0),
+            events: Mutex::default(),
             settled: AtomicBool::new(false),
             ready: AtomicBool::new(false),
             served: AtomicBool::new(false),
@@ -94,8 +147,13 @@ impl Directory {
         self.view.load_full()
     }
 
-    /// Waits until every server has been listed or has failed, or has had its time.
+    /// Waits until every server has been listed or has failed, or has had its time; and until changes are in that servers told before this
+    /// was called.
     pub(crate) async fn wait(&self) {
+        self.note_events();
+        if self.settled.load(Ordering::Acquire) {
+            return;
+        }
         let mut merges = self.merges.subscribe();
         while !self.settled.load(Ordering::Acquire) {
             let Some(deadline) = self.deadline() else { return };
@@ -120,7 +178,7 @@ impl Directory {
     fn deadline(&self) -> Option<Instant> {
         let list_wait = self.config.load().list_wait;
         let state = self.lock();
-        let waiting = state.slots.values().filter(|slot| !slot.settled).map(|slot| slot.begun + list_wait);
+        let waiting = state.slots.values().filter_map(|slot| slot.deadline(list_wait));
         waiting.max().filter(|deadline| *deadline > Instant::now())
     }
 
@@ -131,20 +189,13 @@ impl Directory {
         let mut new = Vec::new();
         state.order = servers.to_vec();
         for server in servers {
-            let slot = old.remove(server).unwrap_or_else(|| {
-                let slot = Slot {
-                    begun: Instant::now(),
-                    settled: false,
-                    found: None,
-                    listing: None,
-                    stale: Listener::new(Kinds::ALL),
-                    stop: CancellationToken::new(),
-                };
+            let mut slot = old.remove(server).unwrap_or_else(|| {
+                let slot = Slot::new();
                 new.push((Arc::clone(server), Arc::clone(&slot.stale), slot.stop.clone()));
                 slot
             });
             // Another entry under the old name may offer other things.
-            slot.stale.tell(Kinds::ALL);
+            slot.mark(Kinds::ALL);
             state.slots.insert(Arc::clone(server), slot);
         }
         for slot in old.values() {
@@ -158,22 +209,34 @@ impl Directory {
 
     /// Notes that lists of a server must be fetched again; of all servers without a name.
     fn mark_stale(&self, server: Option<&str>, kinds: Kinds) {
-        let state = self.lock();
-        for (_, slot) in state.slots.iter().filter(|(name, _)| server.is_none_or(|server| &***name == server))
-        {
-            slot.stale.tell(kinds);
+        let mut state = self.lock();
+        for (name, slot) in &mut state.slots {
+            if server.is_none_or(|server| **name == *server) {
+                slot.mark(kinds);
+            }
         }
+        self.settle(&state);
     }
 
     /// Whether a server was tried and has no list.
     fn has_failed(&self, server: &str) -> bool {
-        self.lock().slots.get(server).is_some_and(|slot| slot.settled && slot.listing.is_none())
+        self.lock().slots.get(server).is_some_and(|slot| slot.fresh == slot.marks && slot.listing.is_none())
+    }
+
+    /// A server's task begins to fetch; gives the mark that the result will answer.
+    fn begin(&self, server: &str, noisy: bool) -> u64 {
+        let mut state = self.lock();
+        let Some(slot) = state.slots.get_mut(server) else { return 0 };
+        slot.noisy = noisy;
+        let mark = slot.marks;
+        self.settle(&state);
+        mark
     }
 
     /// Takes what a server's task has found out.
-    fn publish(&self, server: &str, found: Found) {
+    fn publish(&self, server: &str, mark: u64, found: Found) {
         if let Some(slot) = self.lock().slots.get_mut(server) {
-            slot.found = Some(found);
+            slot.found = Some((mark, found));
         }
         self.dirty.notify_one();
     }
@@ -187,31 +250,30 @@ impl Directory {
             let old = self.view.swap(Arc::new(view));
             let changed = self.view.load().differs(&old);
             let mut state = self.lock();
-            for server in &merged {
+            for (server, mark) in &merged {
                 if let Some(slot) = state.slots.get_mut(server) {
-                    slot.settled = true;
+                    slot.answer(*mark);
                 }
             }
             self.settle(&state);
             drop(state);
-            self.merges.send_modify(|merges| *merges += 1);
             if !changed.is_empty() && self.served.load(Ordering::Acquire) {
                 self.announcer.announce(changed);
             }
+            self.merges.send_modify(|merges| *merges += 1);
         }
     }
 
-    /// The lists of all servers in order, and the servers of which something new is in them.
-    fn collect(&self) -> (Vec<view::Listed>, Vec<Arc<str>>) {
+    /// The lists of all servers in order, and the servers of which something new is in them, with the marks that this answers.
+    fn collect(&self) -> (Vec<view::Listed>, Vec<(Arc<str>, u64)>) {
         let mut state = self.lock();
         let mut merged = Vec::new();
         for (server, slot) in &mut state.slots {
-            match slot.found.take() {
-                Some(Found::Listing(listing)) => slot.listing = Some(listing),
-                Some(Found::Nothing) => {}
-                None => continue,
+            let Some((mark, found)) = slot.found.take() else { continue };
+            if let Found::Listing(listing) = found {
+                slot.listing = Some(listing);
             }
-            merged.push(Arc::clone(server));
+            merged.push((Arc::clone(server), mark));
         }
         let listing = |server: &Arc<str>| {
             Some((Arc::clone(server), Arc::clone(state.slots.get(server)?.listing.as_ref()?)))
@@ -220,7 +282,7 @@ impl Directory {
     }
 
     fn settle(&self, state: &State) {
-        self.settled.store(state.slots.values().all(|slot| slot.settled), Ordering::Release);
+        self.settled.store(state.slots.values().all(Slot::is_settled), Ordering::Release);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -85,7 +85,10 @@ pub(crate) async fn run(core: Arc<Core>, server: Arc<Server>, owner: Owner, atte
             }
         }
         Err(Halt::Cancelled) => tracing::debug!(server = %server.name, "start given up: nobody waits"),
-        Err(Halt::ProbeKilled(failure) | Halt::Failed(failure)) => {
+        Err(Halt::ProbeKilled(mut failure) | Halt::Failed(mut failure)) => {
+            if failure.plugin.is_empty() {
+                server.provisioner.name().clone_into(&mut failure.plugin);
+            }
             tracing::warn!(server = %server.name, error = failure.one_line(), "failed to start the server");
             let failure = Arc::new(failure);
             server.failed(Arc::clone(&failure));

@@ -76,11 +76,12 @@ const FRAMES: usize = 4;
 /// Bytes of the name of a function.
 const FUNCTION: usize = 120;
 
-/// Reads why an instance was stopped.
+/// Reads why an instance was stopped. `begun` tells whether it ran at all: before that, what has no name is the machine's doing.
 pub(crate) fn stopped(
     plugin: &str,
     phase: Phase,
     error: &wasmtime::Error,
+    begun: bool,
     limits: &Limits,
     output: &Tail,
 ) -> Failure {
@@ -106,6 +107,9 @@ pub(crate) fn stopped(
             other => format!("trapped: {other}"),
         };
         Failure::new(phase, Class::Permanent, format!("plugin `{plugin}` {what}"))
+    } else if !begun {
+        let text = format!("plugin `{plugin}` could not be started: {}", error.root_cause());
+        Failure::new(phase, Class::Retryable, text).with_hint("the machine may be out of memory")
     } else {
         // What is left comes from the boundary: text that is not UTF-8, a case that does not exist.
         Failure::new(phase, Class::Permanent, format!("plugin `{plugin}` broke the contract: {}", error.root_cause()))

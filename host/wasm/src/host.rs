@@ -100,7 +100,8 @@ pub struct PluginHost {
     pub(crate) workloads: Workloads,
     pub(crate) digests: Digests,
     engines: OnceCell<Arc<Engines>>,
-    plugins: Mutex<BTreeMap<String, Arc<Plugin>>>,
+    /// Weak, because a plugin has the host.
+    plugins: Mutex<BTreeMap<String, Weak<Plugin>>>,
     number: AtomicU64,
     /// Ledgers of dead runs that were found and not worked off yet, with their locks.
     abandoned: Mutex<Vec<Abandoned>>,
@@ -126,13 +127,15 @@ impl PluginHost {
 
     /// Loads a plugin: reads, checks, compiles, links and describes it. Must be called within a tokio runtime.
     ///
+    /// The host knows the plugin as long as the caller keeps it; clean-up and the end of the gateway need it.
+    ///
     /// A second plugin of the same name replaces the first for clean-up; use [`Plugin::replace`] to exchange one that runs.
     ///
     /// # Errors
     /// A sentence for the operator: what is wrong with the file, what it asks for and is not granted, how its description breaks a rule.
     pub async fn load(self: &Arc<Self>, spec: PluginSpec) -> Result<Arc<Plugin>, LoadError> {
         let plugin = Plugin::load(self, spec).await?;
-        self.plugins().insert(plugin.identity().name.clone(), Arc::clone(&plugin));
+        self.plugins().insert(plugin.identity().name.clone(), Arc::downgrade(&plugin));
         Ok(plugin)
     }
 
@@ -201,7 +204,7 @@ impl PluginHost {
             });
         }
         left_behind.extend(releases.join_all().await.into_iter().flatten());
-        let plugins: Vec<Arc<Plugin>> = self.plugins().values().cloned().collect();
+        let plugins: Vec<Arc<Plugin>> = self.plugins().values().filter_map(Weak::upgrade).collect();
         let mut ends_of = tokio::task::JoinSet::new();
         for plugin in plugins {
             let each = left();
@@ -221,10 +224,10 @@ impl PluginHost {
 
     /// The plugin of that name.
     pub(crate) fn plugin(&self, name: &str) -> Option<Arc<Plugin>> {
-        self.plugins().get(name).cloned()
+        self.plugins().get(name).and_then(Weak::upgrade)
     }
 
-    fn plugins(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<Plugin>>> {
+    fn plugins(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Weak<Plugin>>> {
         self.plugins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -64,9 +64,11 @@ pub(crate) async fn run<E: Export>(
         move |_| meter.tick().map(|()| UpdateDeadline::Yield(1)).map_err(wasmtime::Error::from)
     });
 
+    let mut begun = false;
     let outcome = {
         let work = std::pin::pin!(async {
             let plugin = loaded.pre.instantiate_async(&mut store).await?;
+            begun = true;
             export.call(&mut store, &plugin).await
         });
         tokio::select! {
@@ -93,7 +95,7 @@ pub(crate) async fn run<E: Export>(
             Ok(Done { answer, state })
         }
         Err(error) => {
-            let failure = stopped(name, phase, &error, limits, &store.data().output);
+            let failure = stopped(name, phase, &error, begun, limits, &store.data().output);
             let (version, digest) = (loaded.description.version.as_str(), loaded.description.digest.as_str());
             tracing::warn!(plugin = name, version, digest, phase = phase.as_str(), "stopped: {}", failure.text);
             Err(failure)

@@ -42,9 +42,7 @@ fn main() -> Result<()> {
         None => built()?,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    // On a worker, not on the thread that blocks: a task that it spawns is then as near as the gateway's own are.
-    let report =
-        runtime.block_on(runtime.spawn(measure(gateway, args.quick, args.load_client, args.groups)))??;
+    let report = runtime.block_on(measure(gateway, args.quick, args.load_client, args.groups))?;
     if args.json {
         println!("{:#}", report.json());
     } else {

@@ -7,15 +7,17 @@ use crate::config::FrontConfig;
 use host_message::{Era, code};
 use host_pool::{AcquireError, Changed, Client, Event, ListError, ListKind, Owner, Pool};
 use host_provisioner::Class;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// A server that says "changed" many times in a row is asked once.
-const COALESCE: Duration = Duration::from_millis(20);
+/// A server that says "changed" many times in a row is asked a few times.
+const COALESCE: Duration = Duration::from_millis(5);
+/// From this pause on nobody waits for the newest lists of such a server.
+const NOISY: Duration = Duration::from_millis(200);
 /// A server that says "changed" whenever it is asked is asked this seldom in the end.
 const COALESCE_MOST: Duration = Duration::from_secs(5);
 /// A server whose lists stay quiet for this long is asked quickly again.
@@ -31,20 +33,32 @@ impl Directory {
     pub(crate) fn start(self: &Arc<Self>, pool: &Arc<Pool>, tasks: &TaskTracker, stop: &CancellationToken) {
         let (directory, stopped) = (Arc::clone(self), stop.clone());
         tasks.spawn(async move { stopped.run_until_cancelled(directory.merge()).await });
-        let (directory, stopped, mut events) = (Arc::clone(self), stop.clone(), pool.events());
+        *self.events.lock().unwrap_or_else(PoisonError::into_inner) = Some(pool.events());
+        let (directory, stopped, mut signal) = (Arc::clone(self), stop.clone(), pool.events());
         tasks.spawn(async move {
             let read = async {
-                loop {
-                    match events.recv().await {
-                        Ok(event) => directory.note(&event),
-                        // Whatever was missed, after this it is known again.
-                        Err(RecvError::Lagged(_)) => directory.mark_stale(None, Kinds::ALL),
-                        Err(RecvError::Closed) => return,
-                    }
+                // What it says does not matter here, only that there is something.
+                while !matches!(signal.recv().await, Err(RecvError::Closed)) {
+                    directory.note_events();
                 }
             };
             stopped.run_until_cancelled(read).await
         });
+    }
+
+    /// Takes over what the pool has told by now. A list request does this itself: what a server said before it answered a call must count
+    /// for the list that the client asks for next, and the task that waits for events may not have run yet.
+    pub(super) fn note_events(&self) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(events) = events.as_mut() else { return };
+        loop {
+            match events.try_recv() {
+                Ok(event) => self.note(&event),
+                // Whatever was missed, after this it is known again.
+                Err(TryRecvError::Lagged(_)) => self.mark_stale(None, Kinds::ALL),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+            }
+        }
     }
 
     /// Takes over the pool's servers: starts listing the new ones, lists the others again, forgets those that are gone.
@@ -92,7 +106,7 @@ impl Directory {
 /// Lists one server whenever that is called for.
 async fn keep(directory: &Directory, pool: &Arc<Pool>, server: &Arc<str>, stale: &Listener) {
     let mut known = Arc::new(Listing::default());
-    let (mut retry, mut pause) = (RETRY, COALESCE);
+    let (mut retry, mut pause) = (RETRY, Duration::ZERO);
     let (mut retry_at, mut last) = (None, None::<Instant>);
     loop {
         let again = async {
@@ -110,19 +124,26 @@ async fn keep(directory: &Directory, pool: &Arc<Pool>, server: &Arc<str>, stale:
         };
         retry_at = None;
         if let Some(last) = last {
-            pause = if last.elapsed() > QUIET { COALESCE } else { (pause * 2).min(COALESCE_MOST) };
-            tokio::time::sleep(pause).await;
-            kinds = kinds.with(stale.take());
+            // The first change after a while is fetched at once, because whoever made it may ask for the list right now.
+            let quiet = last.elapsed() > QUIET;
+            pause = if quiet { Duration::ZERO } else { (pause * 2).clamp(COALESCE, COALESCE_MOST) };
+            if !pause.is_zero() {
+                directory.begin(server, pause >= NOISY);
+                tokio::time::sleep(pause).await;
+            }
         }
+        let mark = directory.begin(server, pause >= NOISY);
+        // After the mark was taken, so that it never promises what was not asked for.
+        kinds = kinds.with(stale.take());
         match list(pool, server, kinds, &known).await {
             Ok(listing) => {
                 known = Arc::new(listing);
                 retry = RETRY;
-                directory.publish(server, Found::Listing(Arc::clone(&known)));
+                directory.publish(server, mark, Found::Listing(Arc::clone(&known)));
             }
             Err(problem) => {
                 tracing::warn!(server = &**server, "{}", problem.text);
-                directory.publish(server, Found::Nothing);
+                directory.publish(server, mark, Found::Nothing);
                 if problem.passing {
                     retry_at = Some(Instant::now() + retry);
                     retry = (retry * 2).min(RETRY_MOST);

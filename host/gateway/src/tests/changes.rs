@@ -109,3 +109,22 @@ async fn a_late_server_announces_itself_and_streams_show_signs_of_life() {
     assert_eq!(http.ask("tools/list", json!({})).await["result"]["tools"][0]["name"], "echo");
     assert_eq!(stream.chunk().await, ":\n\n");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_changes_a_list_sees_the_change_in_it() {
+    for speaks in [Speaks::Legacy, Speaks::Modern] {
+        let world = World::of(vec![Script::new("a", speaks).tools(&["grow"])]).await;
+        world.front.ready().await;
+        if speaks == Speaks::Modern {
+            world.servers["a"].saw(|line| line.contains("subscriptions/listen")).await;
+        }
+        let mut http = world.http().await;
+        // A modern client, and standard streams, use the same connection to the server that listens for changes.
+        for n in 2..8 {
+            let grown = http.ask_modern("tools/call", json!({"name":"grow"})).await.1;
+            assert_eq!(grown["result"]["content"][0]["text"], "grown");
+            let list = http.ask_modern("tools/list", json!({})).await.1;
+            assert_eq!(list["result"]["tools"].as_array().unwrap().len(), n);
+        }
+    }
+}

@@ -233,6 +233,18 @@ impl Script {
                 lines.push(done("done"));
                 Reply::Lines(lines)
             }
+            // Gets a tool more, and says so before it answers.
+            "grow" => {
+                let mut lists = self.lists.lock().unwrap();
+                let tools = lists.get_mut("tools").unwrap();
+                tools.push(format!("{{\"name\":\"tool-{}\"}}", tools.len()));
+                let mut message = json!({"jsonrpc":"2.0","method":"notifications/tools/list_changed"});
+                if self.speaks == Speaks::Modern {
+                    let Some(id) = self.listening() else { return Reply::Lines(vec![done("not heard")]) };
+                    message["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"] = id;
+                }
+                Reply::Lines(vec![message.to_string(), done("grown")])
+            }
             "die" => Reply::Die,
             "hang" => Reply::Lines(Vec::new()),
             "fail" => error(id, -32042, "visit"),

@@ -57,7 +57,10 @@ async fn a_failure_is_told_to_those_who_waited_and_then_forgotten() {
         let Err(AcquireError::Failed { server, failure }) = waiter.await.unwrap() else {
             panic!("no failure")
         };
-        assert_eq!((server.as_ref(), failure.text.as_str()), ("a", "no such image"));
+        assert_eq!(
+            (server.as_ref(), failure.text.as_str(), failure.plugin.as_str()),
+            ("a", "no such image", "fake")
+        );
     }
     assert_eq!(stage.tries(), 1);
     assert!(matches!(events.recv().await.unwrap(), Event::Failed { .. }));

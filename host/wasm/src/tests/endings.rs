@@ -65,7 +65,8 @@ async fn what_is_noted_is_on_disk_before_the_call_goes_on() {
     let look = Arc::new(Look(fixture.dir.path().join("state/ledger"), Mutex::default()));
     let mut call = call();
     call.progress = Some(Arc::<Look>::clone(&look));
-    let provision = plugin.provision(&call, &server("checkpoint-hang two"));
+    let server = server("checkpoint-hang two");
+    let provision = plugin.provision(&call, &server);
     tokio::select! {
         _ = provision => panic!("it never answers"),
         () = eventually("progress", || !look.1.lock().unwrap().is_empty()) => {}

@@ -17,6 +17,7 @@ async fn a_thousand_provisions_at_once_all_succeed() {
     let ids: std::collections::BTreeSet<_> = leases.iter().map(|lease| lease.id.clone()).collect();
     assert_eq!(ids.len(), 1_000);
     assert_eq!(fixture.host.ledger.open().len(), 1_000);
+    eprintln!("MAPS {}", std::fs::read_to_string("/proc/self/maps").unwrap().lines().count());
     let mut releases = JoinSet::new();
     for lease in leases {
         let plugin = Arc::clone(&plugin);
