@@ -7,12 +7,18 @@ use std::time::Duration;
 
 /// Puts any number of MCP servers behind one MCP endpoint and starts them wherever they should run
 #[derive(Debug, Parser)]
-#[command(name = "gateway", version, propagate_version = true, disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(
+    name = "gateway",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
 #[command(after_help = "\
 Exit codes: 0 done · 1 failed · 2 the command line or a file is wrong · 3 a tool or check said no · 130 interrupted
 
 Try: gateway quickstart")]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -20,7 +26,7 @@ pub struct Cli {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Serve MCP to clients, with the servers of the files behind it
     Run(Box<RunArgs>),
     /// Start the two example servers, call a tool of each, and go on serving
@@ -44,7 +50,7 @@ pub enum Command {
 /// How clients reach the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "kebab-case")]
-pub enum TransportArg {
+pub(crate) enum TransportArg {
     /// One client on standard input and output
     Stdio,
     /// Streamable HTTP at `/mcp`
@@ -56,7 +62,7 @@ pub enum TransportArg {
 
 /// Which servers there are and where they run. Shared by every command that starts servers.
 #[derive(Debug, Args, Clone, Default)]
-pub struct SourceArgs {
+pub(crate) struct SourceArgs {
     /// Settings file (default: `gateway.yaml` in this folder, if it is there)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Servers")]
     pub settings: Option<PathBuf>,
@@ -93,7 +99,7 @@ pub struct SourceArgs {
 
 /// Arguments of `gateway run`.
 #[derive(Debug, Args, Clone)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// Servers and provisioners
     #[command(flatten)]
     pub source: SourceArgs,
@@ -129,7 +135,7 @@ pub struct RunArgs {
 
 /// Arguments of `gateway quickstart`.
 #[derive(Debug, Args, Clone)]
-pub struct QuickstartArgs {
+pub(crate) struct QuickstartArgs {
     /// Port for HTTP; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 8811)]
     pub port: u16,
@@ -145,7 +151,7 @@ pub struct QuickstartArgs {
 
 /// `gateway plugin …`.
 #[derive(Debug, Subcommand)]
-pub enum PluginCommand {
+pub(crate) enum PluginCommand {
     /// The provisioners of the settings file and the bundled ones
     List {
         /// Where to look
@@ -158,6 +164,7 @@ pub enum PluginCommand {
     /// Everything a plugin says about itself, what it imports, and what it was granted
     Inspect {
         /// A path, or the name of a bundled or configured plugin
+        #[arg(value_name = "FILE|NAME", id = "which", value_hint = ValueHint::FilePath)]
         plugin: String,
         /// Where to look
         #[command(flatten)]
@@ -169,6 +176,7 @@ pub enum PluginCommand {
     /// Load a plugin as `run` would, and say whether it could be used
     Check {
         /// A path, or the name of a bundled or configured plugin
+        #[arg(value_name = "FILE|NAME", id = "which", value_hint = ValueHint::FilePath)]
         plugin: String,
         /// Where to look
         #[command(flatten)]
@@ -201,7 +209,7 @@ pub enum PluginCommand {
 
 /// Which running gateway is meant.
 #[derive(Debug, Args, Clone, Default)]
-pub struct RunningArgs {
+pub(crate) struct RunningArgs {
     /// State folder of the gateway (default: the usual one of this user)
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub state: Option<PathBuf>,
@@ -212,7 +220,7 @@ pub struct RunningArgs {
 
 /// `gateway server …`.
 #[derive(Debug, Subcommand)]
-pub enum ServerCommand {
+pub(crate) enum ServerCommand {
     /// The servers of a running gateway and how they fare
     List {
         /// Which gateway
@@ -237,7 +245,7 @@ pub enum ServerCommand {
 
 /// `gateway tools …`.
 #[derive(Debug, Subcommand)]
-pub enum ToolsCommand {
+pub(crate) enum ToolsCommand {
     /// Tools of the servers, started for the purpose
     List {
         /// Servers and provisioners

@@ -8,11 +8,6 @@ pub(crate) fn plugin(name: &str) -> Option<&'static [u8]> {
     PLUGINS.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
 }
 
-/// A bundled server.
-pub(crate) fn server(name: &str) -> Option<&'static [u8]> {
-    SERVERS.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
-}
-
 /// Names of the bundled plugins.
 pub(crate) fn plugin_names() -> Vec<&'static str> {
     PLUGINS.iter().map(|(name, _)| *name).collect()

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 /// What can be asked.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(tag = "do", rename_all = "kebab-case")]
-pub enum Request {
+pub(crate) enum Request {
     /// Load plugin files anew.
     Reload {
         /// Only this one.
@@ -34,7 +34,7 @@ pub enum Request {
 /// What comes back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Response {
+pub(crate) enum Response {
     /// It worked.
     Ok {
         /// The answer.
@@ -49,7 +49,7 @@ pub enum Response {
 
 /// Whoever answers.
 #[async_trait::async_trait]
-pub trait Answer: Send + Sync {
+pub(crate) trait Answer: Send + Sync {
     /// Answers one request.
     async fn answer(&self, request: Request) -> Result<serde_json::Value>;
 }
@@ -63,7 +63,7 @@ fn folder(state: &Path) -> PathBuf {
 }
 
 /// A control socket that is being served. Dropping it removes the file.
-pub struct Control {
+pub(crate) struct Control {
     path: PathBuf,
 }
 
@@ -77,13 +77,19 @@ impl Drop for Control {
 ///
 /// # Errors
 /// The folder cannot be made or the socket cannot be bound.
-pub fn serve(state: &Path, session: &str, answer: Arc<dyn Answer>, stop: CancellationToken) -> Result<Control> {
+pub(crate) fn serve(
+    state: &Path,
+    session: &str,
+    answer: Arc<dyn Answer>,
+    stop: CancellationToken,
+) -> Result<Control> {
     let folder = folder(state);
     std::fs::create_dir_all(&folder).with_context(|| format!("make folder {}", folder.display()))?;
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700))
         .with_context(|| format!("make folder {} private", folder.display()))?;
     let path = folder.join(format!("{session}.sock"));
-    let listener = UnixListener::bind(&path).with_context(|| format!("open control socket {}", path.display()))?;
+    let listener =
+        UnixListener::bind(&path).with_context(|| format!("open control socket {}", path.display()))?;
     tokio::spawn(async move {
         loop {
             let stream = tokio::select! {
@@ -149,13 +155,17 @@ fn running(state: &Path) -> Vec<(String, PathBuf)> {
 ///
 /// # Errors
 /// None runs, several run and none was chosen, it does not answer, or its answer is an error.
-pub async fn ask(state: &Path, session: Option<&str>, request: &Request) -> Result<serde_json::Value> {
+pub(crate) async fn ask(state: &Path, session: Option<&str>, request: &Request) -> Result<serde_json::Value> {
     let mut found = running(state);
     if let Some(session) = session {
         found.retain(|(id, _)| id == session);
     }
     let path = match found.as_slice() {
-        [] if session.is_some() => bail!("no gateway with session `{}` runs (state folder {})", session.unwrap_or_default(), state.display()),
+        [] if session.is_some() => bail!(
+            "no gateway with session `{}` runs (state folder {})",
+            session.unwrap_or_default(),
+            state.display()
+        ),
         [] => bail!("no gateway runs (state folder {}); start one with `gateway run`", state.display()),
         [(_, path)] => path,
         several => {

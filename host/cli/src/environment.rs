@@ -4,52 +4,53 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Bearer token for HTTP clients, as in the original. Without it a random one is made and printed.
-pub const AUTH_TOKEN: &str = "MCP_GATEWAY_AUTH_TOKEN";
+pub(crate) const AUTH_TOKEN: &str = "MCP_GATEWAY_AUTH_TOKEN";
 /// Folder of ledger, control sockets and installation id, instead of the usual one of this user.
-pub const STATE: &str = "GATEWAY_STATE";
+pub(crate) const STATE: &str = "GATEWAY_STATE";
 /// Folder of compiled components, instead of the usual one of this user.
-pub const CACHE: &str = "GATEWAY_CACHE";
+pub(crate) const CACHE: &str = "GATEWAY_CACHE";
 /// What is logged, in the form of `tracing-subscriber`'s filters, for example `host_wasm=debug`.
-pub const LOG: &str = "GATEWAY_LOG";
+pub(crate) const LOG: &str = "GATEWAY_LOG";
 /// Any value turns colours off.
-pub const NO_COLOR: &str = "NO_COLOR";
+pub(crate) const NO_COLOR: &str = "NO_COLOR";
 
 /// What the program takes from its environment, read once at the start.
 #[derive(Debug, Clone, Default)]
-pub struct Environment {
+pub(crate) struct Environment {
     variables: BTreeMap<String, String>,
 }
 
 impl Environment {
     /// The environment of this process. Variables that are no UTF-8 are left out.
     #[must_use]
-    pub fn of_process() -> Self {
-        let variables =
-            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
+    pub(crate) fn of_process() -> Self {
+        let variables = std::env::vars_os()
+            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+            .collect();
         Self { variables }
     }
 
     /// One variable; empty counts as absent.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// All variables, for secrets that are looked for here.
     #[must_use]
-    pub fn all(&self) -> BTreeMap<String, String> {
+    pub(crate) fn all(&self) -> BTreeMap<String, String> {
         self.variables.clone()
     }
 
     /// Where state is kept: [`STATE`], else `gateway` in the state folder of this user.
     #[must_use]
-    pub fn state_dir(&self) -> Option<PathBuf> {
+    pub(crate) fn state_dir(&self) -> Option<PathBuf> {
         self.folder(STATE, "XDG_STATE_HOME", ".local/state")
     }
 
     /// Where compiled components are kept: [`CACHE`], else `gateway` in the cache folder of this user.
     #[must_use]
-    pub fn cache_dir(&self) -> Option<PathBuf> {
+    pub(crate) fn cache_dir(&self) -> Option<PathBuf> {
         self.folder(CACHE, "XDG_CACHE_HOME", ".cache")
     }
 

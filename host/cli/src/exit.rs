@@ -1,12 +1,12 @@
 //! Exit codes, documented in the help and in `reference.md`.
 
 /// Done.
-pub const DONE: u8 = 0;
+pub(crate) const DONE: u8 = 0;
 /// Something failed that is nobody's typing: a server, a plugin, a port, the platform.
-pub const FAILED: u8 = 1;
+pub(crate) const FAILED: u8 = 1;
 /// The command line or a file is wrong; nothing was started.
-pub const USAGE: u8 = 2;
+pub(crate) const USAGE: u8 = 2;
 /// It worked, and the answer is no: a tool's own error, a plugin that does not pass its check.
-pub const SAID_NO: u8 = 3;
+pub(crate) const SAID_NO: u8 = 3;
 /// Interrupted by a second signal.
-pub const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;

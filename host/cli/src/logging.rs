@@ -8,7 +8,9 @@ use tracing_subscriber::EnvFilter;
 pub(crate) fn start(environment: &Environment, verbose: bool) {
     let filter = match environment.get(environment::LOG) {
         Some(text) => EnvFilter::new(text),
-        None if verbose => EnvFilter::new("info,host_pool=debug,host_wasm=debug,host_gateway=debug,host_cli=debug"),
+        None if verbose => {
+            EnvFilter::new("info,host_pool=debug,host_wasm=debug,host_gateway=debug,host_cli=debug")
+        }
         None => EnvFilter::new("warn"),
     };
     let colours = std::io::stderr().is_terminal() && environment.get(environment::NO_COLOR).is_none();

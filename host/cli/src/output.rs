@@ -68,7 +68,11 @@ pub(crate) fn failed(error: &anyhow::Error) -> u8 {
         text.push_str(&format!("\n\nhint: {hint}"));
     }
     say(&text);
-    if error.chain().any(|cause| cause.is::<Usage>() || cause.is::<Problems>()) { exit::USAGE } else { exit::FAILED }
+    if error.chain().any(|cause| cause.is::<Usage>() || cause.is::<Problems>()) {
+        exit::USAGE
+    } else {
+        exit::FAILED
+    }
 }
 
 /// Columns for people, aligned.

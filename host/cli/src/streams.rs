@@ -16,7 +16,10 @@ type Output = Box<dyn AsyncWrite + Send + Unpin>;
 pub(crate) fn standard() -> (Input, Output) {
     let input = std::io::stdin().as_fd().try_clone_to_owned().ok().and_then(input);
     let output = std::io::stdout().as_fd().try_clone_to_owned().ok().and_then(output);
-    (input.unwrap_or_else(|| Box::new(tokio::io::stdin())), output.unwrap_or_else(|| Box::new(tokio::io::stdout())))
+    (
+        input.unwrap_or_else(|| Box::new(tokio::io::stdin())),
+        output.unwrap_or_else(|| Box::new(tokio::io::stdout())),
+    )
 }
 
 fn input(fd: OwnedFd) -> Option<Input> {

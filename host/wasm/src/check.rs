@@ -128,13 +128,18 @@ fn of_contract(name: &str) -> Option<(&str, &str)> {
 /// Whether a version belongs to the track that is spoken here.
 fn on_track(version: &str) -> bool {
     version.strip_prefix(TRACK).is_some_and(|rest| {
-        rest.strip_prefix('.').is_some_and(|patch| patch.bytes().all(|b| b.is_ascii_digit()) && !patch.is_empty())
+        rest.strip_prefix('.')
+            .is_some_and(|patch| patch.bytes().all(|b| b.is_ascii_digit()) && !patch.is_empty())
     })
 }
 
 fn other_track(plugin: &str, version: &str) -> LoadError {
     // Of a finished version the track says it all; unfinished ones match nothing but themselves.
-    let wanted = if version.contains('-') { version } else { version.rsplit_once('.').map_or(version, |(track, _)| track) };
+    let wanted = if version.contains('-') {
+        version
+    } else {
+        version.rsplit_once('.').map_or(version, |(track, _)| track)
+    };
     let text = format!("needs version {wanted} of the contract, and this gateway offers {TRACK}");
     LoadError::new(plugin, LoadErrorKind::Contract, text)
         .with_hint("use a gateway of that version, or a build of the plugin for this one")
@@ -191,18 +196,26 @@ fn granted(plugin: &str, name: &str, interface: &str, grants: &Grants) -> Result
     }
     match (grants.has(interface), later) {
         (true, false) => Ok(()),
-        (true, true) => Err(grant(format!("imports `{name}`: this gateway does not carry `{interface}` yet"))),
+        (true, true) => {
+            Err(grant(format!("imports `{name}`: this gateway does not carry `{interface}` yet")))
+        }
         (false, later) => {
-            let rest = if later { format!("; this gateway does not carry `{interface}` yet either") } else { String::new() };
-            Err(grant(format!("imports `{name}`, which it is not granted{rest}"))
-                .with_hint(format!("if you trust it with that, grant it with `plugins.{plugin}.grants.{interface}`")))
+            let rest = if later {
+                format!("; this gateway does not carry `{interface}` yet either")
+            } else {
+                String::new()
+            };
+            Err(grant(format!("imports `{name}`, which it is not granted{rest}")).with_hint(format!(
+                "if you trust it with that, grant it with `plugins.{plugin}.grants.{interface}`"
+            )))
         }
     }
 }
 
 /// WASI that carries no authority is offered; the rest is named.
 fn foreign(plugin: &str, name: &str) -> Result<(), LoadError> {
-    let grant = |text: String, hint: &str| Err(LoadError::new(plugin, LoadErrorKind::Grant, text).with_hint(hint));
+    let grant =
+        |text: String, hint: &str| Err(LoadError::new(plugin, LoadErrorKind::Grant, text).with_hint(hint));
     let (package, version) = name.split_once('@').unwrap_or((name, ""));
     let kind = package.split_once('/').map_or(package, |(kind, _)| kind);
     match kind {
@@ -270,7 +283,10 @@ mod tests {
                 "plugin `p` does not export `gateway:provisioner/provisioner@0.1.0` (build it against a world of the contract, for \
                  example with the SDK)",
             ),
-            (b"\0asm\x0d\0\x01\0\x07\x7f", "plugin `p` is cut off: it ends at byte 10 in the middle of something"),
+            (
+                b"\0asm\x0d\0\x01\0\x07\x7f",
+                "plugin `p` is cut off: it ends at byte 10 in the middle of something",
+            ),
         ] {
             assert_eq!(refusal(bytes), text);
         }
@@ -309,13 +325,22 @@ mod tests {
         for (import, text) in [
             ("gateway:provisioner/call@0.1.0", None),
             ("wasi:io/streams@0.2.6", None),
-            ("gateway:provisioner/call@0.2.0", Some("needs version 0.2 of the contract, and this gateway offers 0.1")),
-            ("gateway:provisioner/call@0.1.0-dev", Some("needs version 0.1.0-dev of the contract, and this gateway offers 0.1")),
+            (
+                "gateway:provisioner/call@0.2.0",
+                Some("needs version 0.2 of the contract, and this gateway offers 0.1"),
+            ),
+            (
+                "gateway:provisioner/call@0.1.0-dev",
+                Some("needs version 0.1.0-dev of the contract, and this gateway offers 0.1"),
+            ),
             (
                 "gateway:provisioner/magic@0.1.3",
                 Some("imports `gateway:provisioner/magic@0.1.3`, which this gateway does not know"),
             ),
-            ("wasi:sockets/tcp@0.2.6", Some("imports `wasi:sockets/tcp@0.2.6`, and sockets are offered to no plugin")),
+            (
+                "wasi:sockets/tcp@0.2.6",
+                Some("imports `wasi:sockets/tcp@0.2.6`, and sockets are offered to no plugin"),
+            ),
             (
                 "wasi:filesystem/types@0.2.6",
                 Some("imports `wasi:filesystem/types@0.2.6`, and files are offered to no plugin"),
@@ -324,12 +349,17 @@ mod tests {
                 "wasi:http/outgoing-handler@0.2.6",
                 Some("imports `wasi:http/outgoing-handler@0.2.6`, and WASI HTTP is offered to no plugin"),
             ),
-            ("wasi:clocks/monotonic-clock@0.3.0", Some("imports `wasi:clocks/monotonic-clock@0.3.0`, and this gateway offers WASI 0.2")),
+            (
+                "wasi:clocks/monotonic-clock@0.3.0",
+                Some("imports `wasi:clocks/monotonic-clock@0.3.0`, and this gateway offers WASI 0.2"),
+            ),
             ("acme:x/y@1.0.0", Some("imports `acme:x/y@1.0.0`, which this gateway does not offer")),
         ] {
             match (ask(import, &none), text) {
                 (Ok(abilities), None) => assert_eq!(abilities, Vec::<String>::new()),
-                (Err(error), Some(text)) => assert!(error.starts_with(&format!("plugin `p` {text}")), "{error}"),
+                (Err(error), Some(text)) => {
+                    assert!(error.starts_with(&format!("plugin `p` {text}")), "{error}")
+                }
                 (other, _) => panic!("{import}: {other:?}"),
             }
         }

@@ -138,9 +138,7 @@ fn pooled_config(cache: Option<&CodeCache>) -> Config {
         .table_keep_resident(KEEP_RESIDENT / 8)
         .async_stack_keep_resident(KEEP_RESIDENT / 4);
     let mut config = config(cache);
-    config
-        .memory_reservation(POOLED_MEMORY)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config.memory_reservation(POOLED_MEMORY).allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }
 

@@ -43,7 +43,12 @@ pub struct LoadError {
 
 impl LoadError {
     pub(crate) fn new(plugin: &str, kind: LoadErrorKind, text: impl AsRef<str>) -> Self {
-        Self { plugin: plugin.to_owned(), kind, text: sanitize::line(text.as_ref(), sanitize::LINE), hint: None }
+        Self {
+            plugin: plugin.to_owned(),
+            kind,
+            text: sanitize::line(text.as_ref(), sanitize::LINE),
+            hint: None,
+        }
     }
 
     pub(crate) fn with_hint(mut self, hint: impl AsRef<str>) -> Self {
@@ -112,7 +117,11 @@ pub(crate) fn stopped(
         Failure::new(phase, Class::Retryable, text).with_hint("the machine may be out of memory")
     } else {
         // What is left comes from the boundary: text that is not UTF-8, a case that does not exist.
-        Failure::new(phase, Class::Permanent, format!("plugin `{plugin}` broke the contract: {}", error.root_cause()))
+        Failure::new(
+            phase,
+            Class::Permanent,
+            format!("plugin `{plugin}` broke the contract: {}", error.root_cause()),
+        )
     };
     let mut text = std::mem::take(&mut failure.text);
     let lines = output.last_lines(LAST_LINES);
@@ -142,7 +151,8 @@ pub(crate) fn limit(plugin: &str, phase: Phase, met: &Met) -> Failure {
 /// Every place is taken.
 pub(crate) fn busy(plugin: &str, phase: Phase) -> Failure {
     let text = format!("plugin `{plugin}` is busy: as many calls run as may");
-    let hint = format!("it is tried again; `plugins.{plugin}.limits.concurrency` says how many may run at once");
+    let hint =
+        format!("it is tried again; `plugins.{plugin}.limits.concurrency` says how many may run at once");
     named(Failure::new(phase, Class::Retryable, text).with_hint(hint), plugin)
 }
 

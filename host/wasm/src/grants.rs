@@ -108,7 +108,11 @@ impl FromStr for HostPattern {
 
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') { write!(f, "[{}]", self.host)? } else { f.write_str(&self.host)? }
+        if self.host.contains(':') {
+            write!(f, "[{}]", self.host)?
+        } else {
+            f.write_str(&self.host)?
+        }
         match self.port {
             Some(port) => write!(f, ":{port}"),
             None => f.write_str(":*"),
@@ -183,7 +187,9 @@ pub(crate) fn is_public(address: IpAddr) -> bool {
         IpAddr::V6(v6) => {
             // Only 2000::/3 is given out as public; NAT64 and 6to4 would lead back to IPv4, documentation leads nowhere.
             let [first, second, ..] = v6.segments();
-            (first & 0xe000) == 0x2000 && first != 0x2002 && !(first == 0x2001 && (second == 0xdb8 || second == 0))
+            (first & 0xe000) == 0x2000
+                && first != 0x2002
+                && !(first == 0x2001 && (second == 0xdb8 || second == 0))
         }
     }
 }
@@ -222,7 +228,9 @@ mod tests {
 
     #[test]
     fn what_is_no_pattern_is_refused() {
-        for text in ["", "a", "a:", "a:x", "a:+1", ":80", "a b:1", "a..b:1", "http://a:80", "::1:80x", "a:70000"] {
+        for text in
+            ["", "a", "a:", "a:x", "a:+1", ":80", "a b:1", "a..b:1", "http://a:80", "::1:80x", "a:70000"]
+        {
             assert_eq!(
                 text.parse::<HostPattern>(),
                 Err(format!("`{}` is no `host:port`", text.escape_debug())),

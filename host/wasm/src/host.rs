@@ -175,7 +175,9 @@ impl PluginHost {
                 };
                 file.released(&id);
                 let plugin = self.plugin(&record.begin.plugin);
-                if let Err(failure) = crate::reaper::once(self, plugin.as_ref(), &record, ReleaseReason::Orphaned, each).await {
+                if let Err(failure) =
+                    crate::reaper::once(self, plugin.as_ref(), &record, ReleaseReason::Orphaned, each).await
+                {
                     left_behind.push(LeftBehind { lease: record.lease(), failure });
                 }
             }
@@ -199,7 +201,8 @@ impl PluginHost {
         for record in servers {
             let (host, plugin, each) = (Arc::clone(self), self.plugin(&record.begin.plugin), left());
             releases.spawn(async move {
-                let done = crate::reaper::once(&host, plugin.as_ref(), &record, ReleaseReason::Shutdown, each).await;
+                let done =
+                    crate::reaper::once(&host, plugin.as_ref(), &record, ReleaseReason::Shutdown, each).await;
                 done.err().map(|failure| LeftBehind { lease: record.lease(), failure })
             });
         }

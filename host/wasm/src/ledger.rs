@@ -100,7 +100,12 @@ impl Ledger {
     }
 
     /// Takes an object out after it is gone. Unknown ones are no failure.
-    pub(crate) fn forget(&self, record: &Arc<Record>, object: &ObjectRef, only_by_plugin: bool) -> io::Result<()> {
+    pub(crate) fn forget(
+        &self,
+        record: &Arc<Record>,
+        object: &ObjectRef,
+        only_by_plugin: bool,
+    ) -> io::Result<()> {
         let mut held = record.held();
         let at = held.objects.iter().position(|n| n.object == *object && (n.by_plugin || !only_by_plugin));
         let Some(at) = at else { return Ok(()) };
@@ -334,13 +339,21 @@ impl Allowance {
     pub(crate) fn checkpoint(&mut self) -> Result<(), Met> {
         self.checkpoints += 1;
         let most = crate::limits::CHECKPOINTS;
-        if self.checkpoints > most { Err(Met::Fixed("checkpoints in one call", most as usize)) } else { Ok(()) }
+        if self.checkpoints > most {
+            Err(Met::Fixed("checkpoints in one call", most as usize))
+        } else {
+            Ok(())
+        }
     }
 
     pub(crate) fn object(&mut self) -> Result<(), Met> {
         self.objects += 1;
         let most = crate::limits::OBJECTS;
-        if self.objects > most { Err(Met::Fixed("recorded objects in one call", most as usize)) } else { Ok(()) }
+        if self.objects > most {
+            Err(Met::Fixed("recorded objects in one call", most as usize))
+        } else {
+            Ok(())
+        }
     }
 }
 

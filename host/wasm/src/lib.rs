@@ -25,6 +25,7 @@ mod plugin;
 mod reaper;
 mod run;
 mod sanitize;
+mod schema;
 mod server;
 mod state;
 mod swap;

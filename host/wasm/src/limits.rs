@@ -116,7 +116,9 @@ impl fmt::Display for Met {
             Self::Data(bytes) => {
                 write!(f, "handed over more than its limit of {} KiB at once", bytes.div_ceil(1 << 10))
             }
-            Self::Tables => write!(f, "made larger tables than the {TABLE_ELEMENTS} elements a plugin may have"),
+            Self::Tables => {
+                write!(f, "made larger tables than the {TABLE_ELEMENTS} elements a plugin may have")
+            }
             Self::Fixed(what, count) => write!(f, "gave more than the contract's limit of {count} {what}"),
         }
     }
@@ -144,7 +146,12 @@ impl Held {
 
 impl ResourceLimiter for Held {
     /// Refuses with an error instead of `false`, because the guest would only turn `false` into a trap without a reason.
-    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
@@ -156,7 +163,12 @@ impl ResourceLimiter for Held {
         Ok(true)
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }

@@ -65,12 +65,17 @@ pub(crate) async fn load(
 
 async fn read(name: &str, source: &PluginSource) -> Result<Bytes, LoadError> {
     let file = |text: String| LoadError::new(name, LoadErrorKind::File, text);
-    let too_large = |bytes: u64| file(format!("has {} MiB, and a plugin may have {}", bytes >> 20, check::MAX_BYTES >> 20));
+    let too_large = |bytes: u64| {
+        file(format!("has {} MiB, and a plugin may have {}", bytes >> 20, check::MAX_BYTES >> 20))
+    };
     match source {
-        PluginSource::Bytes(bytes) if bytes.len() as u64 > check::MAX_BYTES => Err(too_large(bytes.len() as u64)),
+        PluginSource::Bytes(bytes) if bytes.len() as u64 > check::MAX_BYTES => {
+            Err(too_large(bytes.len() as u64))
+        }
         PluginSource::Bytes(bytes) => Ok(bytes.clone()),
         PluginSource::File(path) => {
-            let unreadable = |error: std::io::Error| file(format!("cannot be read from `{}`: {error}", path.display()));
+            let unreadable =
+                |error: std::io::Error| file(format!("cannot be read from `{}`: {error}", path.display()));
             let found = tokio::fs::metadata(path).await.map_err(unreadable)?;
             if found.is_dir() {
                 return Err(file(format!("cannot be read from `{}`: it is a folder", path.display())));
@@ -92,7 +97,8 @@ async fn compile(
     within: Duration,
 ) -> Result<EmbeddedPluginPre<CallState>, LoadError> {
     let name = identity.name.as_str();
-    let gone = || LoadError::new(name, LoadErrorKind::Compile, "was not compiled, because the gateway is ending");
+    let gone =
+        || LoadError::new(name, LoadErrorKind::Compile, "was not compiled, because the gateway is ending");
     // One at a time. Who gives up waiting leaves the compilation running, with its permit: it cannot be stopped.
     let permit = Arc::clone(&engines.compile).acquire_owned().await.map_err(|_| gone())?;
     let work = {
@@ -148,8 +154,12 @@ fn link(
     }
     // Names fit, as was checked; what is left is a shape that differs: a function or a field that this host does not have.
     let misfit = |error: wasmtime::Error| {
-        LoadError::new(name, LoadErrorKind::Contract, format!("does not fit the contract of this gateway: {error:#}"))
-            .with_hint("it was probably built for a newer 0.1 than this gateway's")
+        LoadError::new(
+            name,
+            LoadErrorKind::Contract,
+            format!("does not fit the contract of this gateway: {error:#}"),
+        )
+        .with_hint("it was probably built for a newer 0.1 than this gateway's")
     };
     let mut linker = Linker::new(engine);
     crate::wasi::link(&mut linker).map_err(misfit)?;
@@ -240,7 +250,9 @@ fn rules(from: &exported::Description) -> Result<(), String> {
     if !semantic(&from.version) {
         return Err(format!("its version `{}` is not like `1.2.3`", sanitize::line(&from.version, 60)));
     }
-    for (schema, what) in [(&from.settings_schema, "settings"), (&from.server_settings_schema, "server settings")] {
+    for (schema, what) in
+        [(&from.settings_schema, "settings"), (&from.server_settings_schema, "server settings")]
+    {
         let value: serde_json::Value =
             serde_json::from_str(schema).map_err(|e| format!("the schema of its {what} is no JSON: {e}"))?;
         if !value.is_object() && !value.is_boolean() {
@@ -251,7 +263,10 @@ fn rules(from: &exported::Description) -> Result<(), String> {
         }
     }
     match from.extras.iter().find(|extra| extra.required) {
-        Some(extra) => Err(format!("it requires `{}`, which this gateway does not know", sanitize::line(&extra.name, 60))),
+        Some(extra) => Err(format!(
+            "it requires `{}`, which this gateway does not know",
+            sanitize::line(&extra.name, 60)
+        )),
         None => Ok(()),
     }
 }
@@ -262,7 +277,9 @@ fn semantic(version: &str) -> bool {
         && version.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+'));
     let core = version.split(['-', '+']).next().unwrap_or_default();
     let numbers: Vec<&str> = core.split('.').collect();
-    plain && numbers.len() == 3 && numbers.iter().all(|n| !n.is_empty() && n.len() <= 10 && n.bytes().all(|b| b.is_ascii_digit()))
+    plain
+        && numbers.len() == 3
+        && numbers.iter().all(|n| !n.is_empty() && n.len() <= 10 && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn refers_elsewhere(value: &serde_json::Value) -> bool {
@@ -302,8 +319,14 @@ mod tests {
             rules(&description).unwrap_err()
         };
         for (error, text) in [
-            (broken(&|d| d.name = "\u{1b}[2J".to_owned()), "its name `\\u{1b}[2J` is not up to 40 lower-case letters, digits and `-`"),
-            (broken(&|d| d.name = String::new()), "its name `` is not up to 40 lower-case letters, digits and `-`"),
+            (
+                broken(&|d| d.name = "\u{1b}[2J".to_owned()),
+                "its name `\\u{1b}[2J` is not up to 40 lower-case letters, digits and `-`",
+            ),
+            (
+                broken(&|d| d.name = String::new()),
+                "its name `` is not up to 40 lower-case letters, digits and `-`",
+            ),
             (broken(&|d| d.version = "one".to_owned()), "its version `one` is not like `1.2.3`"),
             (broken(&|d| d.version = "1.2".to_owned()), "its version `1.2` is not like `1.2.3`"),
             (broken(&|d| d.settings_schema = "3".to_owned()), "the schema of its settings is no JSON object"),

@@ -41,7 +41,8 @@ impl Tail {
 
     /// The last lines that are not empty, oldest first, fit to be shown.
     pub(crate) fn last_lines(&self, count: usize) -> Vec<String> {
-        let bytes: Vec<u8> = self.0.lock().unwrap_or_else(PoisonError::into_inner).bytes.iter().copied().collect();
+        let bytes: Vec<u8> =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).bytes.iter().copied().collect();
         let text = String::from_utf8_lossy(&bytes);
         let boring = "note: run with `RUST_BACKTRACE=1`";
         let lines = text.lines().rev().filter(|line| !line.trim().is_empty() && !line.starts_with(boring));

@@ -181,7 +181,8 @@ impl Plugin {
         let done = self
             .run(scope, crate::v0_1::exports::Shutdown { context: &context, leftovers: &leftovers })
             .await?;
-        done.answer.map_err(|failure| crate::v0_1::answers::failure(self.name(), Phase::Shutdown, failure))?;
+        done.answer
+            .map_err(|failure| crate::v0_1::answers::failure(self.name(), Phase::Shutdown, failure))?;
         self.host.ledger.released(record);
         Ok(())
     }

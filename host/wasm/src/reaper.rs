@@ -113,7 +113,8 @@ async fn stop_workloads(host: &PluginHost, record: &Record) {
 /// A lease of a dead run that could not even be written down here. Its old ledger still has it.
 pub(crate) fn unadopted(left: &Left, error: &std::io::Error) -> LeftBehind {
     let text = format!("the gateway's ledger cannot be written: {error}");
-    let failure = Failure::new(Phase::Release, Class::Retryable, text).with_hint("it is tried again at the next start");
+    let failure =
+        Failure::new(Phase::Release, Class::Retryable, text).with_hint("it is tried again at the next start");
     LeftBehind { lease: left.lease(), failure }
 }
 

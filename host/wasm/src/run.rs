@@ -49,7 +49,8 @@ pub(crate) async fn run<E: Export>(
     let asked = Instant::from_std(scope.call.deadline);
     let ends = ours.min(asked);
     let _places = places(engines, lane, &scope, ends).await?;
-    let _ticks = engines.ticker.run().map_err(|text| named(Failure::new(phase, Class::Retryable, text), name))?;
+    let _ticks =
+        engines.ticker.run().map_err(|text| named(Failure::new(phase, Class::Retryable, text), name))?;
 
     let cancelled = scope.call.cancelled.clone();
     let mut store = Store::new(loaded.engine(), CallState::new(scope, limits, ends));
@@ -97,7 +98,14 @@ pub(crate) async fn run<E: Export>(
         Err(error) => {
             let failure = stopped(name, phase, &error, begun, limits, &store.data().output);
             let (version, digest) = (loaded.description.version.as_str(), loaded.description.digest.as_str());
-            tracing::warn!(plugin = name, version, digest, phase = phase.as_str(), "stopped: {}", failure.text);
+            tracing::warn!(
+                plugin = name,
+                version,
+                digest,
+                phase = phase.as_str(),
+                "stopped: {}",
+                failure.text
+            );
             Err(failure)
         }
     }
@@ -164,12 +172,7 @@ struct Meter {
 
 impl Meter {
     fn new(budget: Duration) -> Self {
-        Self {
-            since: std::time::Instant::now(),
-            budget,
-            began: AtomicU64::new(0),
-            spent: AtomicU64::new(0),
-        }
+        Self { since: std::time::Instant::now(), budget, began: AtomicU64::new(0), spent: AtomicU64::new(0) }
     }
 
     fn now(&self) -> u64 {

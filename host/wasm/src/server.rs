@@ -62,10 +62,14 @@ impl Digests {
             return Ok(digest);
         }
         if length > host_workload_embedded::MAX_COMPONENT_BYTES {
-            return Err(std::io::Error::other(format!("it is larger than {} MiB", host_workload_embedded::MAX_COMPONENT_BYTES >> 20)));
+            return Err(std::io::Error::other(format!(
+                "it is larger than {} MiB",
+                host_workload_embedded::MAX_COMPONENT_BYTES >> 20
+            )));
         }
         let owned = path.to_owned();
-        let digest = tokio::task::spawn_blocking(move || std::fs::read(owned).map(|bytes| hex(&bytes))).await??;
+        let digest =
+            tokio::task::spawn_blocking(move || std::fs::read(owned).map(|bytes| hex(&bytes))).await??;
         if changed.elapsed().is_ok_and(|age| age > SETTLED) {
             let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
             files.insert(path.to_owned(), (changed, length, digest.clone()));
@@ -92,7 +96,11 @@ impl PluginHost {
     ///
     /// # Errors
     /// Class `image`: its component is not there.
-    pub(crate) async fn scope_of(&self, phase: Phase, spec: Arc<ServerSpec>) -> Result<Arc<ServerScope>, Failure> {
+    pub(crate) async fn scope_of(
+        &self,
+        phase: Phase,
+        spec: Arc<ServerSpec>,
+    ) -> Result<Arc<ServerScope>, Failure> {
         let component = self.component_of(phase, &spec).await?;
         let revision = self.revision_of(&spec, component.as_ref()).await;
         Ok(Arc::new(ServerScope { spec, component, revision }))
@@ -104,7 +112,11 @@ impl PluginHost {
             Workload::Image { .. } => Ok(None),
             Workload::Component { path, .. } => {
                 let digest = self.digests.of_file(path).await.map_err(|error| {
-                    let text = format!("the component `{}` of server `{}` cannot be read: {error}", path.display(), spec.name);
+                    let text = format!(
+                        "the component `{}` of server `{}` cannot be read: {error}",
+                        path.display(),
+                        spec.name
+                    );
                     Failure::new(phase, Class::Image, crate::sanitize::line(&text, crate::sanitize::LINE))
                 })?;
                 let source = ComponentSource::File(path.clone());
@@ -113,13 +125,19 @@ impl PluginHost {
             Workload::Bundled { name, .. } => match self.config.bundled_servers.get(name.as_str()) {
                 Some(bytes) => {
                     let digest = self.digests.of_bundled(name, bytes);
-                    let source = ComponentSource::Bytes { name: name.clone(), bytes: bytes::Bytes::from_static(bytes) };
+                    let source = ComponentSource::Bytes {
+                        name: name.clone(),
+                        bytes: bytes::Bytes::from_static(bytes),
+                    };
                     Ok(Some(Component { reference: reference(), digest, source }))
                 }
                 None => {
                     let known: Vec<&str> = self.config.bundled_servers.keys().map(String::as_str).collect();
                     let text = format!("the gateway carries no server `{name}` inside itself");
-                    let hint = format!("it carries: {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") });
+                    let hint = format!(
+                        "it carries: {}",
+                        if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+                    );
                     Err(Failure::new(phase, Class::Image, text).with_hint(hint))
                 }
             },

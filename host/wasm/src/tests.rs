@@ -42,7 +42,8 @@ impl Fixture {
             session: RunId::from_bits(session),
             state_dir: dir.path().join("state"),
             cache_dir: Some(shared_cache()),
-            embedded: EmbeddedEngine::new(EngineConfig { max_workloads: 2_000, ..EngineConfig::default() }).unwrap(),
+            embedded: EmbeddedEngine::new(EngineConfig { max_workloads: 2_000, ..EngineConfig::default() })
+                .unwrap(),
             resolver: Arc::clone(&resolver),
             bundled_servers: BTreeMap::from([("echo", echo())].map(|(k, v)| (k.to_owned(), v))),
             compile_limit: LONG,
@@ -72,7 +73,8 @@ fn shared_cache() -> PathBuf {
 }
 
 fn echo() -> &'static [u8] {
-    static ECHO: LazyLock<Vec<u8>> = LazyLock::new(|| std::fs::read(test_artifacts::guest("echo-server")).unwrap());
+    static ECHO: LazyLock<Vec<u8>> =
+        LazyLock::new(|| std::fs::read(test_artifacts::guest("echo-server")).unwrap());
     &ECHO
 }
 
@@ -159,7 +161,11 @@ impl Log {
     fn start() {
         static ONCE: std::sync::Once = std::sync::Once::new();
         ONCE.call_once(|| {
-            tracing_subscriber::fmt().with_ansi(false).with_writer(|| Log).with_max_level(tracing::Level::INFO).init();
+            tracing_subscriber::fmt()
+                .with_ansi(false)
+                .with_writer(|| Log)
+                .with_max_level(tracing::Level::INFO)
+                .init();
         });
     }
 

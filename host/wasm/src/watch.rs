@@ -32,7 +32,10 @@ impl Watch {
     /// The plugin came from no file, or the system does not let its folder be watched.
     pub fn new(plugin: &Arc<Plugin>) -> Result<Self, String> {
         let PluginSource::File(path) = plugin.swap.source() else {
-            return Err(format!("plugin `{}` came from no file, so there is nothing to watch", plugin.identity().name));
+            return Err(format!(
+                "plugin `{}` came from no file, so there is nothing to watch",
+                plugin.identity().name
+            ));
         };
         let bad = |why: String| format!("the folder of `{}` cannot be watched: {why}", path.display());
         let absolute = std::path::absolute(&path).map_err(|e| bad(e.to_string()))?;
@@ -70,9 +73,9 @@ async fn follow(
     while events.recv().await.is_some() {
         while let Ok(Some(())) = tokio::time::timeout(QUIET, events.recv()).await {}
         let Some(plugin) = plugin.upgrade() else { return };
-        let unchanged = tokio::fs::read(&path).await.is_ok_and(|bytes| {
-            plugin.status().description.digest == crate::server::hex(&bytes)
-        });
+        let unchanged = tokio::fs::read(&path)
+            .await
+            .is_ok_and(|bytes| plugin.status().description.digest == crate::server::hex(&bytes));
         if unchanged {
             continue;
         }

@@ -1,12 +1,12 @@
 //! The assembled program: provisioners by name, servers with their places, a pool over them.
 
+use crate::assemble::Inputs;
 use crate::assemble::deferred::Deferred;
 use crate::assemble::grants;
 use crate::assemble::identity::Identity;
 use crate::assemble::placement::{Place, Placement};
 use crate::assemble::refusing::Refusing;
 use crate::assemble::spec::server_spec;
-use crate::assemble::Inputs;
 use crate::bundled;
 use crate::environment::Environment;
 use crate::output::Usage;
@@ -72,13 +72,21 @@ impl App {
             cache_dir: inputs.cache.as_ref().map(|folder| folder.join("plugins")),
             embedded: Arc::clone(&embedded),
             resolver: Arc::clone(&resolver),
-            bundled_servers: bundled::SERVERS.iter().map(|(name, bytes)| ((*name).to_owned(), *bytes)).collect(),
+            bundled_servers: bundled::SERVERS
+                .iter()
+                .map(|(name, bytes)| ((*name).to_owned(), *bytes))
+                .collect(),
             compile_limit: COMPILE_WITHIN,
         });
         let provisioners = provisioners(&inputs, &host, &resolver)?;
         let chosen = chosen(&inputs, &provisioners).await?;
-        let placement = Placement { flag: inputs.provisioner.as_deref(), rules: &inputs.settings.placement, plugins: &chosen };
-        let placed = inputs.servers.iter().map(|server| place(server, &placement, &provisioners, &resolver)).collect();
+        let placement = Placement {
+            flag: inputs.provisioner.as_deref(),
+            rules: &inputs.settings.placement,
+            plugins: &chosen,
+        };
+        let placed =
+            inputs.servers.iter().map(|server| place(server, &placement, &provisioners, &resolver)).collect();
         Ok(Self { identity, host, embedded, provisioners, placed, inputs })
     }
 
@@ -115,7 +123,10 @@ impl App {
         let left = self.host.work_off(RELEASE_WITHIN).await;
         for lease in &leases {
             if left.iter().all(|behind| behind.lease.request != lease.request) {
-                lines.push(format!("took down server `{}`, which session {} left", lease.server_name, lease.session));
+                lines.push(format!(
+                    "took down server `{}`, which session {} left",
+                    lease.server_name, lease.session
+                ));
             }
         }
         lines.extend(left.iter().map(left_behind));
@@ -130,14 +141,22 @@ impl App {
     fn entries(&self) -> Vec<ServerEntry> {
         self.placed
             .iter()
-            .map(|placed| ServerEntry { spec: Arc::clone(&placed.spec), provisioner: Arc::clone(&placed.provisioner) })
+            .map(|placed| ServerEntry {
+                spec: Arc::clone(&placed.spec),
+                provisioner: Arc::clone(&placed.provisioner),
+            })
             .collect()
     }
 }
 
 /// What could not be taken down, for a person.
 pub(crate) fn left_behind(behind: &LeftBehind) -> String {
-    format!("warning: server `{}` of session {} is still there: {}", behind.lease.server_name, behind.lease.session, behind.failure.one_line())
+    format!(
+        "warning: server `{}` of session {} is still there: {}",
+        behind.lease.server_name,
+        behind.lease.session,
+        behind.failure.one_line()
+    )
 }
 
 fn run_id(text: &str) -> Result<RunId> {
@@ -163,12 +182,14 @@ fn resolver(inputs: &Inputs, environment: &Environment) -> Result<Resolver> {
 pub(crate) fn plugin_spec(plugin: &PluginSettings) -> Result<PluginSpec> {
     let (source, bundled) = match &plugin.source {
         PluginSource::Bundled(name) => {
-            let bytes = bundled::plugin(name).with_context(|| format!("there is no bundled plugin `{name}`"))?;
+            let bytes =
+                bundled::plugin(name).with_context(|| format!("there is no bundled plugin `{name}`"))?;
             (host_wasm::PluginSource::Bytes(bytes.into()), true)
         }
         PluginSource::File(file) => {
             // An exported bundled plugin is still the bundled one.
-            let same = std::fs::read(&file.path).is_ok_and(|bytes| bundled::PLUGINS.iter().any(|(_, b)| **b == *bytes));
+            let same = std::fs::read(&file.path)
+                .is_ok_and(|bytes| bundled::PLUGINS.iter().any(|(_, b)| **b == *bytes));
             (host_wasm::PluginSource::File(file.path.clone()), same)
         }
     };
@@ -188,7 +209,10 @@ fn provisioners(
 ) -> Result<BTreeMap<String, Arc<Deferred>>> {
     let mut found = BTreeMap::new();
     for plugin in &inputs.plugins {
-        resolver.declare(&format!("plugin:{}", plugin.name), plugin.grants.secrets.iter().map(|s| s.name.clone()));
+        resolver.declare(
+            &format!("plugin:{}", plugin.name),
+            plugin.grants.secrets.iter().map(|s| s.name.clone()),
+        );
         found.insert(plugin.name.clone(), Deferred::new(Arc::clone(host), plugin_spec(plugin)?));
     }
     for name in bundled::plugin_names() {
@@ -241,7 +265,12 @@ fn place(
         failure.hint = hint;
         Placed { server: server.clone(), spec: Arc::new(spec), provisioner: Refusing::new("none", failure) }
     };
-    let empty = || ServerSpec::new(&server.name, Workload::Image { reference: String::new(), digest: None, arguments: Vec::new() });
+    let empty = || {
+        ServerSpec::new(
+            &server.name,
+            Workload::Image { reference: String::new(), digest: None, arguments: Vec::new() },
+        )
+    };
     let spec = match server_spec(server) {
         Ok(spec) => spec,
         Err(error) => return refuse(format!("{error:#}"), None, empty()),
@@ -253,12 +282,22 @@ fn place(
                 resolver.declare(spec.id.as_str(), spec.secrets.iter().cloned());
                 let spec = Arc::new(spec);
                 deferred.place(Arc::clone(&spec));
-                Placed { server: server.clone(), spec, provisioner: Arc::clone(deferred) as Arc<dyn Provisioner> }
+                Placed {
+                    server: server.clone(),
+                    spec,
+                    provisioner: Arc::clone(deferred) as Arc<dyn Provisioner>,
+                }
             }
             None => {
                 let kind = server.kind();
-                let text = format!("server `{}` ({kind}) belongs to the provisioner `{name}`, which is not in this version", server.name);
-                let hint = format!("give a plugin of that name with `--plugin`, or another with `placement:` (known: {})", known(provisioners));
+                let text = format!(
+                    "server `{}` ({kind}) belongs to the provisioner `{name}`, which is not in this version",
+                    server.name
+                );
+                let hint = format!(
+                    "give a plugin of that name with `--plugin`, or another with `placement:` (known: {})",
+                    known(provisioners)
+                );
                 refuse(text, Some(hint), spec)
             }
         },

@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 use host_provisioner::{
-    Blueprint, Call, Class, Connection, Description, Failure, FieldReport, Health, Lease, ManagedObject, Phase,
-    Provisioned, Provisioner, ReleaseReason, RequestId, ServerSpec, SweepReport,
+    Blueprint, Call, Class, Connection, Description, Failure, FieldReport, Health, Lease, ManagedObject,
+    Phase, Provisioned, Provisioner, ReleaseReason, RequestId, ServerSpec, SweepReport,
 };
 use host_wasm::{LoadError, Plugin, PluginHost, PluginSource, PluginSpec};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +27,13 @@ pub(crate) struct Deferred {
 
 impl Deferred {
     pub(crate) fn new(host: Arc<PluginHost>, spec: PluginSpec) -> Arc<Self> {
-        Arc::new(Self { host, spec, plugin: OnceCell::new(), prepared: OnceCell::new(), servers: Mutex::default() })
+        Arc::new(Self {
+            host,
+            spec,
+            plugin: OnceCell::new(),
+            prepared: OnceCell::new(),
+            servers: Mutex::default(),
+        })
     }
 
     /// The servers placed here, to be known before the first use.
@@ -63,8 +69,9 @@ impl Deferred {
         self.prepared
             .get_or_try_init(|| async {
                 let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let bits = getrandom::u64()
-                    .map_err(|error| Failure::new(Phase::Prepare, Class::Other, format!("no random bytes: {error}")))?;
+                let bits = getrandom::u64().map_err(|error| {
+                    Failure::new(Phase::Prepare, Class::Other, format!("no random bytes: {error}"))
+                })?;
                 plugin.prepare(&Call::new(RequestId::from_bits(bits), PREPARE_WITHIN), &servers).await
             })
             .await?;
@@ -74,7 +81,8 @@ impl Deferred {
 
 /// A load that failed, as those who use its servers see it.
 pub(crate) fn failure(error: LoadError) -> Failure {
-    let mut failure = Failure::new(Phase::Load, Class::Config, format!("plugin `{}` {}", error.plugin, error.text));
+    let mut failure =
+        Failure::new(Phase::Load, Class::Config, format!("plugin `{}` {}", error.plugin, error.text));
     failure.hint = error.hint;
     failure.plugin = error.plugin;
     failure

@@ -17,7 +17,10 @@ pub(crate) fn grants(plugin: &c::PluginSettings, bundled: bool) -> Result<w::Gra
             folders: grant
                 .folders
                 .iter()
-                .map(|folder| w::FolderGrant { path: folder.path.path.clone(), access: access(folder.access) })
+                .map(|folder| w::FolderGrant {
+                    path: folder.path.path.clone(),
+                    access: access(folder.access),
+                })
                 .collect(),
             hosts: if grant.hosts.is_empty() {
                 None

@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// Ids of the contract's `context` (`[a-z][a-z0-9]{15}`).
 #[derive(Debug, Clone)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// Of the installation, kept in the state folder.
     pub gateway: String,
     /// Of this run.
@@ -17,11 +17,14 @@ impl Identity {
     ///
     /// # Errors
     /// The state folder cannot be used.
-    pub fn load(state: &Path) -> Result<Self> {
+    pub(crate) fn load(state: &Path) -> Result<Self> {
         let path = state.join("gateway-id");
         let gateway = match std::fs::read_to_string(&path) {
             Ok(text) if is_id(text.trim()) => text.trim().to_owned(),
-            Ok(_) => anyhow::bail!("{} does not hold an id; remove it to make this a new installation", path.display()),
+            Ok(_) => anyhow::bail!(
+                "{} does not hold an id; remove it to make this a new installation",
+                path.display()
+            ),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(state, &path)?,
             Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
         };
@@ -55,7 +58,7 @@ fn is_id(text: &str) -> bool {
 ///
 /// # Errors
 /// The system gives no random bytes.
-pub fn random_id(first: char) -> Result<String> {
+pub(crate) fn random_id(first: char) -> Result<String> {
     let bits = getrandom::u64().context("get random bytes")?;
     Ok(format!("{first}{:015x}", bits >> 4))
 }

@@ -43,11 +43,19 @@ impl Inputs {
         let names: Vec<String> = args.plugin.iter().map(|given| plugin_name(given)).collect();
         let mut known = bundled::plugin_names();
         known.extend(names.iter().map(String::as_str));
-        known.extend(["docker", "kubernetes"].iter().filter(|name| !known.contains(*name)).copied().collect::<Vec<_>>());
+        known.extend(
+            ["docker", "kubernetes"]
+                .iter()
+                .filter(|name| !known.contains(*name))
+                .copied()
+                .collect::<Vec<_>>(),
+        );
         let context = Context { bundled_plugins: &known };
         let settings = match &args.settings {
             Some(path) => Settings::load(path, &context)?,
-            None if Path::new(DEFAULT_SETTINGS).exists() => Settings::load(Path::new(DEFAULT_SETTINGS), &context)?,
+            None if Path::new(DEFAULT_SETTINGS).exists() => {
+                Settings::load(Path::new(DEFAULT_SETTINGS), &context)?
+            }
             None => Settings::default(),
         };
         let mut plugins = settings.plugins.clone();
@@ -57,13 +65,19 @@ impl Inputs {
         if let Some(name) = &args.provisioner {
             let name = canonical(name);
             if !known.contains(&name) && !plugins.iter().any(|p| p.name == name) {
-                return Err(Usage(format!("`--provisioner {name}`: there is no such provisioner; known are {}", list(&known, &plugins))).into());
+                return Err(Usage(format!(
+                    "`--provisioner {name}`: there is no such provisioner; known are {}",
+                    list(&known, &plugins)
+                ))
+                .into());
             }
         }
         let servers = servers(args, &settings)?;
         let state = match &settings.state {
             Some(folder) => folder.path.clone(),
-            None => environment.state_dir().context("there is no place for state: set HOME or GATEWAY_STATE, or `state:` in the settings")?,
+            None => environment.state_dir().context(
+                "there is no place for state: set HOME or GATEWAY_STATE, or `state:` in the settings",
+            )?,
         };
         Ok(Self {
             servers,
@@ -131,7 +145,8 @@ fn located(path: &str) -> Result<host_config::Located> {
 /// The servers of the settings, and those of catalogues that `--servers` names.
 fn servers(args: &SourceArgs, settings: &Settings) -> Result<Vec<Server>> {
     let mut catalogs = Vec::new();
-    let files = settings.catalogs.iter().map(|located| located.path.clone()).chain(args.catalog.iter().cloned());
+    let files =
+        settings.catalogs.iter().map(|located| located.path.clone()).chain(args.catalog.iter().cloned());
     for file in files {
         let (catalog, warnings) = Catalog::load(&file)?;
         for warning in warnings {
@@ -162,9 +177,14 @@ fn servers(args: &SourceArgs, settings: &Settings) -> Result<Vec<Server>> {
         }
     }
     if !unknown.is_empty() {
-        let mut known: Vec<&str> = settings.servers.iter().chain(&catalog.servers).map(|s| s.name.as_str()).collect();
+        let mut known: Vec<&str> =
+            settings.servers.iter().chain(&catalog.servers).map(|s| s.name.as_str()).collect();
         known.sort_unstable();
-        let known = if known.is_empty() { "there are none".to_owned() } else { format!("there are `{}`", known.join("`, `")) };
+        let known = if known.is_empty() {
+            "there are none".to_owned()
+        } else {
+            format!("there are `{}`", known.join("`, `"))
+        };
         return Err(Usage(format!("MCP server not found: `{}` ({known})", unknown.join("`, `"))).into());
     }
     Ok(chosen)

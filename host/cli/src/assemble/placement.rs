@@ -2,11 +2,10 @@
 
 use host_config::{Kind, PlacementRule, Server};
 use host_provisioner::WorkloadKind;
-use std::collections::BTreeMap;
 
 /// What the command line and the settings say about placement.
 #[derive(Debug, Default)]
-pub struct Placement<'a> {
+pub(crate) struct Placement<'a> {
     /// `--provisioner`.
     pub flag: Option<&'a str>,
     /// `placement:` of the settings.
@@ -17,7 +16,7 @@ pub struct Placement<'a> {
 
 /// Where a server goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// To the provisioner of this name.
     Provisioner(String),
     /// Nowhere: it runs already.
@@ -28,7 +27,7 @@ impl Placement<'_> {
     /// Decides for one server: the flag, else the first rule that fits, else the last `--plugin` that says it can run this
     /// kind, else what the kind says: a component goes to the embedded engine, an image to Docker, a URL nowhere.
     #[must_use]
-    pub fn of(&self, server: &Server) -> Place {
+    pub(crate) fn of(&self, server: &Server) -> Place {
         let Some(kind) = workload_kind(server.kind()) else { return Place::Nowhere };
         if let Some(name) = self.flag {
             return Place::Provisioner(canonical(name).to_owned());
@@ -45,7 +44,7 @@ impl Placement<'_> {
 
 /// `k8s` is another spelling of `kubernetes` (`provisioning.md` 1.6).
 #[must_use]
-pub fn canonical(name: &str) -> &str {
+pub(crate) fn canonical(name: &str) -> &str {
     if name == "k8s" { "kubernetes" } else { name }
 }
 
@@ -55,18 +54,6 @@ fn workload_kind(kind: Kind) -> Option<WorkloadKind> {
         Kind::Image | Kind::ToolContainers => Some(WorkloadKind::Image),
         Kind::Remote => None,
     }
-}
-
-/// Counts servers per provisioner, for a line at the start.
-#[must_use]
-pub fn counts<'a>(places: impl IntoIterator<Item = &'a Place>) -> BTreeMap<&'a str, usize> {
-    let mut counts = BTreeMap::new();
-    for place in places {
-        if let Place::Provisioner(name) = place {
-            *counts.entry(name.as_str()).or_default() += 1;
-        }
-    }
-    counts
 }
 
 #[cfg(test)]

@@ -3,13 +3,13 @@
 
 use async_trait::async_trait;
 use host_provisioner::{
-    Blueprint, Call, Connection, Description, Failure, FieldReport, Health, Lease, ManagedObject, Provisioned,
-    Provisioner, ReleaseReason, ServerSpec, SweepReport,
+    Blueprint, Call, Connection, Description, Failure, FieldReport, Health, Lease, ManagedObject,
+    Provisioned, Provisioner, ReleaseReason, ServerSpec, SweepReport,
 };
 use std::sync::Arc;
 
 /// See the module.
-pub struct Refusing {
+pub(crate) struct Refusing {
     name: String,
     failure: Failure,
 }
@@ -17,7 +17,7 @@ pub struct Refusing {
 impl Refusing {
     /// Refuses everything with this failure.
     #[must_use]
-    pub fn new(name: impl Into<String>, failure: Failure) -> Arc<Self> {
+    pub(crate) fn new(name: impl Into<String>, failure: Failure) -> Arc<Self> {
         Arc::new(Self { name: name.into(), failure })
     }
 }

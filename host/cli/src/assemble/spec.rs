@@ -9,7 +9,7 @@ use std::path::PathBuf;
 ///
 /// # Errors
 /// What this version cannot carry, or a value that has not the form it must have; names the server and the field.
-pub fn server_spec(server: &Server) -> Result<p::ServerSpec> {
+pub(crate) fn server_spec(server: &Server) -> Result<p::ServerSpec> {
     build(server).with_context(|| format!("server `{}` ({})", server.name, server.place))
 }
 
@@ -18,13 +18,23 @@ fn build(server: &Server) -> Result<p::ServerSpec> {
     let arguments = arguments(server, &environment)?;
     let workload = match server.kind() {
         Kind::Component => match &server.component {
-            Some(ComponentSource::File(file)) => p::Workload::Component { path: file.path.clone(), arguments },
-            Some(ComponentSource::Bundled(name)) => p::Workload::Bundled { name: name.clone(), arguments },
+            Some(ComponentSource::File(file)) => {
+                p::Workload::Component { path: file.path.clone(), arguments }
+            }
+            Some(ComponentSource::Bundled(name)) => {
+                let known = crate::bundled::server_names();
+                if !known.contains(&name.as_str()) {
+                    bail!("there is no bundled server `{name}` (bundled: `{}`)", known.join("`, `"));
+                }
+                p::Workload::Bundled { name: name.clone(), arguments }
+            }
             None => bail!("it has no component"),
         },
         Kind::Image => p::Workload::Image { reference: server.image.clone(), digest: None, arguments },
         Kind::Remote => bail!("remote servers are not in this version; they come with the full relay"),
-        Kind::ToolContainers => bail!("tools that are containers are not in this version; they come with the Docker plugin"),
+        Kind::ToolContainers => {
+            bail!("tools that are containers are not in this version; they come with the Docker plugin")
+        }
     };
     if server.oauth.is_some() {
         bail!("`oauth` is not in this version; use a secret instead");
@@ -131,7 +141,9 @@ fn volume_mount(text: &str) -> Result<p::Mount> {
         match option {
             "ro" => access = p::Access::ReadOnly,
             "rw" => {}
-            other => bail!("`volumes` has `{text}` with the option `{other}`, which this version cannot honour"),
+            other => {
+                bail!("`volumes` has `{text}` with the option `{other}`, which this version cannot honour")
+            }
         }
     }
     if source.is_empty() || !target.starts_with('/') {
@@ -185,7 +197,10 @@ mod tests {
     fn what_cannot_be_carried_is_refused_by_name() {
         let cases = [
             ("remote: {url: 'https://x.example/mcp'}", "remote servers are not in this version"),
-            ("image: a\nsecrets: [{name: t, env: T}]\ncommand: ['--key=$T']", "`command` puts a secret into the argument `--key=$T`"),
+            (
+                "image: a\nsecrets: [{name: t, env: T}]\ncommand: ['--key=$T']",
+                "`command` puts a secret into the argument `--key=$T`",
+            ),
             ("image: a\nvolumes: ['{{acme.paths|volume}}']", "`volumes` has the template"),
             ("image: a\nvolumes: ['a:/b:z']", "the option `z`"),
             ("image: a\nvolumes: ['a']", "not `source:target[:ro]`"),

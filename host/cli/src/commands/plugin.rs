@@ -54,9 +54,17 @@ async fn list(source: &SourceArgs, environment: &Environment, as_json: bool) -> 
         .map(|v| {
             let text = |key: &str| v[key].as_str().unwrap_or_default().to_owned();
             let words = |key: &str| {
-                v[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+                v[key]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                    .collect::<Vec<_>>()
+                    .join(", ")
             };
-            let summary = v["error"].as_str().map_or_else(|| text("summary"), |error| format!("cannot be used: {error}"));
+            let summary = v["error"]
+                .as_str()
+                .map_or_else(|| text("summary"), |error| format!("cannot be used: {error}"));
             vec![text("name"), text("version"), words("runs"), words("abilities"), summary]
         })
         .collect();
@@ -102,7 +110,11 @@ async fn inspect(source: SourceArgs, environment: &Environment, given: &str, as_
     for (key, value) in value.as_object().into_iter().flatten() {
         let text = match value {
             Value::String(text) => text.clone(),
-            Value::Array(items) => items.iter().map(|i| i.as_str().map_or_else(|| i.to_string(), str::to_owned)).collect::<Vec<_>>().join(", "),
+            Value::Array(items) => items
+                .iter()
+                .map(|i| i.as_str().map_or_else(|| i.to_string(), str::to_owned))
+                .collect::<Vec<_>>()
+                .join(", "),
             other => other.to_string(),
         };
         print(&format!("{key}: {text}"));
@@ -159,7 +171,11 @@ fn export(folder: &Path, force: bool) -> Result<u8> {
     for (name, bytes) in bundled::PLUGINS {
         let file = folder.join(format!("{}.wasm", if *name == "kubernetes" { "k8s" } else { name }));
         if file.exists() && !force && std::fs::read(&file).is_ok_and(|there| there != *bytes) {
-            return Err(Usage(format!("{} is there and is another file; `--force` writes over it", file.display())).into());
+            return Err(Usage(format!(
+                "{} is there and is another file; `--force` writes over it",
+                file.display()
+            ))
+            .into());
         }
         written.push((file, *bytes));
     }

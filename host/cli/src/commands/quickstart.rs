@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 pub(super) async fn run(args: QuickstartArgs, environment: &Environment) -> Result<u8> {
     let begun = Instant::now();
     std::fs::create_dir_all(&args.notes).with_context(|| format!("make folder {}", args.notes.display()))?;
-    let notes = std::fs::canonicalize(&args.notes).with_context(|| format!("find folder {}", args.notes.display()))?;
+    let notes = std::fs::canonicalize(&args.notes)
+        .with_context(|| format!("find folder {}", args.notes.display()))?;
     let mut inputs = Inputs::load(&SourceArgs { settings: None, ..SourceArgs::default() }, environment)?;
     let settings = settings(&notes)?;
     inputs.servers.clone_from(&settings.servers);
@@ -72,7 +73,10 @@ async fn demonstrate(url: &str, token: &str, notes: &Path) -> Result<()> {
     let title = format!("Hello from the gateway {}", std::process::id());
     for (tool, arguments) in [
         ("now", json!({"zone": "Europe/Berlin"})),
-        ("create_note", json!({"title": title, "content": "Written by a WebAssembly component that sees this folder and nothing else."})),
+        (
+            "create_note",
+            json!({"title": title, "content": "Written by a WebAssembly component that sees this folder and nothing else."}),
+        ),
     ] {
         let step = Instant::now();
         let answer = call(&client, tool, arguments).await?;
@@ -93,7 +97,12 @@ async fn call(
     request.arguments = arguments.as_object().cloned();
     let result = client.call_tool(request).await.with_context(|| format!("call `{tool}`"))?;
     let value = serde_json::to_value(&result)?;
-    let text: Vec<&str> = value["content"].as_array().into_iter().flatten().filter_map(|block| block["text"].as_str()).collect();
+    let text: Vec<&str> = value["content"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|block| block["text"].as_str())
+        .collect();
     if result.is_error == Some(true) {
         bail!("`{tool}` answered with an error: {}", text.join(" "));
     }
@@ -103,7 +112,8 @@ async fn call(
 /// How to go on from here.
 fn explain(url: &str, token: &str, notes: &Path) {
     let over_http = json!({"mcpServers": {"gateway": {"type": "http", "url": url, "headers": {"Authorization": format!("Bearer {token}")}}}});
-    let program = std::env::current_exe().map_or_else(|_| "gateway".to_owned(), |path| path.display().to_string());
+    let program =
+        std::env::current_exe().map_or_else(|_| "gateway".to_owned(), |path| path.display().to_string());
     let over_stdio = json!({"mcpServers": {"gateway": {"command": program, "args": ["run", "--settings", "gateway.yaml"]}}});
     say(&format!(
         "\nConnect an editor to this gateway while it runs:\n\n    {over_http}\n\nor let the editor start one, with a gateway.yaml like this:\n\n    servers:\n      time: {{bundled: time}}\n      notes: {{bundled: notes, folders: [{{path: {}, mount: /notes, access: readWrite}}]}}\n\n    {over_stdio}\n\nServing until Ctrl-C.",

@@ -48,18 +48,24 @@ fn transport(args: &RunArgs, inputs: &Inputs) -> Result<Transport> {
     match kind.unwrap_or(TransportArg::Stdio) {
         TransportArg::Stdio => {
             if args.port.is_some() {
-                return Err(Usage("cannot use --port with --transport=stdio; add `--transport streaming`".to_owned()).into());
+                return Err(Usage(
+                    "cannot use --port with --transport=stdio; add `--transport streaming`".to_owned(),
+                )
+                .into());
             }
             Ok(Transport::Stdio)
         }
-        TransportArg::Sse => {
-            Err(Usage("`--transport sse` (HTTP+SSE of 2024-11-05) is not in this version; use `streaming`".to_owned()).into())
-        }
+        TransportArg::Sse => Err(Usage(
+            "`--transport sse` (HTTP+SSE of 2024-11-05) is not in this version; use `streaming`".to_owned(),
+        )
+        .into()),
         TransportArg::Streaming => {
             let host = args.host.as_deref().or(front.host.as_deref()).unwrap_or("127.0.0.1");
             let port = args.port.or(front.port).unwrap_or(PORT);
             let address = (host, port).to_socket_addrs().ok().and_then(|mut found| found.next());
-            address.map(Transport::Http).ok_or_else(|| Usage(format!("`--host {host}` is no address of this machine")).into())
+            address
+                .map(Transport::Http)
+                .ok_or_else(|| Usage(format!("`--host {host}` is no address of this machine")).into())
         }
     }
 }
@@ -69,10 +75,16 @@ fn token(args: &RunArgs, address: IpAddr, environment: &Environment) -> Result<O
     let given = environment.get(environment::AUTH_TOKEN);
     if args.allow_unauthenticated {
         if !address.is_loopback() {
-            return Err(Usage(format!("`--allow-unauthenticated` is for loopback addresses, not for {address}")).into());
+            return Err(Usage(format!(
+                "`--allow-unauthenticated` is for loopback addresses, not for {address}"
+            ))
+            .into());
         }
         if given.is_some() {
-            say(&format!("warning: {} is ignored, because of --allow-unauthenticated", environment::AUTH_TOKEN));
+            say(&format!(
+                "warning: {} is ignored, because of --allow-unauthenticated",
+                environment::AUTH_TOKEN
+            ));
         }
         return Ok(None);
     }

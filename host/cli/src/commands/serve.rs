@@ -72,7 +72,11 @@ pub(crate) async fn bind(address: SocketAddr, token: Option<Token>) -> Result<Li
     let listener = TcpListener::bind(address).await.map_err(|error| {
         let taken = error.kind() == std::io::ErrorKind::AddrInUse;
         let error = anyhow::Error::new(error).context(format!("listen on {address}"));
-        if taken { error.context("the port is in use; choose another with `--port`, or 0 for a free one") } else { error }
+        if taken {
+            error.context("the port is in use; choose another with `--port`, or 0 for a free one")
+        } else {
+            error
+        }
     })?;
     let address = listener.local_addr().context("ask for the port")?;
     Ok(Listener::Http { listener, address, token })
@@ -137,10 +141,17 @@ pub(crate) async fn serve_with(
         tokio::spawn(async move { reload.reload_and_say(None).await });
     })?;
     let control_stop = CancellationToken::new();
-    let control = control::serve(&app.inputs.state, &app.identity.session, Arc::clone(&running) as _, control_stop.clone())
-        .context("open the control socket")
-        .map_err(|error| tracing::warn!("{error:#}; `gateway server list` and `plugin reload` will not reach this gateway"))
-        .ok();
+    let control = control::serve(
+        &app.inputs.state,
+        &app.identity.session,
+        Arc::clone(&running) as _,
+        control_stop.clone(),
+    )
+    .context("open the control socket")
+    .map_err(|error| {
+        tracing::warn!("{error:#}; `gateway server list` and `plugin reload` will not reach this gateway")
+    })
+    .ok();
     let orphans = tokio::spawn({
         let running = Arc::clone(&running);
         async move { running.work_off_ledger().await }
@@ -201,7 +212,11 @@ pub(crate) async fn end(app: &App, front: &Front, pool: &host_pool::Pool, signal
     front.shutdown(within).await;
     let report = pool.shutdown(within, cut.clone()).await;
     for unfinished in &report.unfinished {
-        say(&format!("warning: server `{}` was not taken down: {}; the next start tries again", unfinished.server, unfinished.text.as_deref().unwrap_or("there was no time left")));
+        say(&format!(
+            "warning: server `{}` was not taken down: {}; the next start tries again",
+            unfinished.server,
+            unfinished.text.as_deref().unwrap_or("there was no time left")
+        ));
     }
     let within = if cut.is_cancelled() { Duration::from_secs(2) } else { PLUGINS_DOWN };
     let left = app.host.shutdown(within).await;

@@ -16,7 +16,8 @@ pub(super) async fn run(command: ServerCommand, environment: &Environment) -> Re
                 print_json(&answer);
                 return Ok(exit::DONE);
             }
-            let rows: Vec<Vec<String>> = answer["servers"].as_array().into_iter().flatten().map(line).collect();
+            let rows: Vec<Vec<String>> =
+                answer["servers"].as_array().into_iter().flatten().map(line).collect();
             print(&table(&["SERVER", "STATE", "PROVISIONER", "CLIENTS", "SINCE", "NOTE"], &rows));
         }
         ServerCommand::Inspect { server, running, json } => {
@@ -32,10 +33,16 @@ pub(super) async fn run(command: ServerCommand, environment: &Environment) -> Re
 }
 
 /// Asks the running gateway that the options name.
-pub(super) async fn ask(running: &RunningArgs, environment: &Environment, request: &Request) -> Result<Value> {
+pub(super) async fn ask(
+    running: &RunningArgs,
+    environment: &Environment,
+    request: &Request,
+) -> Result<Value> {
     let state = match &running.state {
         Some(folder) => folder.clone(),
-        None => environment.state_dir().context("there is no place for state: set HOME or GATEWAY_STATE, or use `--state`")?,
+        None => environment
+            .state_dir()
+            .context("there is no place for state: set HOME or GATEWAY_STATE, or use `--state`")?,
     };
     control::ask(&state, running.session.as_deref(), request).await
 }
@@ -44,7 +51,14 @@ fn line(server: &Value) -> Vec<String> {
     let text = |key: &str| server[key].as_str().unwrap_or_default().to_owned();
     let note = server["failure"]["text"].as_str().or(server["progress"].as_str()).unwrap_or_default();
     let seconds = server["unchangedForSeconds"].as_u64().unwrap_or_default();
-    vec![text("name"), text("state"), text("provisioner"), server["clients"].to_string(), since(seconds), note.to_owned()]
+    vec![
+        text("name"),
+        text("state"),
+        text("provisioner"),
+        server["clients"].to_string(),
+        since(seconds),
+        note.to_owned(),
+    ]
 }
 
 fn since(seconds: u64) -> String {
@@ -80,7 +94,9 @@ fn one_line(value: &Value) -> String {
         Value::Object(map) => map
             .iter()
             .filter(|(_, value)| !value.is_null() && value.as_str() != Some(""))
-            .map(|(key, value)| format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+            .map(|(key, value)| {
+                format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+            })
             .collect::<Vec<_>>()
             .join(" · "),
         other => other.to_string(),

@@ -17,7 +17,9 @@ use std::sync::Arc;
 
 pub(super) async fn run(command: ToolsCommand, environment: &Environment) -> Result<u8> {
     match command {
-        ToolsCommand::List { source, json } => with_client(&source, environment, async |client| list(client, json).await).await,
+        ToolsCommand::List { source, json } => {
+            with_client(&source, environment, async |client| list(client, json).await).await
+        }
         ToolsCommand::Call { tool, arguments, source, json } => {
             let arguments = parse(&arguments)?;
             with_client(&source, environment, async |client| call(client, &tool, arguments, json).await).await
@@ -105,15 +107,21 @@ fn parse(words: &[String]) -> Result<Map<String, Value>> {
     if let [word] = words
         && word.trim_start().starts_with('{')
     {
-        return serde_json::from_str(word).map_err(|error| Usage(format!("the argument is no JSON object: {error}")).into());
+        return serde_json::from_str(word)
+            .map_err(|error| Usage(format!("the argument is no JSON object: {error}")).into());
     }
     words
         .iter()
         .map(|word| {
-            let (name, value) = word
-                .split_once('=')
-                .ok_or_else(|| Usage(format!("the argument `{word}` is not `name=value`; a JSON object is given as one word")))?;
-            Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()))))
+            let (name, value) = word.split_once('=').ok_or_else(|| {
+                Usage(format!(
+                    "the argument `{word}` is not `name=value`; a JSON object is given as one word"
+                ))
+            })?;
+            Ok((
+                name.to_owned(),
+                serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned())),
+            ))
         })
         .collect()
 }
@@ -126,7 +134,10 @@ mod tests {
     fn arguments_are_json_where_they_parse() {
         let words = ["zone=Europe/Berlin", "n=3", "on=true", "s=\"3\"", "o={\"a\":1}"].map(str::to_owned);
         let map = parse(&words).unwrap();
-        assert_eq!(Value::Object(map).to_string(), r#"{"n":3,"o":{"a":1},"on":true,"s":"3","zone":"Europe/Berlin"}"#);
+        assert_eq!(
+            Value::Object(map).to_string(),
+            r#"{"n":3,"o":{"a":1},"on":true,"s":"3","zone":"Europe/Berlin"}"#
+        );
         let error = parse(&["zone".to_owned()]).unwrap_err().to_string();
         assert!(error.starts_with("the argument `zone` is not `name=value`"), "{error}");
     }

@@ -23,7 +23,9 @@ impl CodeCache {
     /// # Errors
     /// A sentence: it cannot be made, or belongs to somebody else, or others can write to it.
     pub(crate) fn open(folder: &Path) -> Result<Self, String> {
-        let bad = |why: String| format!("the folder {} for compiled plugins cannot be used: {why}", folder.display());
+        let bad = |why: String| {
+            format!("the folder {} for compiled plugins cannot be used: {why}", folder.display())
+        };
         let folder = std::path::absolute(folder).map_err(|e| bad(e.to_string()))?;
         let sums = folder.join("sums");
         let code = folder.join("code");
@@ -122,7 +124,10 @@ fn check_private(folder: &Path) -> Result<(), String> {
         return Err("it belongs to another user".to_owned());
     }
     if found.mode() & 0o022 != 0 {
-        return Err(format!("other users can write to it (mode {:o}); make it private with mode 700", found.mode() & 0o777));
+        return Err(format!(
+            "other users can write to it (mode {:o}); make it private with mode 700",
+            found.mode() & 0o777
+        ));
     }
     Ok(())
 }
@@ -145,7 +150,10 @@ mod tests {
         assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o770)).unwrap();
         let error = CodeCache::open(&folder).err().unwrap();
-        assert!(error.ends_with("other users can write to it (mode 770); make it private with mode 700"), "{error}");
+        assert!(
+            error.ends_with("other users can write to it (mode 770); make it private with mode 700"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -37,7 +37,8 @@ impl Ticker {
     pub(crate) fn run(&self) -> Result<Running<'_>, &'static str> {
         let thread = self.thread.get_or_init(|| {
             let shared = Arc::clone(&self.shared);
-            let thread = std::thread::Builder::new().name("plugin-epochs".to_owned()).spawn(move || shared.tick());
+            let thread =
+                std::thread::Builder::new().name("plugin-epochs".to_owned()).spawn(move || shared.tick());
             thread.ok().map(|handle| handle.thread().clone())
         });
         let Some(thread) = thread else { return Err("no thread could be started to watch over plugins") };

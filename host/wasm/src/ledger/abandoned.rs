@@ -162,7 +162,8 @@ fn apply(open: &mut Vec<Left>, entry: Entry) {
             left.objects.push(Noted { object, by_plugin });
         }),
         Entry::Forget { lease, kind, scope, name } => of(&lease, &mut |left| {
-            left.objects.retain(|n| (&n.object.kind, &n.object.scope, &n.object.name) != (&kind, &scope, &name));
+            left.objects
+                .retain(|n| (&n.object.kind, &n.object.scope, &n.object.name) != (&kind, &scope, &name));
         }),
         Entry::State { lease, version, data } => of(&lease, &mut |left| {
             left.state = entry::decode(version, &data);

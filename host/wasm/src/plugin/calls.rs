@@ -10,8 +10,8 @@ use crate::v0_1::exports::{Enumerate, Plan, Prepare, Probe, Provision, Reconnect
 use crate::v0_1::{answers, context, exported, server, types};
 use async_trait::async_trait;
 use host_provisioner::{
-    Blueprint, Call, Class, Connection, Description, Failure, FieldReport, Health, Lease, ManagedObject, Phase,
-    Provisioned, Provisioner, ReleaseReason, ServerSpec, SweepReport,
+    Blueprint, Call, Class, Connection, Description, Failure, FieldReport, Health, Lease, ManagedObject,
+    Phase, Provisioned, Provisioner, ReleaseReason, ServerSpec, SweepReport,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,7 +84,8 @@ impl Plugin {
         let (context, wire) = (self.context(call, &request, Some(spec)), server::record(&server, false));
         let mut done = self.run_of(&loaded, scope, Provision { context: &context, server: &wire }).await?;
         let answer = std::mem::replace(&mut done.answer, Err(no_answer()));
-        let exported::Provisioned { connection, state, fields, objects, extras } = self.answer(phase, answer)?;
+        let exported::Provisioned { connection, state, fields, objects, extras } =
+            self.answer(phase, answer)?;
         self.no_required(phase, &extras)?;
         let connection = self.connection(phase, &mut done, connection)?;
         // From here on a crash of the gateway leaves what `release` needs.
@@ -104,7 +105,10 @@ impl Plugin {
             None => Ok(()),
             Some(extra) => {
                 let name = crate::sanitize::line(&extra.name, 60);
-                Err(self.broken(phase, &format!("its answer requires `{name}`, which this gateway does not know")))
+                Err(self.broken(
+                    phase,
+                    &format!("its answer requires `{name}`, which this gateway does not know"),
+                ))
             }
         }
     }
@@ -172,7 +176,12 @@ impl Provisioner for Plugin {
         for one in prepared.refused {
             one.failure.bounded().map_err(|met| error::limit(Plugin::name(self), phase, &met))?;
             let failure = answers::failure(Plugin::name(self), phase, one.failure);
-            tracing::warn!(plugin = Plugin::name(self), server = crate::sanitize::line(&one.id, 64), "{}", failure.one_line());
+            tracing::warn!(
+                plugin = Plugin::name(self),
+                server = crate::sanitize::line(&one.id, 64),
+                "{}",
+                failure.one_line()
+            );
             refused.insert(one.id, failure);
         }
         *self.refused() = refused;
@@ -279,7 +288,8 @@ impl Provisioner for Plugin {
         let (mut all, mut cursor) = (Vec::new(), None);
         for _ in 0..PAGES {
             let page = types::Page { cursor, limit: PAGE };
-            let done = self.run(self.scope(phase, call), Enumerate { context: &context, page: &page }).await?;
+            let done =
+                self.run(self.scope(phase, call), Enumerate { context: &context, page: &page }).await?;
             let page = self.answer(phase, done.answer)?;
             for object in page.objects {
                 all.push(answers::managed(object, gateway, |session| self.host().ledger.liveness(session)));
@@ -304,7 +314,9 @@ impl Provisioner for Plugin {
             let page = self.answer(phase, done.answer)?;
             report.removed.extend(answers::objects(page.removed));
             let name = Plugin::name(self);
-            report.failed.extend(page.failed.into_iter().map(|failure| answers::failure(name, phase, failure)));
+            report
+                .failed
+                .extend(page.failed.into_iter().map(|failure| answers::failure(name, phase, failure)));
             match page.cursor {
                 Some(next) => cursor = Some(next),
                 None => return Ok(report),

@@ -28,7 +28,8 @@ async fn a_component_is_started_spoken_to_and_taken_down() {
     let ask = "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"ping\"}\n";
     stdin.write_all(ask.as_bytes()).await.unwrap();
     let mut line = String::new();
-    BufReader::new(stdout).read_line(&mut line).await.unwrap();
+    let mut stdout = BufReader::new(stdout);
+    stdout.read_line(&mut line).await.unwrap();
     assert!(line.starts_with("{\"jsonrpc\":\"2.0\",\"id\":7,"), "{line}");
     let engine = &fixture.host.config.embedded;
     assert_eq!(engine.workloads().len(), 1);
@@ -70,7 +71,9 @@ async fn components_that_are_not_there_or_no_programs_are_named() {
         }),
     )
     .await;
-    assert!(failure.text.starts_with("the component `/nowhere/x.wasm` of server `component` cannot be read: "));
+    assert!(
+        failure.text.starts_with("the component `/nowhere/x.wasm` of server `component` cannot be read: ")
+    );
     assert_eq!((failure.class, failure.plugin.as_str()), (Class::Image, "p"));
     let failure = fails(
         &plugin,
@@ -112,7 +115,10 @@ async fn only_the_component_of_the_call_with_what_its_entry_has() {
             "component-destination",
             "destination `evil.example:443` is not one of server `component-destination`".to_owned(),
         ),
-        ("component-memory", "4000 MiB of memory are more than the 256 MiB that plugin `p` may give".to_owned()),
+        (
+            "component-memory",
+            "4000 MiB of memory are more than the 256 MiB that plugin `p` may give".to_owned(),
+        ),
     ] {
         let server = with(name, |spec| {
             spec.mounts = vec![mount(true)];
@@ -160,7 +166,10 @@ async fn a_folder_that_only_a_catalogue_asks_for_needs_a_grant() {
         (granted.clone(), Access::ReadWrite, " for writing".to_owned()),
     ] {
         let failure = fails(&plugin, &asks(&path, access)).await;
-        let text = format!("server `component` asks for the folder `{}`{rest}, which no grant covers", path.display());
+        let text = format!(
+            "server `component` asks for the folder `{}`{rest}, which no grant covers",
+            path.display()
+        );
         assert_eq!((failure.text, failure.hint.as_deref()), (text, Some(hint)));
     }
 }
@@ -186,7 +195,9 @@ async fn secrets_go_where_the_entry_has_them_and_nowhere_else() {
     };
     fixture.resolver.declare("other-1", ["token".to_owned()]);
     let nowhere = |name: &str, variable: &str| {
-        format!("secret `token` may not go into the variable `{variable}`: the entry of server `{name}` does not put it there so")
+        format!(
+            "secret `token` may not go into the variable `{variable}`: the entry of server `{name}` does not put it there so"
+        )
     };
     for (name, text) in [
         ("component-secret-elsewhere", nowhere("component-secret-elsewhere", "ELSEWHERE")),
@@ -210,14 +221,19 @@ async fn secrets_go_where_the_entry_has_them_and_nowhere_else() {
     let plan = format!("{:?}", plugin.plan(&call(), &server).await.unwrap());
     assert!(!plan.contains("hunter2"));
     let provisioned = plugin.provision(&call(), &server).await.unwrap();
-    let Connection::Streams(Streams { stdout, .. }) = provisioned.connection else { panic!("streams expected") };
+    let Connection::Streams(Streams { stdout, .. }) = provisioned.connection else {
+        panic!("streams expected")
+    };
     let mut text = String::new();
     let mut stdout = BufReader::new(stdout);
     while stdout.read_line(&mut text).await.unwrap() > 0 {}
     assert!(text.contains("TOKEN=hunter2") && text.contains("PLAIN=plain"), "{text}");
     fixture.resolver.declare(server.id.as_str(), []);
     let failure = fails(&plugin, &server).await;
-    assert_eq!((failure.class, failure.text.as_str()), (Class::Config, "secret `token` is not declared by this server"));
+    assert_eq!(
+        (failure.class, failure.text.as_str()),
+        (Class::Config, "secret `token` is not declared by this server")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

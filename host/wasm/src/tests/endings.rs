@@ -96,7 +96,8 @@ async fn the_next_start_works_off_what_a_dead_run_left() {
     let fixture = Fixture::in_folder(Arc::clone(&dir), 3);
     assert_eq!(fixture.host.ledger.liveness(dead.as_str()), crate::ledger::Liveness::Dead);
     let found = fixture.host.abandoned().await;
-    let names: Vec<_> = found.iter().map(|lease| (lease.server_name.as_str(), lease.session.as_str())).collect();
+    let names: Vec<_> =
+        found.iter().map(|lease| (lease.server_name.as_str(), lease.session.as_str())).collect();
     let session = dead.as_str();
     assert_eq!(names, [("state 1 one", session), ("state 1 two", session), ("state 1 gone", session)]);
 
@@ -110,7 +111,10 @@ async fn the_next_start_works_off_what_a_dead_run_left() {
     );
     for server in [&one, &two] {
         let line = released(server.id.as_str()).await;
-        assert!(line.contains(&format!("state={} objects= reason=ReleaseReason::Orphaned", server.id)), "{line}");
+        assert!(
+            line.contains(&format!("state={} objects= reason=ReleaseReason::Orphaned", server.id)),
+            "{line}"
+        );
     }
     let line = Log::lines_with(&format!("session={session}")).remove(0);
     assert!(line.contains("shutdown") && line.contains("objects=shared"), "{line}");
@@ -134,7 +138,10 @@ async fn a_release_that_fails_stays_in_the_ledger_and_is_reported_at_the_end() {
     assert_eq!(failure.text, "it does not go away");
     let left = fixture.host.shutdown(LONG).await;
     assert_eq!(left.len(), 1);
-    assert_eq!((left[0].lease.server_name.as_str(), left[0].failure.text.as_str()), ("ok resists", "it does not go away"));
+    assert_eq!(
+        (left[0].lease.server_name.as_str(), left[0].failure.text.as_str()),
+        ("ok resists", "it does not go away")
+    );
     assert_eq!(fixture.ledger_files().len(), 1);
 }
 
@@ -184,7 +191,11 @@ async fn a_ledger_that_cannot_be_written_lets_nothing_be_created() {
     let plugin = fixture.plugin().await;
     for name in ["ok", "checkpoint-trap", "component"] {
         let failure = refusal(&plugin, name).await;
-        assert!(failure.text.starts_with("the gateway's ledger cannot be written: "), "{name}: {}", failure.text);
+        assert!(
+            failure.text.starts_with("the gateway's ledger cannot be written: "),
+            "{name}: {}",
+            failure.text
+        );
         assert_eq!(failure.class, host_provisioner::Class::Retryable);
     }
     assert!(fixture.host.config.embedded.workloads().is_empty());

@@ -6,7 +6,11 @@ use host_provisioner::{Class, Connection};
 async fn says(plugin: &Plugin, name: &str, class: Class, text: &str, hint: Option<&str>) {
     let failure = refusal(plugin, name).await;
     assert!(failure.text.starts_with(text), "{name}: {}", failure.text);
-    assert_eq!((failure.class, failure.hint.as_deref(), failure.plugin.as_str()), (class, hint, "p"), "{name}: {failure:?}");
+    assert_eq!(
+        (failure.class, failure.hint.as_deref(), failure.plugin.as_str()),
+        (class, hint, "p"),
+        "{name}: {failure:?}"
+    );
     // A plugin that misbehaved once is called again as if nothing had happened.
     assert!(provision(plugin, "ok").await.is_ok());
 }
@@ -23,7 +27,8 @@ async fn each_limit_has_its_sentence_and_setting() {
             spec.limits.host_calls = 500;
         })
         .await;
-    let hint = |setting: &str| format!("if the plugin is right to need that, raise `plugins.p.limits.{setting}`");
+    let hint =
+        |setting: &str| format!("if the plugin is right to need that, raise `plugins.p.limits.{setting}`");
     for (name, text, setting) in [
         ("loop", "plugin `p` computed longer than its limit of 200 ms", "cpu"),
         ("memory", "plugin `p` needed more memory than its limit of 16 MiB", "memory"),
@@ -54,7 +59,11 @@ async fn traps_are_told_with_the_last_words_and_no_control_characters() {
     let fixture = Fixture::new();
     let plugin = fixture.plugin().await;
     let failure = refusal(&plugin, "trap").await;
-    assert!(failure.text.starts_with("plugin `p` gave up (a panic or an abort); its last words: "), "{}", failure.text);
+    assert!(
+        failure.text.starts_with("plugin `p` gave up (a panic or an abort); its last words: "),
+        "{}",
+        failure.text
+    );
     assert!(failure.text.contains("boom \\u{1b}[31m\\u{202e}"), "{}", failure.text);
     assert_eq!(failure.class, Class::Permanent);
     let failure = refusal(&plugin, "prints 2000").await;
@@ -96,7 +105,10 @@ async fn what_a_plugin_says_is_its_words_escaped() {
     let failure = plugin.validate(&call(), &server("findings")).await.unwrap_err();
     assert_eq!(failure.text, "one; two");
     let failure = plugin.validate(&call(), &server("creates")).await.unwrap_err();
-    assert_eq!((failure.class, failure.text.as_str()), (Class::Permission, "`checkpoint` is not for `validate`"));
+    assert_eq!(
+        (failure.class, failure.text.as_str()),
+        (Class::Permission, "`checkpoint` is not for `validate`")
+    );
     let plan = plugin.plan(&call(), &server("x")).await.unwrap();
     assert!(plan.documents[0].text.ends_with("\n\\u{1b}[31m"), "{:?}", plan.documents[0].text);
 }
@@ -120,7 +132,11 @@ async fn a_plugin_that_never_answers_is_stopped_at_its_limit_or_the_deadline() {
         let failure = refusal(&plugin, name).await;
         if failure.class == Class::Permanent {
             // It was told so often that the end is near that it met another limit first.
-            assert!(failure.text.contains("host functions") || failure.text.contains("computed"), "{}", failure.text);
+            assert!(
+                failure.text.contains("host functions") || failure.text.contains("computed"),
+                "{}",
+                failure.text
+            );
             continue;
         }
         assert_eq!((failure.class, failure.hint.as_deref()), (Class::Timeout, Some(hint)));
@@ -182,7 +198,8 @@ async fn progress_is_paced_and_the_last_update_always_arrives() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_stay_inside_the_grant() {
     let fixture = Fixture::new();
-    let plugin = fixture.plugin_with(|spec| spec.grants.connect = vec!["127.0.0.1:8000".parse().unwrap()]).await;
+    let plugin =
+        fixture.plugin_with(|spec| spec.grants.connect = vec!["127.0.0.1:8000".parse().unwrap()]).await;
     let failure = refusal(&plugin, "ok").await;
     assert_eq!(failure.text, "plugin `p` may not connect servers at 127.0.0.1:7");
     assert_eq!(
@@ -194,7 +211,10 @@ async fn connections_stay_inside_the_grant() {
         ("http://127.0.0.1:8000/mcp", Ok(())),
         ("http://127.0.0.1:8001/mcp", Err("plugin `p` may not connect servers at 127.0.0.1:8001")),
         ("http://169.254.169.254/latest", Err("plugin `p` may not connect servers at 169.254.169.254:80")),
-        ("http://127.0.0.1:8000@evil/", Err("`http://127.0.0.1:8000@evil/` is no absolute http or https URL")),
+        (
+            "http://127.0.0.1:8000@evil/",
+            Err("`http://127.0.0.1:8000@evil/` is no absolute http or https URL"),
+        ),
     ] {
         let mut spec = ServerSpec::clone(&server("http"));
         spec.settings = format!("\"{url}\"");
@@ -222,7 +242,10 @@ async fn listings_are_read_to_their_end_if_they_have_one() {
     let plugin = fixture.plugin().await;
     let objects = plugin.enumerate(&call()).await.unwrap();
     let seen: Vec<_> = objects.iter().map(|o| (o.object.name.as_str(), o.ownership)).collect();
-    assert_eq!(seen, [("a", host_provisioner::Ownership::Unknown), ("b", host_provisioner::Ownership::Unknown)]);
+    assert_eq!(
+        seen,
+        [("a", host_provisioner::Ownership::Unknown), ("b", host_provisioner::Ownership::Unknown)]
+    );
     let failure = plugin.sweep(&call()).await.unwrap_err();
     assert_eq!(failure.text, "plugin `p` broke the contract: its listing has no end");
 }

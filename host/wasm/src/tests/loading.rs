@@ -6,7 +6,11 @@ async fn refused(fixture: &Fixture, source: PluginSource) -> LoadError {
     refused_with(fixture, source, |_| {}).await
 }
 
-async fn refused_with(fixture: &Fixture, source: PluginSource, change: impl FnOnce(&mut PluginSpec)) -> LoadError {
+async fn refused_with(
+    fixture: &Fixture,
+    source: PluginSource,
+    change: impl FnOnce(&mut PluginSpec),
+) -> LoadError {
     let mut spec = PluginSpec { source, ..spec() };
     change(&mut spec);
     fixture.host.load(spec).await.map(|_| ()).unwrap_err()
@@ -48,7 +52,9 @@ async fn another_track_is_named_with_both_versions() {
     assert_eq!(error.kind, LoadErrorKind::Contract);
     assert_eq!(error.text, "needs version 0.2 of the contract, and this gateway offers 0.1");
     // A later version of the same track runs, as long as it needs nothing new.
-    assert!(fixture.host.load(PluginSpec { source: bytes(patched("@0.1.0", "@0.1.9")), ..spec() }).await.is_ok());
+    assert!(
+        fixture.host.load(PluginSpec { source: bytes(patched("@0.1.0", "@0.1.9")), ..spec() }).await.is_ok()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -57,7 +63,10 @@ async fn what_is_not_granted_is_refused_by_name_and_setting() {
     let error = refused_with(&fixture, bytes(hostile()), |spec| spec.grants = Grants::default()).await;
     assert_eq!(error.kind, LoadErrorKind::Grant);
     assert_eq!(error.text, "imports `gateway:provisioner/embedded@0.1.0`, which it is not granted");
-    assert_eq!(error.hint.as_deref(), Some("if you trust it with that, grant it with `plugins.p.grants.embedded`"));
+    assert_eq!(
+        error.hint.as_deref(),
+        Some("if you trust it with that, grant it with `plugins.p.grants.embedded`")
+    );
     let registry = patched("gateway:provisioner/embedded", "gateway:provisioner/registry");
     let error = refused(&fixture, bytes(registry.clone())).await;
     assert_eq!(
@@ -65,7 +74,10 @@ async fn what_is_not_granted_is_refused_by_name_and_setting() {
         "imports `gateway:provisioner/registry@0.1.0`, which it is not granted; this gateway does not carry `registry` yet either"
     );
     let error = refused_with(&fixture, bytes(registry), |spec| spec.grants.registry = true).await;
-    assert_eq!(error.text, "imports `gateway:provisioner/registry@0.1.0`: this gateway does not carry `registry` yet");
+    assert_eq!(
+        error.text,
+        "imports `gateway:provisioner/registry@0.1.0`: this gateway does not carry `registry` yet"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,7 +88,10 @@ async fn a_description_must_be_had_and_keep_the_rules() {
             "name=\u{1b}[2J;version=1.0.0;reads=1",
             "breaks a rule with its description: its name `\\u{1b}[2J` is not up to 40 lower-case letters, digits and `-`",
         ),
-        ("name=p;version=\u{7};reads=1", "breaks a rule with its description: its version `\\u{7}` is not like `1.2.3`"),
+        (
+            "name=p;version=\u{7};reads=1",
+            "breaks a rule with its description: its version `\\u{7}` is not like `1.2.3`",
+        ),
         (
             "name=p;version=1.0.0;reads=1;describe=loop",
             "cannot describe itself: plugin `p` computed longer than its limit of 2 s",
@@ -85,7 +100,10 @@ async fn a_description_must_be_had_and_keep_the_rules() {
             "name=p;version=1.0.0;reads=1;describe=call",
             "cannot describe itself: plugin `p` broke the contract: it called `call.remaining-ms` in `describe`",
         ),
-        ("name=p;version=1.0.0;reads=1;describe=panic", "cannot describe itself: plugin `p` gave up (a panic or an abort)"),
+        (
+            "name=p;version=1.0.0;reads=1;describe=panic",
+            "cannot describe itself: plugin `p` gave up (a panic or an abort)",
+        ),
     ] {
         let error = refused(&fixture, bytes(directed(directive))).await;
         assert!(error.text.starts_with(text), "{error}");

@@ -17,11 +17,12 @@ async fn a_thousand_provisions_at_once_all_succeed() {
     let ids: std::collections::BTreeSet<_> = leases.iter().map(|lease| lease.id.clone()).collect();
     assert_eq!(ids.len(), 1_000);
     assert_eq!(fixture.host.ledger.open().len(), 1_000);
-    eprintln!("MAPS {}", std::fs::read_to_string("/proc/self/maps").unwrap().lines().count());
     let mut releases = JoinSet::new();
     for lease in leases {
         let plugin = Arc::clone(&plugin);
-        releases.spawn(async move { plugin.release(&call(), &lease, host_provisioner::ReleaseReason::Ended).await });
+        releases.spawn(async move {
+            plugin.release(&call(), &lease, host_provisioner::ReleaseReason::Ended).await
+        });
     }
     assert!(releases.join_all().await.iter().all(Result::is_ok));
     assert_eq!(fixture.host.ledger.open().len(), 0);
@@ -38,7 +39,10 @@ async fn a_spinning_plugin_does_not_hold_the_others_up() {
         assert!(provision(&plugin, "ok").await.is_ok());
     }
     assert!(!spin.is_finished(), "twenty calls must not take as long as one that spins for seconds");
-    assert_eq!(spin.await.unwrap().hint.unwrap(), "if the plugin is right to need that, raise `plugins.p.limits.cpu`");
+    assert_eq!(
+        spin.await.unwrap().hint.unwrap(),
+        "if the plugin is right to need that, raise `plugins.p.limits.cpu`"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,7 +64,10 @@ async fn a_call_without_a_place_is_told_to_come_back() {
             Err(failure) => break failure,
         }
     };
-    assert_eq!((failure.class, failure.text.as_str()), (Class::Retryable, "plugin `p` is busy: as many calls run as may"));
+    assert_eq!(
+        (failure.class, failure.text.as_str()),
+        (Class::Retryable, "plugin `p` is busy: as many calls run as may")
+    );
     cancel.cancel();
     assert!(busy.await.unwrap().is_ok());
     assert!(provision(&plugin, "ok").await.is_ok());

@@ -5,8 +5,8 @@ use crate::sanitize::{DOCUMENT, LINE, block, line};
 use crate::v0_1::types;
 use host_provisioner as provisioner;
 use host_provisioner::{
-    Blueprint, Class, Document, Failure, FieldReport, Health, Honoured, ManagedObject, ObjectRef, Ownership, Phase, Pin,
-    State, Status,
+    Blueprint, Class, Document, Failure, FieldReport, Health, Honoured, ManagedObject, ObjectRef, Ownership,
+    Phase, Pin, State, Status,
 };
 use std::time::Duration;
 
@@ -43,7 +43,9 @@ fn class(category: types::FailureCategory) -> Class {
     use types::FailureCategory as Category;
     match category {
         Category::Retryable => Class::Retryable,
-        Category::Permanent | Category::NotFound | Category::Conflict | Category::Unsupported => Class::Permanent,
+        Category::Permanent | Category::NotFound | Category::Conflict | Category::Unsupported => {
+            Class::Permanent
+        }
         Category::Permission => Class::Permission,
         Category::Quota => Class::Quota,
         Category::Image => Class::Image,
@@ -90,7 +92,8 @@ pub(crate) fn blueprint(from: types::Blueprint) -> Blueprint {
         media_type: line(&document.media_type, 128),
         text: block(&document.text, DOCUMENT),
     };
-    let pin = |pin: types::Pin| Pin { reference: line(&pin.reference, SHORT), digest: line(&pin.digest, SHORT) };
+    let pin =
+        |pin: types::Pin| Pin { reference: line(&pin.reference, SHORT), digest: line(&pin.digest, SHORT) };
     Blueprint {
         documents: from.documents.into_iter().map(document).collect(),
         fields: fields(from.fields),

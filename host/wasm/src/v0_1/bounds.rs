@@ -4,7 +4,8 @@ use crate::limits::{LIST, Met, TEXT};
 use crate::v0_1::exported::{Description, Prepared, Provisioned, Reconnected};
 use crate::v0_1::imported::embedded::Spec;
 use crate::v0_1::types::{
-    Blueprint, Extra, Failure, FieldReport, Health, ManagedPage, ObjectRef, Part, State, SweepPage, Validation, Value,
+    Blueprint, Extra, Failure, FieldReport, Health, ManagedPage, ObjectRef, Part, State, SweepPage,
+    Validation, Value,
 };
 
 /// Entries of `failure.details`.
@@ -79,15 +80,9 @@ impl Bounded for Part {
             Self::Text(part) => text(part),
             Self::Bytes(part) if part.len() > TEXT => Err(Met::Fixed("bytes of text", TEXT)),
             Self::Bytes(_) => Ok(()),
-            Self::Secret(name) => (&name.name).bounded(),
+            Self::Secret(name) => name.name.bounded(),
             Self::Setting(setting) => text(&setting.key),
         }
-    }
-}
-
-impl Bounded for &String {
-    fn bounded(&self) -> Result<(), Met> {
-        text(self)
     }
 }
 

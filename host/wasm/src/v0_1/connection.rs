@@ -178,13 +178,16 @@ impl Scope {
             return Err(self.refuse(FailureCategory::Permission, text));
         }
         let plugin = &self.plugin;
-        if host.len() <= TEXT && plugin.grants.connect.iter().any(|pattern| pattern.covers(host, Some(port))) {
+        if host.len() <= TEXT && plugin.grants.connect.iter().any(|pattern| pattern.covers(host, Some(port)))
+        {
             return Ok(());
         }
         let host = sanitize::line(host, LABEL);
         let text = format!("plugin `{}` may not connect servers at {host}:{port}", plugin.name);
-        let hint =
-            format!("if you trust it with that, add `{host}:{port}` to `plugins.{}.grants.connect`", plugin.name);
+        let hint = format!(
+            "if you trust it with that, add `{host}:{port}` to `plugins.{}.grants.connect`",
+            plugin.name
+        );
         Err(self.refuse_with(FailureCategory::Permission, text, hint))
     }
 }

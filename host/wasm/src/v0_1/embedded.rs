@@ -132,7 +132,9 @@ impl Scope {
     fn acts_for(&self) -> Option<String> {
         match (&self.server, &self.record) {
             (Some(server), _) => Some(server.spec.id.as_str().to_owned()),
-            (None, Some(record)) if !record.begin.server_id.is_empty() => Some(record.begin.server_id.clone()),
+            (None, Some(record)) if !record.begin.server_id.is_empty() => {
+                Some(record.begin.server_id.clone())
+            }
             _ => None,
         }
     }

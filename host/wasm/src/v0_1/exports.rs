@@ -78,7 +78,11 @@ pub(crate) struct Describe;
 impl Export for Describe {
     type Answer = exported::Description;
 
-    async fn call(self, store: &mut Store<CallState>, plugin: &EmbeddedPlugin) -> wasmtime::Result<Self::Answer> {
+    async fn call(
+        self,
+        store: &mut Store<CallState>,
+        plugin: &EmbeddedPlugin,
+    ) -> wasmtime::Result<Self::Answer> {
         plugin.gateway_provisioner_provisioner().call_describe(store).await
     }
 }

@@ -22,13 +22,22 @@ impl Lines {
     /// Says how much was left out. Called when the instance is gone.
     pub(crate) fn finish(&self, plugin: &str) {
         if self.dropped > 0 {
-            tracing::warn!(plugin, dropped = self.dropped, "the plugin wrote more than {LINES} lines in one call");
+            tracing::warn!(
+                plugin,
+                dropped = self.dropped,
+                "the plugin wrote more than {LINES} lines in one call"
+            );
         }
     }
 }
 
 impl Host for CallState {
-    fn write(&mut self, level: Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
+    fn write(
+        &mut self,
+        level: Level,
+        message: String,
+        fields: Vec<(String, String)>,
+    ) -> wasmtime::Result<()> {
         self.enter("log.write")?;
         if self.lines.written >= LINES {
             self.lines.dropped += 1;

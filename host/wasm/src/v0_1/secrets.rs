@@ -31,7 +31,9 @@ impl Host for CallState {
                 return Ok(Err(self.scope.refuse(config, "this call is for no server, so it must be named")));
             }
             (SecretOwner::Generated, _, _) => {
-                return Ok(Err(self.scope.refuse(config, "nothing is to be found out about a generated secret")));
+                return Ok(Err(self
+                    .scope
+                    .refuse(config, "nothing is to be found out about a generated secret")));
             }
         };
         let host = std::sync::Arc::clone(&self.scope.host);

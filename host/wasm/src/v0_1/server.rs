@@ -2,9 +2,9 @@
 
 use crate::server::ServerScope;
 use crate::v0_1::types::{
-    Access, Amount, ComponentWorkload, Destination, Egress, File, ImageWorkload, Lifetime, Limits, Mount, MountSource,
-    Network, Part, Pin, Protocol, PullPolicy, SecretName, SecretOwner, Server, ServerEndpoint, Transport, Value, Variable,
-    Workload,
+    Access, Amount, ComponentWorkload, Destination, Egress, File, ImageWorkload, Lifetime, Limits, Mount,
+    MountSource, Network, Part, Pin, Protocol, PullPolicy, SecretName, SecretOwner, Server, ServerEndpoint,
+    Transport, Value, Variable, Workload,
 };
 use host_provisioner as provisioner;
 use host_provisioner::ServerSpec;
@@ -36,7 +36,11 @@ pub(crate) fn record(scope: &ServerScope, named: bool) -> Server {
         files: spec
             .files
             .iter()
-            .map(|file| File { path: file.path.clone(), content: value(&file.content, owner), mode: file.mode })
+            .map(|file| File {
+                path: file.path.clone(),
+                content: value(&file.content, owner),
+                mode: file.mode,
+            })
             .collect(),
         mounts: spec.mounts.iter().enumerate().map(|(at, m)| mount(at, m)).collect(),
         network: network(spec),
@@ -59,23 +63,26 @@ fn workload(scope: &ServerScope) -> Workload {
     let words = |arguments: &[String]| arguments.iter().map(|word| vec![Part::Text(word.clone())]).collect();
     match (&scope.spec.workload, &scope.component) {
         (
-            provisioner::Workload::Component { arguments, .. } | provisioner::Workload::Bundled { arguments, .. },
+            provisioner::Workload::Component { arguments, .. }
+            | provisioner::Workload::Bundled { arguments, .. },
             component,
         ) => Workload::Component(ComponentWorkload {
             component: component.as_ref().map(|c| c.reference.clone()).unwrap_or_default(),
             digest: component.as_ref().map(|c| c.digest.clone()).unwrap_or_default(),
             arguments: words(arguments),
         }),
-        (provisioner::Workload::Image { reference, digest, arguments }, _) => Workload::Image(ImageWorkload {
-            reference: reference.clone(),
-            digest: digest.clone(),
-            entrypoint: None,
-            arguments: words(arguments),
-            working_directory: None,
-            platform: None,
-            pull: PullPolicy::Missing,
-            login: None,
-        }),
+        (provisioner::Workload::Image { reference, digest, arguments }, _) => {
+            Workload::Image(ImageWorkload {
+                reference: reference.clone(),
+                digest: digest.clone(),
+                entrypoint: None,
+                arguments: words(arguments),
+                working_directory: None,
+                platform: None,
+                pull: PullPolicy::Missing,
+                login: None,
+            })
+        }
     }
 }
 
@@ -97,7 +104,9 @@ fn transport(transport: &provisioner::Transport) -> Transport {
     };
     match transport {
         provisioner::Transport::Stdio => Transport::Stdio,
-        provisioner::Transport::StreamableHttp(port, path) => Transport::StreamableHttp(endpoint(*port, path)),
+        provisioner::Transport::StreamableHttp(port, path) => {
+            Transport::StreamableHttp(endpoint(*port, path))
+        }
         provisioner::Transport::Sse(port, path) => Transport::Sse(endpoint(*port, path)),
     }
 }
@@ -126,7 +135,9 @@ pub(crate) fn value(value: &provisioner::Value, owner: Option<&str>) -> Value {
 
 fn mount(at: usize, mount: &provisioner::Mount) -> Mount {
     let (source, label) = match &mount.source {
-        provisioner::MountSource::Folder(path) => (MountSource::Folder(folder(at)), path.display().to_string()),
+        provisioner::MountSource::Folder(path) => {
+            (MountSource::Folder(folder(at)), path.display().to_string())
+        }
         provisioner::MountSource::Volume(name) => (MountSource::Volume(name.clone()), name.clone()),
         provisioner::MountSource::Empty => (MountSource::Empty(None), String::new()),
     };
@@ -142,7 +153,9 @@ fn network(spec: &ServerSpec) -> Network {
         egress: match &spec.egress {
             provisioner::Egress::Unrestricted => Egress::Unrestricted,
             provisioner::Egress::None => Egress::None,
-            provisioner::Egress::Hosts(hosts) => Egress::Only(hosts.iter().map(|host| destination(host)).collect()),
+            provisioner::Egress::Hosts(hosts) => {
+                Egress::Only(hosts.iter().map(|host| destination(host)).collect())
+            }
         },
         detached: false,
         names: Vec::new(),

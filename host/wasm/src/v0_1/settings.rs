@@ -8,6 +8,10 @@ impl Host for CallState {
     fn get(&mut self) -> wasmtime::Result<String> {
         self.enter("settings.get")?;
         // A description must not depend on settings, because they are checked with it.
-        Ok(if self.scope.phase == Phase::Describe { "{}".to_owned() } else { self.scope.plugin.settings.clone() })
+        Ok(if self.scope.phase == Phase::Describe {
+            "{}".to_owned()
+        } else {
+            self.scope.plugin.settings.clone()
+        })
     }
 }

@@ -33,7 +33,8 @@ pub(crate) fn target(scope: &Scope, connection: &Connection) -> Result<Option<Ta
         Connection::Http(endpoint) => match url::parse(&endpoint.url) {
             Some(url) if !url.secure => {
                 let (host, port) = (url.host, url.port);
-                let request = format!("GET {} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n", url.path);
+                let request =
+                    format!("GET {} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n", url.path);
                 Ok(Some(Target { host: host.to_owned(), port, request: Some(request) }))
             }
             _ => {
@@ -74,7 +75,8 @@ impl Scope {
 
     async fn attempt(&self, target: &Target) -> Result<(), Attempt> {
         // A name is looked up here and the address is what is connected to, so that it cannot change in between.
-        let addresses: Vec<SocketAddr> = tokio::net::lookup_host((target.host.as_str(), target.port)).await?.collect();
+        let addresses: Vec<SocketAddr> =
+            tokio::net::lookup_host((target.host.as_str(), target.port)).await?.collect();
         let grants = &self.plugin.grants.connect;
         let (allowed, refused): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| {
             let ip = address.ip().to_canonical();

@@ -13,7 +13,12 @@ pub(crate) struct Url<'a> {
 
 /// Reads an absolute `http` or `https` URL without user and fragment.
 pub(crate) fn parse(url: &str) -> Option<Url<'_>> {
-    let bad = |c: char| c.is_whitespace() || c.is_control() || !c.is_ascii() || matches!(c, '\\' | '#' | '@' | '"' | '<' | '>');
+    let bad = |c: char| {
+        c.is_whitespace()
+            || c.is_control()
+            || !c.is_ascii()
+            || matches!(c, '\\' | '#' | '@' | '"' | '<' | '>')
+    };
     if url.contains(bad) {
         return None;
     }

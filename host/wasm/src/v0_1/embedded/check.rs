@@ -37,7 +37,12 @@ impl CallState {
 }
 
 impl Scope {
-    async fn checked(&self, spec: Spec, server: &Arc<ServerScope>, record: Arc<Record>) -> Result<Begun, Failure> {
+    async fn checked(
+        &self,
+        spec: Spec,
+        server: &Arc<ServerScope>,
+        record: Arc<Record>,
+    ) -> Result<Begun, Failure> {
         let permission = FailureCategory::Permission;
         // Without the grant the interface is not linked; this is for the reader.
         let Some(grant) = self.plugin.grants.embedded.clone() else {
@@ -96,7 +101,9 @@ impl Scope {
                 Part::Text(part) => text.push_str(part),
                 Part::Bytes(bytes) => match std::str::from_utf8(bytes) {
                     Ok(part) => text.push_str(part),
-                    Err(_) => return Err(self.refuse(FailureCategory::Config, format!("{what} is not UTF-8"))),
+                    Err(_) => {
+                        return Err(self.refuse(FailureCategory::Config, format!("{what} is not UTF-8")));
+                    }
                 },
                 Part::Secret(name) => {
                     let text = format!("secret `{}` cannot go into {what}", line(&name.name, SHOWN));
@@ -115,7 +122,12 @@ impl Scope {
     }
 
     /// Secrets only in the variables where the entry has them; and a workload that carries one is the entry's own, unchanged.
-    fn environment_fits(&self, wanted: &[Variable], arguments: &[String], server: &ServerScope) -> Result<(), Failure> {
+    fn environment_fits(
+        &self,
+        wanted: &[Variable],
+        arguments: &[String],
+        server: &ServerScope,
+    ) -> Result<(), Failure> {
         let permission = FailureCategory::Permission;
         let mut carries = false;
         for variable in wanted {
@@ -140,17 +152,24 @@ impl Scope {
             return Ok(());
         }
         let own = match &server.spec.workload {
-            Workload::Component { arguments, .. } | Workload::Bundled { arguments, .. } => arguments.as_slice(),
+            Workload::Component { arguments, .. } | Workload::Bundled { arguments, .. } => {
+                arguments.as_slice()
+            }
             Workload::Image { .. } => &[],
         };
         if arguments != own {
-            return Err(self.refuse(permission, "the arguments of a server that carries secrets must be those of its entry"));
+            return Err(self.refuse(
+                permission,
+                "the arguments of a server that carries secrets must be those of its entry",
+            ));
         }
         match wanted.iter().find(|variable| !own_variable(variable, server)) {
             None => Ok(()),
             Some(variable) => {
                 let name = line(&variable.name, SHOWN);
-                let text = format!("the variable `{name}` of a server that carries secrets must be that of its entry");
+                let text = format!(
+                    "the variable `{name}` of a server that carries secrets must be that of its entry"
+                );
                 Err(self.refuse(permission, text))
             }
         }
@@ -233,11 +252,18 @@ impl Scope {
                 }),
             };
             if !own {
-                let text = format!("destination `{shown}:{port}` is not one of server `{}`", line(&server.spec.name, SHOWN));
+                let text = format!(
+                    "destination `{shown}:{port}` is not one of server `{}`",
+                    line(&server.spec.name, SHOWN)
+                );
                 let hint = "the entry's `allowHosts` says where a server may connect to";
                 return Err(self.refuse_with(FailureCategory::Permission, text, hint));
             }
-            if grant.hosts.as_ref().is_some_and(|granted| !granted.iter().any(|g| g.covers(&to.host, Some(port)))) {
+            if grant
+                .hosts
+                .as_ref()
+                .is_some_and(|granted| !granted.iter().any(|g| g.covers(&to.host, Some(port))))
+            {
                 let plugin = &self.plugin.name;
                 let text = format!("plugin `{plugin}` may not let servers out to `{shown}:{port}`");
                 let hint = format!("if that is right, add it to `plugins.{plugin}.grants.embedded.hosts`");
@@ -263,16 +289,22 @@ impl Scope {
             None => DEFAULT_MEMORY_MIB.min(most),
             Some(amount) if amount.mib <= most => amount.mib,
             Some(amount) => {
-                let text = format!("{} MiB of memory are more than the {most} MiB that plugin `{plugin}` may give", amount.mib);
-                let hint = format!("raise `plugins.{plugin}.grants.embedded.memory`, or lower the server's limit");
+                let text = format!(
+                    "{} MiB of memory are more than the {most} MiB that plugin `{plugin}` may give",
+                    amount.mib
+                );
+                let hint =
+                    format!("raise `plugins.{plugin}.grants.embedded.memory`, or lower the server's limit");
                 return Err(self.refuse_with(FailureCategory::Permission, text, hint));
             }
         };
         let cpu = match (limits.cpu_millis, grant.cpu_millis) {
             (Some(asked), Some(most)) if asked > most => {
-                let text =
-                    format!("{asked} thousandths of a processor are more than the {most} that plugin `{plugin}` may give");
-                let hint = format!("raise `plugins.{plugin}.grants.embedded.cpu`, or lower the server's limit");
+                let text = format!(
+                    "{asked} thousandths of a processor are more than the {most} that plugin `{plugin}` may give"
+                );
+                let hint =
+                    format!("raise `plugins.{plugin}.grants.embedded.cpu`, or lower the server's limit");
                 return Err(self.refuse_with(FailureCategory::Permission, text, hint));
             }
             (asked, most) => asked.or(most),
@@ -290,7 +322,8 @@ impl Scope {
         for mount in wanted {
             let target = line(&mount.target, SHOWN);
             if let Some(option) = mount.options.first() {
-                let text = format!("the embedded engine does not know the mount option `{}`", line(option, SHOWN));
+                let text =
+                    format!("the embedded engine does not know the mount option `{}`", line(option, SHOWN));
                 return Err(self.refuse(FailureCategory::Unsupported, text));
             }
             let own = server.spec.mounts.iter().enumerate().find(|(at, own)| {
@@ -361,9 +394,13 @@ impl Scope {
                 let leads = if real == shown { String::new() } else { format!(" (which is `{real}`)") };
                 let name = line(&server.spec.name, SHOWN);
                 let kind = if access == provisioner::Access::ReadWrite { " for writing" } else { "" };
-                let text = format!("server `{name}` asks for the folder `{shown}`{leads}{kind}, which no grant covers");
+                let text = format!(
+                    "server `{name}` asks for the folder `{shown}`{leads}{kind}, which no grant covers"
+                );
                 let plugin = &self.plugin.name;
-                let hint = format!("if it may have it, add the folder to `plugins.{plugin}.grants.embedded.folders`");
+                let hint = format!(
+                    "if it may have it, add the folder to `plugins.{plugin}.grants.embedded.folders`"
+                );
                 Err(self.refuse_with(FailureCategory::Permission, text, hint))
             }
             Ok(Err(error)) => {
