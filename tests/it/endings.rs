@@ -143,6 +143,44 @@ async fn the_next_start_works_off_what_a_killed_gateway_has_left() {
 }
 
 #[tokio::test]
+async fn a_killed_gateway_leaves_what_its_plugin_had_noted() {
+    let scene = scene();
+    scene.component("echo.wasm", &guest("echo-server"));
+    scene.component("hostile.wasm", &guest("plugin_hostile"));
+    // The plugin writes down a state and an object, and then waits for ever, as for a roll-out.
+    scene.settings(
+        "plugins:
+  hostile: {path: ./hostile.wasm, grants: {embedded: true}}
+placement: [{provisioner: hostile}]
+servers:
+  checkpoint-hang: {component: ./echo.wasm}
+",
+    );
+    let gateway = scene.serve(NOBODY).await;
+    let mut client = gateway.client(LEGACY).await;
+    let listing = client.begin("tools/list", json!({})).await;
+    eventually("the object in the ledger", async || {
+        let ledger = scene.ledger();
+        if format!("{ledger:?}").contains("t2") { Ok(()) } else { Err(format!("{ledger:?}")) }
+    })
+    .await;
+    gateway.kill().await;
+    drop(listing);
+    let left = scene.ledger();
+    // Another set of servers, but still with that plugin: only it knows how to take down what it made.
+    scene.settings("plugins:\n  hostile: {path: ./hostile.wasm, grants: {embedded: true}}\n");
+    let gateway = scene.serve(["--verbose"]).await;
+    let said = gateway.says("release checkpoint-hang").await;
+    assert!(said.contains("halfway") && said.contains("t2") && said.contains("Orphaned"), "{said}");
+    eventually("the old ledger to be worked off", async || {
+        let there = scene.ledger();
+        if there.iter().any(|(name, _)| *name == left[0].0) { Err(format!("{there:?}")) } else { Ok(()) }
+    })
+    .await;
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn two_gateways_of_one_user_leave_each_other_alone() {
     let scene = echo_scene();
     let one = scene.serve(NOBODY).await;

@@ -7,15 +7,9 @@ use std::time::Duration;
 
 /// Puts any number of MCP servers behind one MCP endpoint and starts them wherever they should run
 #[derive(Debug, Parser)]
-#[command(
-    name = "gateway",
-    version,
-    propagate_version = true,
-    disable_help_subcommand = true,
-    arg_required_else_help = true
-)]
+#[command(name = "gateway", version, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = "\
-Exit codes: 0 done · 1 failed · 2 the command line or a file is wrong · 3 a tool or check said no · 130 interrupted
+Exit codes: 0 done · 1 failed · 2 the command line or a file is wrong · 3 a tool or check said no · 130 cut short by a second signal
 
 Try: gateway quickstart")]
 pub(crate) struct Cli {

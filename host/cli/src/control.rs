@@ -87,6 +87,8 @@ pub(crate) fn serve(
     std::fs::create_dir_all(&folder).with_context(|| format!("make folder {}", folder.display()))?;
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700))
         .with_context(|| format!("make folder {} private", folder.display()))?;
+    // Sockets of gateways that were killed go with the next start.
+    drop(running(state));
     let path = folder.join(format!("{session}.sock"));
     let listener =
         UnixListener::bind(&path).with_context(|| format!("open control socket {}", path.display()))?;

@@ -5,7 +5,7 @@ use crate::server::Server;
 use crate::{PoolConfig, handshake, outgoing::OwnMeta};
 use arc_swap::ArcSwap;
 use host_message::Revision;
-use host_provisioner::{Call, Lease, ReleaseReason, RequestId};
+use host_provisioner::{Call, Lease, ReleaseReason, RequestId, Status};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +14,9 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// How long the platform may take to say why a server has ended.
+const CAUSE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Events that may wait for a receiver that is slow.
 const EVENTS: usize = 1024;
@@ -85,6 +88,15 @@ impl Core {
         tracing::warn!(server = %server.name, lease = lease.id, error = text, "failed to take the server down");
         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
         leases.insert(lease.id.clone(), (Arc::clone(&server.name), Some(text)));
+    }
+
+    /// Why a server has ended, in the platform's words, which say more than its streams: a trap, a limit, an exit code. `None` if the
+    /// platform does not know of an end.
+    pub(crate) async fn cause(&self, server: &Server, lease: &Lease) -> Option<String> {
+        let call = Call::new(request_id(), CAUSE_LIMIT);
+        let health =
+            tokio::time::timeout(CAUSE_LIMIT, server.provisioner.probe(&call, lease)).await.ok()?.ok()?;
+        (health.status == Status::Ended && !health.text.is_empty()).then_some(health.text)
     }
 
     /// Leases that were not given back: server, lease, and why if it was tried.

@@ -56,7 +56,10 @@ pub(crate) async fn keep(
     });
     core.emit(Event::Ended { server: Arc::clone(&server.name), owner, reason });
     if matches!(end, End::Died) {
-        let text = format!("the server ended by itself: {}", client.wire.obituary().await);
+        let mut text = format!("the server ended by itself: {}", client.wire.obituary().await);
+        if let Some(cause) = core.cause(&server, &lease).await {
+            text.push_str(&format!("; {cause}"));
+        }
         tracing::warn!(server = %server.name, error = text, "server died");
         let failure = Failure::new(Phase::Run, Class::Other, text);
         server.died(failure, born.elapsed(), core.config.stable_after, core.config.longest_backoff);

@@ -1,8 +1,8 @@
 //! The pool's own subscription: a modern server says that its lists changed only to those who listen.
 
-use crate::Client;
 use crate::outgoing::OwnMeta;
 use crate::wire::Wire;
+use crate::{Client, InFlight};
 use host_message::{Kind, method};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ const SHORT: Duration = Duration::from_secs(10);
 /// Longest wait before it is renewed.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-/// What to do for a client that has just come up: listens until its wire ends, or the server does not want that. `None` if there is
+/// What to do for a client that has just come up: it listens at once, before anybody's first call, and the future goes on with it until its wire ends, or the server does not want that. `None` if there is
 /// nothing to listen for.
 pub(crate) fn listen(client: &Client) -> Option<impl Future<Output = ()> + use<>> {
     let capabilities = client.capabilities();
@@ -28,16 +28,21 @@ pub(crate) fn listen(client: &Client) -> Option<impl Future<Output = ()> + use<>
         return None;
     }
     let more = format!(",\"notifications\":{{{}}}", kinds.join(","));
-    Some(run(Arc::clone(&client.wire), own, more))
+    let params = own.params_with(more.as_bytes());
+    let wire = Arc::clone(&client.wire);
+    // Before anybody's first call, or what that changes would be missed.
+    let first = wire.call(method::SUBSCRIPTIONS_LISTEN, Some(&params)).ok();
+    Some(run(wire, own, more, first))
 }
 
-async fn run(wire: Arc<Wire>, own: OwnMeta, more: String) {
+async fn run(wire: Arc<Wire>, own: OwnMeta, more: String, mut first: Option<InFlight>) {
     let params = own.params_with(more.as_bytes());
     let mut wait = Duration::from_secs(1);
     loop {
         let started = Instant::now();
         // The notifications themselves are taken where they arrive; here only the end of the subscription is waited for.
-        let Ok(mut call) = wire.call(method::SUBSCRIPTIONS_LISTEN, Some(&params)) else { return };
+        let next = first.take().or_else(|| wire.call(method::SUBSCRIPTIONS_LISTEN, Some(&params)).ok());
+        let Some(mut call) = next else { return };
         match call.response().await {
             Ok(answer) if answer.kind() == Kind::Response => {}
             // Refused: its lists are then fetched when their time is over.

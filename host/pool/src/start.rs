@@ -63,8 +63,9 @@ pub(crate) async fn run(core: Arc<Core>, server: Arc<Server>, owner: Owner, atte
     match bring_up(&core, &server, &owner, &attempt).await {
         Ok(Up { client, close, lease, fields }) => {
             server.came_up(fields);
+            let listen = listen::listen(&client);
             let kept = server.settle(&owner, &attempt, &client);
-            if let Some(listen) = listen::listen(&client).filter(|_| kept) {
+            if let Some(listen) = listen.filter(|_| kept) {
                 core.tracker.spawn(listen);
             }
             core.tracker.spawn(keeper::keep(
@@ -197,7 +198,14 @@ async fn once(
             );
             Ok(Up { client, close, lease, fields })
         }
-        Err(halt) => {
+        Err(mut halt) => {
+            // The platform knows more than the streams when the server ended; not when it was us who gave up waiting.
+            if let Halt::Failed(failure) = &mut halt
+                && failure.class == Class::Other
+                && let Some(cause) = core.cause(server, &lease).await
+            {
+                failure.text.push_str(&format!("; {cause}"));
+            }
             core.release(server, &lease, ReleaseReason::Unfinished).await;
             Err(halt)
         }

@@ -98,8 +98,17 @@ mod tests {
     /// Vectors of `provisioning.md` 1.7.
     #[test]
     fn vectors_of_the_reference() {
-        let cases =
-            [("$K", "v"), ("${K}x", "vx"), ("$$K", "K"), ("100$!", "100"), ("${K:-d}", ""), ("${K", "K"), ("a$", "a$"), ("$/", "$/"), ("$NONE.", ".")];
+        let cases = [
+            ("$K", "v"),
+            ("${K}x", "vx"),
+            ("$$K", "K"),
+            ("100$!", "100"),
+            ("${K:-d}", ""),
+            ("${K", "K"),
+            ("a$", "a$"),
+            ("$/", "$/"),
+            ("$NONE.", "."),
+        ];
         for (text, expected) in cases {
             assert_eq!(expand(text, &known()), Value::Text(expected.to_owned()), "{text}");
         }
@@ -107,7 +116,8 @@ mod tests {
 
     #[test]
     fn a_secret_stays_a_name() {
-        let expected = Value::Joined(vec![Part::Text("Bearer ".to_owned()), Part::Secret("acme.token".to_owned())]);
+        let expected =
+            Value::Joined(vec![Part::Text("Bearer ".to_owned()), Part::Secret("acme.token".to_owned())]);
         assert_eq!(expand("Bearer $T", &known()), expected);
         assert_eq!(expand("$T", &known()), Value::Secret("acme.token".to_owned()));
     }

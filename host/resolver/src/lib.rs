@@ -4,8 +4,8 @@
 //! stand in an error. It must never know platforms or plugins.
 
 mod env_file;
-mod expand;
 mod error;
+mod expand;
 mod secret;
 mod source;
 

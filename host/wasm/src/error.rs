@@ -22,6 +22,8 @@ pub enum LoadErrorKind {
     Compile,
     /// Its description could not be had or breaks a rule.
     Description,
+    /// The operator's settings for it do not fit its schema.
+    Settings,
     /// It cannot replace the one that runs.
     Replace,
     /// The engine of this process cannot be built.

@@ -181,10 +181,7 @@ impl PluginHost {
                     left_behind.push(LeftBehind { lease: record.lease(), failure });
                 }
             }
-            let session = file.session.clone();
-            if file.finish() {
-                self.ledger.buried(&session);
-            }
+            file.finish();
         }
         left_behind
     }
@@ -218,6 +215,7 @@ impl PluginHost {
             });
         }
         left_behind.extend(ends_of.join_all().await.into_iter().flatten());
+        self.ledger.close();
         left_behind
     }
 

@@ -2,7 +2,7 @@
 //!
 //! One file per run of the gateway, `ledger/SESSION.jsonl`, only appended to, one write per entry, under a lock that is held as long as
 //! the process lives: whoever can take the lock knows that the run is dead. The same is kept in memory. The file is made with the first
-//! entry and removed with the last.
+//! entry and removed at the end of the run if nothing is open.
 //!
 //! *Invariant:* an object is on disk before it is created. What another machine keeps (`record-object`, `checkpoint`) is also flushed to
 //! the disk; what dies with this process need not be.
@@ -44,7 +44,7 @@ struct Book {
     file: Option<SessionFile>,
     /// Open leases by id; those of which nothing was written yet are not here.
     open: BTreeMap<String, Arc<Record>>,
-    /// Sessions whose ledgers were worked off in this run.
+    /// Sessions whose ledgers were found abandoned in this run.
     dead: Vec<String>,
 }
 
@@ -122,7 +122,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Closes a lease: nothing of it is left. The file goes with the last one.
+    /// Closes a lease: nothing of it is left.
     pub(crate) fn released(&self, record: &Arc<Record>) {
         let mut held = record.held();
         held.released = true;
@@ -132,15 +132,20 @@ impl Ledger {
         }
         let mut book = self.book();
         book.open.remove(&record.begin.lease);
-        // Compaction: what is left open is usually little, and an entry for it is only needed while something else is open too.
-        let outcome = if book.open.is_empty() {
-            book.file.take().map_or(Ok(()), SessionFile::remove)
-        } else {
-            self.close_in(&mut book, &record.begin.lease)
-        };
-        if let Err(error) = outcome {
+        if let Err(error) = self.close_in(&mut book, &record.begin.lease) {
             // At worst the next start releases it once more, which every plugin must bear.
             tracing::warn!(%error, "the ledger could not be brought up to date");
+        }
+    }
+
+    /// Removes the file if nothing is open any more. For the end of this run; a lease that begins later makes a new one.
+    pub(crate) fn close(&self) {
+        let mut book = self.book();
+        if book.open.is_empty()
+            && let Some(file) = book.file.take()
+            && let Err(error) = file.remove()
+        {
+            tracing::warn!(%error, "the ledger could not be removed");
         }
     }
 
@@ -209,7 +214,10 @@ impl Ledger {
 
     /// Ledgers of runs that are dead. The locks are held until the answers are dropped.
     pub(crate) fn abandoned(&self) -> Vec<Abandoned> {
-        abandoned::find(&self.folder, &self.session)
+        let found = abandoned::find(&self.folder, &self.session);
+        // From here on we hold the locks, so only this list knows that these runs are dead.
+        self.book().dead.extend(found.iter().map(|file| file.session.clone()));
+        found
     }
 
     /// Takes a lease of a dead run over, as it stood.
@@ -256,11 +264,6 @@ impl Ledger {
     #[cfg(test)]
     pub(crate) fn abandon(&self) {
         self.book().file = None;
-    }
-
-    /// Remembers that a session was dead, after its file is gone.
-    pub(crate) fn buried(&self, session: &str) {
-        self.book().dead.push(session.to_owned());
     }
 }
 
@@ -325,6 +328,12 @@ pub(crate) fn lease(begin: &Begin, state: Option<State>, objects: Vec<ObjectRef>
         plugin: begin.plugin.clone(),
         plugin_version: begin.version.clone(),
         plugin_digest: begin.digest.clone(),
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

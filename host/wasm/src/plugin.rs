@@ -2,7 +2,7 @@
 
 mod calls;
 
-use crate::error::LoadError;
+use crate::error::{LoadError, LoadErrorKind};
 use crate::grants::Grants;
 use crate::host::{PluginHost, PluginSpec};
 use crate::ledger::{Begin, Record, Subject};
@@ -53,7 +53,20 @@ pub struct Plugin {
 
 impl Plugin {
     pub(crate) async fn load(host: &Arc<PluginHost>, spec: PluginSpec) -> Result<Arc<Self>, LoadError> {
-        let settings = if spec.settings.is_null() { "{}".to_owned() } else { spec.settings.to_string() };
+        if !load::is_name(&spec.name) {
+            let name = crate::sanitize::line(&spec.name, 60);
+            let text = "cannot have that name: it is not up to 40 lower-case letters, digits and `-`, starting with a letter";
+            return Err(LoadError::new(&name, LoadErrorKind::Settings, text));
+        }
+        let settings = match &spec.settings {
+            serde_json::Value::Null => "{}".to_owned(),
+            object @ serde_json::Value::Object(_) => object.to_string(),
+            _ => {
+                let text =
+                    format!("does not take its settings: `plugins.{}.settings` must be a map", spec.name);
+                return Err(LoadError::new(&spec.name, LoadErrorKind::Settings, text));
+            }
+        };
         let identity =
             Arc::new(Identity { name: spec.name, grants: spec.grants, limits: spec.limits, settings });
         let loaded = load::load(host, &identity, &spec.source).await?;
@@ -128,7 +141,10 @@ impl Plugin {
 
     fn context(&self, call: &Call, request: &str, server: Option<&ServerSpec>) -> types::Context {
         let shared = self.shared.load_full().map(|state| State::clone(&state));
-        context::context(self.who(), call, request, server, shared)
+        let mut context = context::context(self.who(), call, request, server, shared);
+        let most = u32::try_from(self.identity.limits.call.as_millis()).unwrap_or(u32::MAX);
+        context.deadline_ms = context.deadline_ms.min(most);
+        context
     }
 
     /// Runs an export of whatever is loaded now.
@@ -172,6 +188,9 @@ impl Plugin {
 
     /// Calls `shutdown` for what `prepare` made in one session, and closes its lease.
     pub(crate) async fn end(&self, record: &Arc<Record>, within: Duration) -> Result<(), Failure> {
+        if record.is_released() {
+            return Ok(());
+        }
         let call = Call::new(RequestId::from_bits(0), within);
         let mut scope = self.scope(Phase::Shutdown, &call);
         scope.record = Some(Arc::clone(record));
@@ -206,7 +225,20 @@ impl Plugin {
     }
 
     async fn server(&self, phase: Phase, spec: Arc<ServerSpec>) -> Result<Arc<ServerScope>, Failure> {
+        self.settings_fit(phase, &spec)?;
         self.host.scope_of(phase, spec).await.map_err(|failure| crate::error::named(failure, self.name()))
+    }
+
+    /// Checks the settings in a server's entry against the schema of whatever is loaded now.
+    fn settings_fit(&self, phase: Phase, spec: &ServerSpec) -> Result<(), Failure> {
+        let name = self.name();
+        let value = serde_json::from_str(&spec.settings).map_err(|error| error.to_string());
+        let schema = &self.current.load().server_settings;
+        value.and_then(|value| schema.check("settings", &value)).map_err(|text| {
+            let text = format!("the settings of server `{}` do not fit plugin `{name}`: {text}", spec.name);
+            let text = crate::sanitize::line(&text, crate::sanitize::LINE);
+            crate::error::named(Failure::new(phase, Class::Config, text), name)
+        })
     }
 }
 

@@ -22,7 +22,7 @@ const REMARKS: [&str; 14] = [
     "$anchor",
 ];
 /// Words that are checked.
-const CHECKED: [&str; 27] = [
+const CHECKED: [&str; 26] = [
     "$ref",
     "type",
     "enum",
@@ -49,7 +49,6 @@ const CHECKED: [&str; 27] = [
     "oneOf",
     "allOf",
     "not",
-    "nullable",
 ];
 /// How deep schemas and values may nest. A schema may refer to itself without end.
 const DEPTH: u32 = 64;
@@ -124,9 +123,6 @@ impl Check<'_> {
             };
         };
         let Some(depth) = depth.checked_sub(1) else { return Err(format!("`{at}` nests too deeply")) };
-        if value.is_null() && words.get("nullable") == Some(&Value::Bool(true)) {
-            return Ok(());
-        }
         if let Some(target) = words.get("$ref").and_then(Value::as_str) {
             let pointer = target.trim_start_matches('#');
             let inner = self.root.pointer(pointer).ok_or_else(|| format!("the schema has no `{target}`"))?;

@@ -64,26 +64,28 @@ async fn servers_keep_their_connections_when_their_plugin_is_exchanged() {
 async fn a_hangup_signal_and_a_changed_file_do_the_same() {
     let (scene, component) = acme_scene().await;
     let by_signal = scene.serve([""; 0]).await;
-    exchange(&scene, &by_signal, &component, || by_signal.signal(Signal::HUP)).await;
+    let tell = || by_signal.signal(Signal::HUP);
+    exchange(&scene, &by_signal, &component, tell, ["`acme` replaced", "`acme` kept"]).await;
     by_signal.end().await;
     scene.file("acme.wasm", another_build(&component, "first"));
-    let watching = scene.serve(["--watch"]).await;
-    exchange(&scene, &watching, &component, || {}).await;
+    let watching = scene.serve(["--watch", "--verbose"]).await;
+    exchange(&scene, &watching, &component, || {}, ["plugin replaced", "the changed file is not used"]).await;
     watching.end().await;
 }
 
-/// A good build and a broken one are put in its place; `tell` makes the gateway look.
-async fn exchange(scene: &Scene, gateway: &Gateway<'_>, component: &[u8], tell: impl Fn()) {
+/// A good build and a broken one are put in its place; `tell` makes the gateway look, and it says one of `said`.
+async fn exchange(scene: &Scene, gateway: &Gateway<'_>, component: &[u8], tell: impl Fn(), said: [&str; 2]) {
+    let [replaced, kept] = said;
     let mut client = gateway.client(LEGACY).await;
     client.await_tools(&["calls"]).await;
     assert_eq!(client.text("calls", json!({})).await, "1");
     scene.file("acme.wasm", another_build(component, "second"));
     tell();
-    gateway.says("`acme` replaced").await;
+    gateway.says(replaced).await;
     assert_eq!(client.text("calls", json!({})).await, "2");
     scene.file("acme.wasm", "not even WebAssembly");
     tell();
-    let kept = gateway.says("`acme` kept").await;
+    let kept = gateway.says(kept).await;
     assert!(kept.contains("is not WebAssembly"), "{kept}");
     assert_eq!(client.text("calls", json!({})).await, "3");
 }

@@ -2,7 +2,7 @@
 
 use super::report::{Report, Row};
 use super::{Effort, median, micros, millis};
-use host_provisioner::{Call, Provisioner, RequestId, ServerSpec, Workload};
+use host_provisioner::{Call, Lease, Provisioner, RequestId, ServerSpec, Workload};
 use host_resolver::Resolver;
 use host_wasm::{
     EmbeddedGrant, Grants, Limits, Plugin, PluginHost, PluginHostConfig, PluginSource, PluginSpec, RunId,
@@ -39,7 +39,9 @@ pub async fn measure(report: &mut Report, effort: Effort, plugin: &Path) {
     report.add(Row::new("plugin load, engine included, cached", "ms", median(cached)).beside("cold", cold));
     let plugin = load(&host(&folder.path().join("0")), plugin_bytes).await;
     // On a worker, as in the gateway, not on the thread that blocks.
-    report.add(tokio::spawn(calls(effort, plugin)).await.unwrap());
+    for row in tokio::spawn(calls(effort, plugin)).await.unwrap() {
+        report.add(row);
+    }
     starts(report, effort, folder.path()).await;
 }
 
@@ -68,30 +70,47 @@ async fn load(host: &Arc<PluginHost>, bytes: Vec<u8>) -> Arc<Plugin> {
     host.load(spec).await.unwrap()
 }
 
-/// The cheapest call that does something: `validate` of a small server.
-async fn calls(effort: Effort, plugin: Arc<Plugin>) -> Row {
-    let workload = Workload::Component { path: "echo.wasm".into(), arguments: Vec::new() };
+/// The cheapest call that reaches a host function, `probe`, and one that a start consists of, `validate`.
+async fn calls(effort: Effort, plugin: Arc<Plugin>) -> [Row; 2] {
+    let workload = Workload::Component { path: test_artifacts::guest("echo-server"), arguments: Vec::new() };
     let server = ServerSpec::new("echo", workload);
+    let lease = Lease {
+        id: "none".to_owned(),
+        server_id: server.id.clone(),
+        server_name: server.name.clone(),
+        session: "s000000000000000".to_owned(),
+        request: "r000000000000000".to_owned(),
+        state: None,
+        objects: Vec::new(),
+        plugin: "embedded".to_owned(),
+        plugin_version: String::new(),
+        plugin_digest: String::new(),
+    };
+    let call = || Call::new(RequestId::from_bits(7), Duration::from_secs(10));
     for _ in 0..effort.calls / 10 {
-        one_call(&plugin, &server).await;
+        plugin.probe(&call(), &lease).await.unwrap();
+        plugin.validate(&call(), &server).await.unwrap();
     }
-    let (mut calls, mut tasks) = (Vec::with_capacity(effort.calls), Vec::with_capacity(effort.calls));
+    let (mut probes, mut validations, mut tasks) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..effort.calls {
         let begin = Instant::now();
-        one_call(&plugin, &server).await;
-        calls.push(micros(begin.elapsed()));
+        plugin.probe(&call(), &lease).await.unwrap();
+        probes.push(micros(begin.elapsed()));
+        let begin = Instant::now();
+        plugin.validate(&call(), &server).await.unwrap();
+        validations.push(micros(begin.elapsed()));
         let begin = Instant::now();
         tokio::spawn(async {}).await.unwrap();
         tasks.push(micros(begin.elapsed()));
     }
-    Row::new("plugin call: store, instantiate, validate, drop", "µs", median(calls))
-        .at_most(30.0, None)
-        .beside("an empty task, spawned and awaited", median(tasks))
-}
-
-async fn one_call(plugin: &Plugin, server: &ServerSpec) {
-    let call = Call::new(RequestId::from_bits(7), Duration::from_secs(10));
-    plugin.validate(&call, server).await.unwrap();
+    let (probe, task) = (median(probes), median(tasks));
+    [
+        Row::new("plugin call: store, instantiate, probe, drop", "µs", probe)
+            .at_most(30.0, None)
+            .beside("an empty task, spawned and awaited", task),
+        Row::new("plugin call: the same with validate of a server", "µs", median(validations))
+            .beside("probe", probe),
+    ]
 }
 
 /// From nothing in memory but the engine, with the compiled code on disk, to the first answer.

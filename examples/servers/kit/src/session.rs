@@ -99,10 +99,10 @@ impl<W: Write> Session<'_, W> {
             return self.receive_batch(line);
         }
         let mut changes = Changes::default();
-        if let Some(response) = self.answer(line, &mut changes)? {
-            self.send(&response)?;
-        }
-        self.announce(&changes)
+        let response = self.answer(line, &mut changes)?;
+        // Before the answer: a client that lists as soon as it has it, perhaps through a gateway that keeps lists, then sees the change.
+        self.announce(&changes)?;
+        response.map_or(Ok(()), |response| self.send(&response))
     }
 
     fn receive_batch(&mut self, line: &[u8]) -> io::Result<()> {
@@ -117,10 +117,8 @@ impl<W: Write> Session<'_, W> {
             Ok(_) => return self.fail(Failure::envelope("a batch has at least one message")),
             Err(cause) => return self.fail(Failure::parse(&cause)),
         }
-        if !responses.is_empty() {
-            self.send(&responses)?;
-        }
-        self.announce(&changes)
+        self.announce(&changes)?;
+        if responses.is_empty() { Ok(()) } else { self.send(&responses) }
     }
 
     /// Answers one message; notifications and open subscriptions have no answer.

@@ -473,12 +473,13 @@ fn progress_comes_before_the_answer_and_only_when_asked() {
 fn legacy_clients_hear_of_changes() {
     let change = || request(5, "tools/call", json!({ "name": "echo", "arguments": { "text": "change" } }));
     let got = legacy(&[change()]);
-    assert_eq!(got[1], json!({ "jsonrpc": "2.0", "method": "notifications/resources/list_changed" }));
+    assert_eq!(got[0], json!({ "jsonrpc": "2.0", "method": "notifications/resources/list_changed" }));
+    assert_eq!(got[1]["id"], 5);
     assert_eq!(got.len(), 2);
     let subscribe = |method: &str| request(4, method, json!({ "uri": "test:///000" }));
     let got = legacy(&[subscribe("resources/subscribe"), change()]);
     let updated = json!({ "jsonrpc": "2.0", "method": "notifications/resources/updated", "params": { "uri": "test:///000" } });
-    assert_eq!(got[3], updated);
+    assert_eq!(got[2], updated);
     let got = legacy(&[subscribe("resources/subscribe"), subscribe("resources/unsubscribe"), change()]);
     assert_eq!(got.len(), 4);
 }
@@ -513,12 +514,12 @@ fn modern_clients_hear_only_what_they_listen_for() {
     assert_eq!(got[0], about(acknowledged, granted));
     let granted = json!({ "resourceSubscriptions": ["test:///000", "test:///001"] });
     assert_eq!(got[1], about(acknowledged, json!({ "_meta": meta(json!(2)), "notifications": granted })));
-    assert_eq!(got[2]["id"], 3);
-    assert_eq!(got[3], about("notifications/resources/list_changed", json!({ "_meta": meta(json!("l")) })));
-    assert_eq!(got[4], updated());
+    assert_eq!(got[2], about("notifications/resources/list_changed", json!({ "_meta": meta(json!("l")) })));
+    assert_eq!(got[3], updated());
+    assert_eq!(got[4]["id"], 3);
     // Cancelled: silent from here on, without an answer.
-    assert_eq!(got[5]["id"], 4);
-    assert_eq!(got[6], updated());
+    assert_eq!(got[5], updated());
+    assert_eq!(got[6]["id"], 4);
     // The other one is answered when the input ends.
     assert_eq!((&got[7]["id"], &got[7]["result"]["resultType"]), (&json!(2), &json!("complete")));
     assert_eq!(got[7]["result"]["_meta"]["io.modelcontextprotocol/subscriptionId"], 2);

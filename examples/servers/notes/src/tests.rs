@@ -58,7 +58,8 @@ impl Folder {
     /// Calls a tool; the structured content, or the text of its failure.
     fn call(&self, name: &str, arguments: Value) -> Result<Value, String> {
         let answers = self.talk(&[("tools/call", json!({ "name": name, "arguments": arguments }))]);
-        let result = &answers[0]["result"];
+        // Announcements of a change come before the answer.
+        let result = &answers.iter().find(|message| message["id"].is_number()).unwrap()["result"];
         match result["isError"] == true {
             true => Err(result["content"][0]["text"].as_str().unwrap().to_owned()),
             false => Ok(result["structuredContent"].clone()),
@@ -250,7 +251,7 @@ fn resources_are_the_notes() {
 }
 
 #[test]
-fn changes_are_announced_after_the_answer() {
+fn changes_are_announced_before_the_answer() {
     let folder = Folder::new();
     folder.write("a.md", "old");
     let methods: Vec<_> = folder
@@ -267,7 +268,7 @@ fn changes_are_announced_after_the_answer() {
         .map(|message| message["method"].as_str().map_or(message["id"].to_string(), str::to_owned))
         .collect();
     let (changed, updated) = ("notifications/resources/list_changed", "notifications/resources/updated");
-    assert_eq!(methods, ["1", "2", updated, "3", changed, "4", changed, updated, "5", "6", changed, "7"]);
+    assert_eq!(methods, ["1", updated, "2", changed, "3", changed, updated, "4", "5", changed, "6", "7"]);
 }
 
 #[test]

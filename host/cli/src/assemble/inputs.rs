@@ -59,7 +59,14 @@ impl Inputs {
             None => Settings::default(),
         };
         let mut plugins = settings.plugins.clone();
-        for (given, name) in args.plugin.iter().zip(&names) {
+        for (i, (given, name)) in args.plugin.iter().zip(&names).enumerate() {
+            if let Some(first) = names.iter().take(i).position(|known| known == name) {
+                let first = args.plugin.get(first).map_or("", String::as_str);
+                return Err(Usage(format!(
+                    "two plugins are called `{name}`: `--plugin {first}` and `--plugin {given}`; rename a file, or give it a name under `plugins:` in the settings"
+                ))
+                .into());
+            }
             add_plugin(&mut plugins, given, name)?;
         }
         if let Some(name) = &args.provisioner {
@@ -90,6 +97,20 @@ impl Inputs {
             start_timeout: args.max_server_startup_timeout,
             settings,
         })
+    }
+}
+
+impl Inputs {
+    /// What to say when there is nothing to run.
+    pub(crate) fn no_servers(&self) -> String {
+        let file = match self.settings.source.as_str() {
+            "" => "there is no gateway.yaml in this folder; try `--settings FILE` or `gateway quickstart`"
+                .to_owned(),
+            file => format!("{file} has none"),
+        };
+        format!(
+            "no servers: name some under `servers:` in gateway.yaml, or with `--catalog` and `--servers` ({file})"
+        )
     }
 }
 

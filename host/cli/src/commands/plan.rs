@@ -29,9 +29,7 @@ pub(super) async fn run(app: App, as_json: bool) -> Result<u8> {
             print(&text(placed, plan));
         }
         if plans.is_empty() {
-            print(
-                "no servers: name some under `servers:` in gateway.yaml, or with `--catalog` and `--servers`",
-            );
+            print(&app.inputs.no_servers());
         }
     }
     app.host.shutdown(Duration::from_secs(5)).await;

@@ -83,7 +83,12 @@ pub(crate) async fn bind(address: SocketAddr, token: Option<Token>) -> Result<Li
 }
 
 /// The front of a pool, as flags and files say.
-pub(crate) fn front(app: &App, pool: &Arc<host_pool::Pool>, token: Option<&Token>) -> Arc<Front> {
+pub(crate) fn front(
+    app: &App,
+    pool: &Arc<host_pool::Pool>,
+    token: Option<&Token>,
+    list_wait: Option<Duration>,
+) -> Arc<Front> {
     let settings = &app.inputs.settings.front;
     let filter = app.inputs.tools.clone();
     let images: HashMap<String, String> =
@@ -105,7 +110,7 @@ pub(crate) fn front(app: &App, pool: &Arc<host_pool::Pool>, token: Option<&Token
         filter: Arc::new(move |server, tool| {
             filter.allows(server, images.get(server).map_or("", String::as_str), tool, None)
         }),
-        list_wait: settings.list_wait,
+        list_wait: list_wait.unwrap_or(settings.list_wait),
         ..FrontConfig::default()
     };
     Front::new(Arc::clone(pool), config)
@@ -132,6 +137,9 @@ pub(crate) async fn serve_with(
     watch: bool,
     beside: impl FnOnce(Option<String>) -> Beside,
 ) -> Result<u8> {
+    if app.placed.is_empty() {
+        say(&format!("warning: {}", app.inputs.no_servers()));
+    }
     let app = Arc::new(app);
     let pool = app.pool();
     let running = Arc::new(Running::new(Arc::clone(&app), Arc::clone(&pool)));
@@ -163,7 +171,7 @@ pub(crate) async fn serve_with(
     let stop = Stop { drain: signals.drain.clone(), cut: signals.cut.clone() };
     let (front, served) = match listener {
         Listener::Stdio => {
-            let front = front(&app, &pool, None);
+            let front = front(&app, &pool, None, None);
             let (input, output) = streams::standard();
             let mut beside = beside(None);
             let served = tokio::select! {
@@ -173,7 +181,7 @@ pub(crate) async fn serve_with(
             (front, served)
         }
         Listener::Http { listener, address, token } => {
-            let front = front(&app, &pool, token.as_ref());
+            let front = front(&app, &pool, token.as_ref(), None);
             let url = format!("http://{address}/mcp");
             say(&format!("listening at {url}"));
             if let Some(token) = token.as_ref().filter(|token| token.made_here) {

@@ -14,6 +14,7 @@ use rmcp::model::CallToolRequestParams;
 use rmcp::service::{RoleClient, RunningService};
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) async fn run(command: ToolsCommand, environment: &Environment) -> Result<u8> {
     match command {
@@ -27,6 +28,9 @@ pub(super) async fn run(command: ToolsCommand, environment: &Environment) -> Res
     }
 }
 
+/// Longer than any server may take to start.
+const ALL_SETTLED: Duration = Duration::from_secs(24 * 60 * 60);
+
 type Client = RunningService<RoleClient, ()>;
 
 async fn with_client(
@@ -35,9 +39,13 @@ async fn with_client(
     work: impl AsyncFnOnce(&Client) -> Result<u8>,
 ) -> Result<u8> {
     let inputs = Inputs::load(source, environment)?;
+    if inputs.servers.is_empty() {
+        return Err(Usage(inputs.no_servers()).into());
+    }
     let app = App::assemble(inputs, environment).await?;
     let pool = app.pool();
-    let front = serve::front(&app, &pool, None);
+    // Nobody refreshes here, so every server has its whole time to come up or to say why not.
+    let front = serve::front(&app, &pool, None, Some(ALL_SETTLED));
     let signals = Signals::listen(|| {})?;
     let (ours, theirs) = tokio::io::duplex(1 << 20);
     let (input, output) = tokio::io::split(theirs);
@@ -46,7 +54,6 @@ async fn with_client(
         let front = Arc::clone(&front);
         async move { front.serve_stdio(input, output, stop).await }
     });
-    // Nobody refreshes here, so the list is asked for when every server has had its say.
     let done = tokio::select! {
         done = async {
             front.ready().await;

@@ -92,3 +92,26 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_thread_sleeps_when_nothing_runs_and_wakes_for_each_call() {
+        let ticker = Ticker::default();
+        let asleep = |expected| {
+            let patience = std::time::Instant::now() + Duration::from_secs(30);
+            while ticker.shared.asleep.load(Ordering::SeqCst) != expected {
+                assert!(std::time::Instant::now() < patience);
+                std::thread::yield_now();
+            }
+        };
+        for _ in 0..3 {
+            let running = ticker.run().unwrap();
+            asleep(false);
+            drop(running);
+            asleep(true);
+        }
+    }
+}

@@ -42,7 +42,7 @@ impl Abandoned {
         }
     }
 
-    /// Removes the file if nothing is open any more.
+    /// Removes the file if nothing is open any more; says whether.
     pub(crate) fn finish(self) -> bool {
         if !self.leases.is_empty() {
             return false;

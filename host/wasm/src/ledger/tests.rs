@@ -1,3 +1,5 @@
+//! The ledger: what stands in it after each step, and what the next run finds.
+
 use super::*;
 use std::io::Write as _;
 
@@ -57,7 +59,6 @@ fn a_run_that_lives_is_not_abandoned_and_a_dead_one_leaves_its_open_leases_in_or
     assert_eq!(new.liveness("../ledger/old"), Liveness::Unknown);
 
     drop(ledger);
-    drop((a, b, c));
     assert_eq!(new.liveness("old"), Liveness::Dead);
     let mut found = new.abandoned();
     assert_eq!(found.len(), 1);
@@ -84,7 +85,7 @@ fn a_torn_last_line_is_passed_over_and_not_grown_onto() {
     let ledger = old(dir.path());
     let record = ledger.begin(begin(1));
     ledger.object(&record, object("a"), true).unwrap();
-    drop((ledger, record));
+    drop(ledger);
     let path = dir.path().join("ledger/old.jsonl");
     let mut file = File::options().append(true).open(&path).unwrap();
     file.write_all(b"{\"entry\":\"object\",\"lease\":\"lease-1\",\"ki").unwrap();
@@ -98,7 +99,7 @@ fn a_torn_last_line_is_passed_over_and_not_grown_onto() {
 }
 
 #[test]
-fn the_file_goes_with_the_last_lease_and_stays_short() {
+fn the_file_stays_short_and_goes_at_the_end_when_nothing_is_open() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = old(dir.path());
     let path = dir.path().join("ledger/old.jsonl");
@@ -113,10 +114,18 @@ fn the_file_goes_with_the_last_lease_and_stays_short() {
     // After a rewriting the file is still locked, and complete.
     assert_eq!(Ledger::new(dir.path(), "new").liveness("old"), Liveness::Alive);
     drop(ledger);
-    drop(kept);
     let left = Ledger::new(dir.path(), "new").abandoned().remove(0);
     assert_eq!(left.leases.len(), 1);
     assert_eq!(left.leases[0].lease().objects, [object("kept")]);
+    drop(left);
+    let ledger = Ledger::new(dir.path(), "third");
+    let record = ledger.begin(begin(1));
+    ledger.object(&record, object("a"), true).unwrap();
+    ledger.close();
+    assert!(dir.path().join("ledger/third.jsonl").exists());
+    ledger.released(&record);
+    ledger.close();
+    assert!(!dir.path().join("ledger/third.jsonl").exists());
 }
 
 #[test]

@@ -19,7 +19,7 @@ async fn a_trap_after_a_checkpoint_is_cleaned_up_from_it() {
     assert!(plugin.provision(&call(), &server).await.is_err());
     let line = released(server.id.as_str()).await;
     assert!(line.contains("state=halfway objects= reason=ReleaseReason::Unfinished version=1.0.0"), "{line}");
-    eventually("the ledger is empty", || fixture.ledger_files().is_empty()).await;
+    eventually("nothing is open", || fixture.host.ledger.open().is_empty()).await;
     // Without anything noted there is nothing to release.
     let server = super::server("trap two");
     assert!(plugin.provision(&call(), &server).await.is_err());
@@ -48,7 +48,7 @@ async fn a_dropped_call_is_cleaned_up_with_all_it_noted() {
     }
     let line = released(server.id.as_str()).await;
     assert!(line.contains("state=halfway objects=t2 reason=ReleaseReason::Unfinished"), "{line}");
-    eventually("the ledger is empty", || fixture.ledger_files().is_empty()).await;
+    eventually("nothing is open", || fixture.host.ledger.open().is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -159,7 +159,7 @@ async fn a_release_goes_on_without_its_caller_and_a_second_one_finds_nothing_to_
         let _ = futures_poll(release);
     }
     released(server.id.as_str()).await;
-    eventually("the ledger is empty", || fixture.ledger_files().is_empty()).await;
+    eventually("nothing is open", || fixture.host.ledger.open().is_empty()).await;
     plugin.release(&call(), &lease, ReleaseReason::Ended).await.unwrap();
     assert_eq!(Log::lines_with(&format!("release {}", server.id)).len(), 1);
 }

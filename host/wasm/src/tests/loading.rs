@@ -122,6 +122,31 @@ async fn a_description_must_be_had_and_keep_the_rules() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_and_settings_are_checked() {
+    let fixture = Fixture::new();
+    let error = refused_with(&fixture, bytes(hostile()), |spec| spec.name = "P\u{1b}".to_owned()).await;
+    assert_eq!((error.kind, error.plugin.as_str()), (LoadErrorKind::Settings, "P\\u{1b}"));
+    let error = refused_with(&fixture, bytes(hostile()), |spec| spec.settings = serde_json::json!([])).await;
+    assert_eq!(error.text, "does not take its settings: `plugins.p.settings` must be a map");
+    // `{}` and `{}` are the two schemas of the description; the first becomes one that takes nothing.
+    let closed =
+        patched("SETTINGS:{                            }", "SETTINGS:{\"additionalProperties\":false}");
+    let error =
+        refused_with(&fixture, bytes(closed.clone()), |spec| spec.settings = serde_json::json!({"a": 1}))
+            .await;
+    assert_eq!(error.kind, LoadErrorKind::Settings);
+    assert_eq!(error.text, "does not take its settings: `plugins.p.settings.a` is not known (known: none)");
+    let plugin = fixture.plugin_with(|spec| spec.source = bytes(closed)).await;
+    let mut spec = ServerSpec::clone(&server("ok"));
+    spec.settings = "{\"b\": 1}".to_owned();
+    let failure = plugin.provision(&call(), &Arc::new(spec)).await.unwrap_err();
+    assert_eq!(
+        failure.text,
+        "the settings of server `ok` do not fit plugin `p`: `settings.b` is not known (known: none)"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn compiled_code_that_was_changed_is_not_run() {
     let cache = tempfile::tempdir().unwrap();
     let engines = |folder: &Path| crate::engine::Engines::build(Some(folder)).unwrap();

@@ -19,6 +19,9 @@ use gateway::provisioner::{call, log, settings};
 static DIRECTIVE: [u8; 95] =
     *b"DIRECTIVE:name=hostile;version=1.0.0;reads=1;describe=ok;......................................";
 
+/// Both schemas, changed by tests in the same way.
+static SETTINGS: [u8; 39] = *b"SETTINGS:{                            }";
+
 struct Plugin;
 
 export!(Plugin);
@@ -29,6 +32,10 @@ fn directive(key: &str) -> String {
     let words = text.trim_start_matches("DIRECTIVE:").split(';');
     let mut found = words.filter_map(|word| word.split_once('=')).filter(|(name, _)| *name == key);
     found.next().map(|(_, value)| value.to_owned()).unwrap_or_default()
+}
+
+fn schema() -> String {
+    String::from_utf8_lossy(&std::hint::black_box(&SETTINGS)[9..]).into_owned()
 }
 
 pub(crate) fn failure(category: FailureCategory, text: impl Into<String>) -> Failure {
@@ -71,8 +78,8 @@ impl Guest for Plugin {
             summary: "does what it must not\u{1b}[31m".to_owned(),
             runs: vec![WorkloadKind::Component],
             runs_tools: Vec::new(),
-            settings_schema: "{}".to_owned(),
-            server_settings_schema: "{}".to_owned(),
+            settings_schema: schema(),
+            server_settings_schema: schema(),
             reads_state: directive("reads").split(',').filter_map(|v| v.parse().ok()).collect(),
             understands: Vec::new(),
             extras: Vec::new(),
