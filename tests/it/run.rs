@@ -293,6 +293,13 @@ async fn a_cancelled_call_is_cancelled_at_the_server() {
     assert_eq!(before, "0");
     let sent = client.begin("tools/call", json!({"name": "never", "arguments": {}})).await;
     let gateway_tests::harness::InFlight::Stdio(id) = sent else { panic!("a client over standard input") };
+    // A call that is cancelled before it was sent on never reaches the server, and neither does its cancellation.
+    eventually("the call at the server", async || {
+        let done = scene.run(["server", "list", "--json"]).await;
+        let list: serde_json::Value = serde_json::from_str(&done.stdout).unwrap_or_default();
+        if list["servers"][0]["calls"] == 1 { Ok(()) } else { Err(done.stdout) }
+    })
+    .await;
     client.notify("notifications/cancelled", json!({"requestId": id, "reason": "the test says so"})).await;
     eventually("the cancellation at the server", async || {
         let count = client.text("cancelled", json!({})).await;
