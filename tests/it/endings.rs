@@ -1,5 +1,7 @@
 //! How a gateway ends: asked, urged, without a client, without notice. After each of them nothing is left.
 
+#![expect(clippy::indexing_slicing, reason = "what is not as the story says ends the test there")]
+
 use crate::program::{echo_scene, eventually_ready, scene, tools_scene};
 use gateway_tests::harness::{Era, Scene, Signal, eventually};
 use serde_json::json;

@@ -1,5 +1,11 @@
 //! Plugins and servers that mean no good, in the program, while it answers everybody else.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "what is not as the story says ends the test there"
+)]
+
 use crate::program::scene;
 use gateway_tests::harness::{Era, Gateway, Scene, eventually};
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! A gateway that serves: both eras over both transports, names, tokens, servers that die.
 
+#![expect(clippy::unwrap_used, reason = "what is not as the story says ends the test there")]
+
 use crate::program::{echo_scene, eventually_ready, scene, tools_scene};
 use gateway_tests::harness::{Client, ERAS, Era, Gateway, eventually};
 use http::Method;
@@ -304,6 +306,26 @@ async fn a_cancelled_call_is_cancelled_at_the_server() {
     eventually("the cancellation at the server", async || {
         let count = client.text("cancelled", json!({})).await;
         if count == "1" { Ok(()) } else { Err(count) }
+    })
+    .await;
+    drop(client);
+    gateway.ended().await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_cancelled_in_the_same_breath_does_not_go_on() {
+    let scene = tools_scene("");
+    let mut gateway = scene.pipe(NOBODY);
+    let mut client = gateway.only_client(LEGACY).await;
+    client.await_tools(&["never"]).await;
+    let sent = client.begin("tools/call", json!({"name": "never", "arguments": {}})).await;
+    let gateway_tests::harness::InFlight::Stdio(id) = sent else { panic!("a client over standard input") };
+    client.notify("notifications/cancelled", json!({"requestId": id})).await;
+    // Once a later call is answered the first one was dealt with too, whether it got as far as the server or not.
+    client.text("who", json!({})).await;
+    eventually("nothing in flight", async || {
+        let answer = scene.run(["server", "list", "--json"]).await.expect_code(0).json();
+        if answer["servers"][0]["calls"] == 0 { Ok(()) } else { Err(answer.to_string()) }
     })
     .await;
     drop(client);

@@ -212,6 +212,10 @@ impl Connection {
         if items.is_empty() {
             return self.send(Answer::error(None, &RpcError::invalid_request("the batch is empty"))).await;
         }
+        if items.len() > host_message::MAX_BATCH {
+            let error = RpcError::invalid_request("the batch holds more than 1000 messages");
+            return self.send(Answer::error(None, &error)).await;
+        }
         // Answers may come one by one: JSON-RPC lets a client match them by their ids, and progress could not wait for an array.
         for item in items {
             match Envelope::parse(item) {
@@ -233,8 +237,24 @@ impl Connection {
     async fn drive(&self, caller: Caller, envelope: Envelope, events: mpsc::Sender<Event>) {
         let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
         let front = Arc::clone(&self.front);
+        // Noted here, in the order of the lines: a cancellation right behind its request must find it, whenever the task gets to run.
+        let noted = caller.session.clone().zip(envelope.id()).map(|(session, id)| {
+            let begun = session.calls.begin(id);
+            (session, begun)
+        });
         self.tasks.spawn(async move {
-            dispatch::drive(front, caller, envelope, events).await;
+            let work = dispatch::drive(front, caller, envelope, events);
+            match noted {
+                None => work.await,
+                Some((session, (serial, cancelled))) => {
+                    tokio::select! {
+                        biased;
+                        Ok(()) = cancelled => {}
+                        () = work => {}
+                    }
+                    session.calls.end(serial);
+                }
+            }
             drop(permit);
         });
     }

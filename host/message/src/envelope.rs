@@ -183,15 +183,20 @@ impl Envelope {
     }
 
     /// The elements of a batch, each to be given to [`Envelope::parse`]. Empty for other kinds and for an empty batch, which
-    /// JSON-RPC calls invalid.
+    /// JSON-RPC calls invalid. Not more than [`MAX_BATCH`] and one, which says that there are too many: a line of sixteen megabytes
+    /// can hold eight million.
     #[must_use]
     pub fn batch_items(&self) -> Vec<Bytes> {
         if self.kind != Kind::Batch {
             return Vec::new();
         }
-        elements(&self.bytes).map_while(Result::ok).map(|(range, _)| self.bytes.slice(range)).collect()
+        let elements = elements(&self.bytes).map_while(Result::ok).take(MAX_BATCH + 1);
+        elements.map(|(range, _)| self.bytes.slice(range)).collect()
     }
 }
+
+/// Most messages in a batch that is worked off.
+pub const MAX_BATCH: usize = 1000;
 
 /// The members of an envelope as they were found.
 #[derive(Default)]

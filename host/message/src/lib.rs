@@ -21,7 +21,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use envelope::{Envelope, ErrorBody, Kind, RawId};
+pub use envelope::{Envelope, ErrorBody, Kind, MAX_BATCH, RawId};
 pub use error::EnvelopeError;
 pub use names::{code, meta, method};
 pub use object::{Elements, JsonKind, Member, Members, elements, find_member, members};

@@ -267,7 +267,11 @@ impl Wire {
             Kind::Notification => self.notified(envelope),
             // Only 2025-03-26 has batches; taking them from anybody costs nothing.
             Kind::Batch => {
-                for item in envelope.batch_items() {
+                let items = envelope.batch_items();
+                if items.len() > host_message::MAX_BATCH {
+                    return self.die("it sent a batch of more than 1000 messages");
+                }
+                for item in items {
                     match Envelope::parse(item) {
                         Ok(item) if item.kind() != Kind::Batch => self.dispatch(item),
                         Ok(item) => tracing::debug!(server = %self.server, ?item, "a batch within a batch"),

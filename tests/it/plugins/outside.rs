@@ -33,9 +33,25 @@ fn built(project: &Path) -> PathBuf {
 }
 
 #[tokio::test]
-async fn the_example_of_a_plugin_is_built_and_runs_a_server() {
-    let component = built(&repository().join("examples/custom-provisioner"));
-    runs_a_server(&component).await;
+async fn the_example_of_a_plugin_does_what_its_page_says() {
+    let project = repository().join("examples/custom-provisioner");
+    let component = built(&project);
+    let scene = scene();
+    scene.settings(&std::fs::read_to_string(project.join("gateway.yaml")).unwrap());
+    // Where the file of settings has it.
+    scene.component("target/wasm32-wasip2/release/tenant.wasm", &component);
+    let checked = scene.run(["plugin", "check", "tenant"]).await.expect_code(0);
+    assert!(checked.stdout.starts_with("ok: plugin `tenant`"), "{}", checked.seen());
+    let plan = scene.run(["run", "--dry-run", "--json"]).await.expect_code(0).json();
+    assert_eq!(plan["servers"][0]["provisioner"], "tenant");
+    let called = scene.run(["tools", "call", "now", "zone=Europe/Berlin"]).await.expect_code(0);
+    assert!(called.stdout.contains("Berlin"), "{}", called.seen());
+    scene.assert_nothing_left();
+    // Its list is its point: another server is refused by name.
+    let settings = std::fs::read_to_string(scene.work().join("gateway.yaml")).unwrap();
+    scene.settings(&settings.replace("allow: [time]", "allow: [other]"));
+    let refused = scene.run(["run", "--dry-run"]).await.expect_code(3);
+    assert!(refused.stdout.contains("tenant `acme` may not"), "{}", refused.seen());
 }
 
 #[tokio::test]

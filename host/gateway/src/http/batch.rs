@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Messages in one batch. Every request among them is a task.
-const MOST: usize = 1000;
+const MOST: usize = host_message::MAX_BATCH;
 
 /// Answers a batch: as one array, or as a stream if a request tells of its progress.
 pub(crate) async fn handle(

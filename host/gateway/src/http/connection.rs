@@ -30,6 +30,8 @@ struct Activity {
     accounted: AtomicU64,
     /// Requests that have begun.
     begun: AtomicU64,
+    /// Requests that are being handled: whatever arrives meanwhile is their body, which has a limit of its own, or waits for its turn.
+    busy: AtomicU64,
 }
 
 impl Activity {
@@ -50,9 +52,10 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, header_timeout
         let (shared, activity) = (Arc::clone(&shared), Arc::clone(&activity));
         async move {
             activity.begun.fetch_add(1, Ordering::Relaxed);
-            activity.account();
+            activity.busy.fetch_add(1, Ordering::Relaxed);
             let response = handle(&shared, local.ip(), request).await;
             activity.account();
+            activity.busy.fetch_sub(1, Ordering::Relaxed);
             Ok::<_, Infallible>(response)
         }
     });
@@ -91,7 +94,8 @@ async fn stalled(activity: &Activity, limit: Duration) {
     loop {
         tokio::time::sleep(limit).await;
         let begun = activity.begun.load(Ordering::Relaxed);
-        let partial = activity.received.load(Ordering::Relaxed) > activity.accounted.load(Ordering::Relaxed);
+        let partial = activity.busy.load(Ordering::Relaxed) == 0
+            && activity.received.load(Ordering::Relaxed) > activity.accounted.load(Ordering::Relaxed);
         // A connection on which nothing was ever asked has had its time after the first round.
         if begun == 0 || (partial && before == (begun, true)) {
             return;

@@ -57,6 +57,11 @@ impl Host for CallState {
     ) -> wasmtime::Result<Result<Resource<RunOutput>, Failure>> {
         self.enter("embedded.run")?;
         spec.bounded()?;
+        // With input of its own, a plugin could call a server's tools with the user's folders and secrets, and no client would have asked.
+        if self.scope.phase != Phase::Run {
+            let text = "`embedded.run` is for tools, inside `container-runtime.run`";
+            return Ok(Err(self.scope.refuse(FailureCategory::Permission, text)));
+        }
         let secret = self.scope.server.as_ref().is_some_and(|server| server.has_secrets());
         let (server, record, id) = match self.begin(spec).await? {
             Ok(begun) => begun,
@@ -97,6 +102,12 @@ impl Host for CallState {
             Status::Ended => WorkloadStatus::Ended,
             Status::Unknown => WorkloadStatus::Unknown,
         };
+        // A program that has secrets could tell them by its exit code, bit by bit.
+        if self.scope.server.as_ref().is_some_and(|server| server.has_secrets())
+            && status == WorkloadStatus::Ended
+        {
+            return Ok(WorkloadInfo { status, exit_code: None, text: "it has ended".to_owned() });
+        }
         Ok(WorkloadInfo { status, exit_code: info.exit_code, text: info.text })
     }
 

@@ -244,7 +244,8 @@ impl Scope {
                 return Err(self.refuse(FailureCategory::Unsupported, text));
             }
             let own = match &server.spec.egress {
-                Egress::Unrestricted => true,
+                // Nothing was named: only a grant of the operator's, looked at below, can say where.
+                Egress::Unrestricted => grant.hosts.is_some(),
                 Egress::None => false,
                 Egress::Hosts(allowed) => allowed.iter().any(|written| {
                     let own = crate::v0_1::server::destination(written);
