@@ -33,6 +33,7 @@ pub use component::{ComponentSource, LoadedComponent, MAX_COMPONENT_BYTES};
 pub use end::{Info, Status};
 pub use engine::{EmbeddedEngine, EngineConfig, Started};
 pub use error::{Error, ErrorKind};
+pub use network::is_public;
 pub use pipe::host::{Stderr, Stdin, Stdout};
 pub use run::{Captured, RunOutput};
 pub use spec::{DEFAULT_MAX_FILES, DEFAULT_MEMORY_MIB, MountSpec, StartSpec};

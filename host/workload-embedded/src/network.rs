@@ -11,6 +11,7 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
+pub use address::is_public;
 pub(crate) use lookup::add_to_linker;
 pub(crate) use resolve::{Resolver, Turns};
 
