@@ -106,3 +106,54 @@ async fn servers_that_misbehave_cost_only_themselves() {
         gateway.end().await;
     }
 }
+
+/// Somebody who may write to the state folder could have the next start believe that it must take down anything.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_state_folder_that_others_can_write_to_is_named_and_nothing_is_started() {
+    use std::os::unix::fs::PermissionsExt;
+    let scene = scene();
+    scene.component("echo.wasm", &guest("echo-server"));
+    scene.settings("servers:\n  echo: {component: ./echo.wasm}\n");
+    std::fs::create_dir(scene.state()).unwrap();
+    std::fs::set_permissions(scene.state(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let called = scene.run(["tools", "call", "echo", "message=x"]).await;
+    assert_ne!(called.code, Some(0), "{}", called.seen());
+    let state = scene.state();
+    let text = format!(
+        "the folder {} is not this user's alone: other users can write to it (mode 777); make it private with mode 700",
+        state.display()
+    );
+    assert!(called.stderr.contains(&text), "{}", called.stderr);
+    scene.assert_nothing_left();
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o700)).unwrap();
+    scene.run(["tools", "call", "echo", "message=x"]).await.expect_code(0);
+}
+
+/// A server that may write to a folder cannot put a link there for another server's folder to lead out of it.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_folder_that_is_replaced_by_a_link_while_the_gateway_runs_is_refused() {
+    let scene = scene();
+    scene.component("bad.wasm", &guest("misbehave"));
+    scene.component("echo.wasm", &guest("echo-server"));
+    let folder = scene.work().canonicalize().unwrap().join("data");
+    std::fs::create_dir(&folder).unwrap();
+    scene.settings(
+        "servers:
+  echo: {component: ./echo.wasm}
+  reads: {component: ./bad.wasm, args: [read-file, /data/secret], folders: [{path: ./data, mount: /data}], startTimeout: 3s}
+",
+    );
+    let secret = scene.work().join("elsewhere");
+    std::fs::create_dir(&secret).unwrap();
+    std::fs::write(secret.join("secret"), "hunter2").unwrap();
+    let gateway = scene.serve([""; 0]).await;
+    std::fs::remove_dir(&folder).unwrap();
+    std::os::unix::fs::symlink(&secret, &folder).unwrap();
+    let text = failure_beside_calls(&scene, &gateway, "reads").await;
+    let shown = folder.display();
+    assert!(text.contains(&format!("the folder `{shown}` is reached through the link `{shown}`")), "{text}");
+    assert!(!gateway.said().contains("hunter2"), "{}", gateway.said());
+    gateway.end().await;
+}

@@ -10,6 +10,7 @@
 
 pub mod catalog;
 pub mod engines;
+pub mod guest;
 pub mod load;
 pub mod process;
 pub mod relay;

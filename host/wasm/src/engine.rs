@@ -6,11 +6,10 @@
 mod cache;
 mod ticker;
 
-use crate::limits::PARTS;
 use cache::CodeCache;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -20,7 +19,16 @@ pub(crate) use ticker::{TICK, Ticker};
 /// Calls that run at once, over all plugins.
 const SLOTS: u32 = 1_000;
 /// Of these kept for taking down: a burst of `provision` must not keep servers from being released.
-const SLOTS_FOR_CLEANUP: u32 = 64;
+const SLOTS_FOR_CLEANUP: u32 = 256;
+/// Of those, what one plugin may have at once, so that eight of them must hang before a ninth waits for its clean-up.
+pub(crate) const CLEANUP_OF_ONE: usize = 32;
+/// Calls of one plugin that may run at once at the most; a limit beyond is refused. So one plugin never has all places.
+pub(crate) const CALLS_OF_ONE: u32 = 512;
+/// What one component may take of the pool. The pool has so much for every slot, so that no plugin takes what another one's call needs;
+/// a component that is made of more runs without it. Rust plugins have one memory, two tables and a handful of core instances.
+const POOLED_MEMORIES: u32 = 1;
+const POOLED_TABLES: u32 = 4;
+const POOLED_CORE_INSTANCES: u32 = 16;
 /// Bytes of a memory in the pool. A reservation of addresses, not of memory.
 const POOLED_MEMORY: u64 = 256 << 20;
 /// Bytes of a slot that may stay in memory between two calls and are put back by hand: more than a Rust plugin writes.
@@ -43,8 +51,6 @@ pub(crate) struct Engines {
     pub(crate) slots: Semaphore,
     /// Places for calls that take something down.
     pub(crate) cleanup_slots: Semaphore,
-    /// One compilation at a time: it uses every processor anyway.
-    pub(crate) compile: Arc<Semaphore>,
 }
 
 impl Engines {
@@ -69,7 +75,6 @@ impl Engines {
             ticker: Ticker::default(),
             slots: Semaphore::new((SLOTS - SLOTS_FOR_CLEANUP) as usize),
             cleanup_slots: Semaphore::new(SLOTS_FOR_CLEANUP as usize),
-            compile: Arc::new(Semaphore::new(1)),
         };
         match &engines.pooled {
             Some(engine) => engines.ticker.add(engine),
@@ -125,13 +130,13 @@ fn config(cache: Option<&CodeCache>) -> Config {
 fn pooled_config(cache: Option<&CodeCache>) -> Config {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(SLOTS)
-        .total_core_instances(SLOTS * PARTS as u32)
-        .total_memories(SLOTS + SLOTS / 2)
-        .total_tables(SLOTS * 4)
+        .total_core_instances(SLOTS * POOLED_CORE_INSTANCES)
+        .total_memories(SLOTS * POOLED_MEMORIES)
+        .total_tables(SLOTS * POOLED_TABLES)
         .total_stacks(SLOTS)
-        .max_core_instances_per_component(PARTS as u32)
-        .max_memories_per_component(PARTS as u32)
-        .max_tables_per_component(PARTS as u32)
+        .max_core_instances_per_component(POOLED_CORE_INSTANCES)
+        .max_memories_per_component(POOLED_MEMORIES)
+        .max_tables_per_component(POOLED_TABLES)
         .max_memory_size(POOLED_MEMORY as usize)
         .max_unused_warm_slots(WARM_SLOTS)
         .async_stack_keep_resident(FIBER_STACK / 16);

@@ -1,6 +1,8 @@
 //! What one plugin is allowed to do. What is absent is not granted: it is not linked, or refused by the host function.
 
 use host_provisioner::Access;
+/// One notion of what is public for grants of plugins and for servers: what one refuses, the other must not let through.
+pub(crate) use host_workload_embedded::is_public;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -62,7 +64,7 @@ impl Default for EmbeddedGrant {
 /// A folder of this machine, with all that is below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FolderGrant {
-    /// The folder. Symbolic links are followed before anything is compared.
+    /// The folder, as an absolute path without symbolic links; nobody follows them later, or a link could be made to lead elsewhere.
     pub path: PathBuf,
     /// The most that may be done there.
     pub access: Access,
@@ -166,34 +168,6 @@ fn glob(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// Whether an address is one of the public network: not private, loopback, link-local (cloud metadata), shared, documentation, multicast.
-pub(crate) fn is_public(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            !(v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || v4.is_broadcast()
-                || v4.is_multicast()
-                || v4.is_documentation()
-                || a == 0
-                || a >= 240
-                || (a == 100 && (64..128).contains(&b))
-                || (a == 192 && b == 0 && c == 0)
-                || (a == 198 && (18..20).contains(&b)))
-        }
-        IpAddr::V6(v6) => {
-            // Only 2000::/3 is given out as public; NAT64 and 6to4 would lead back to IPv4, documentation leads nowhere.
-            let [first, second, ..] = v6.segments();
-            (first & 0xe000) == 0x2000
-                && first != 0x2002
-                && !(first == 0x2001 && (second == 0xdb8 || second == 0))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,6 +189,9 @@ mod tests {
             ("*:*", "10.0.0.1", Some(22), false),
             ("*:*", "169.254.169.254", Some(80), false),
             ("*:*", "::ffff:127.0.0.1", Some(80), false),
+            ("*:*", "64:ff9b::a00:1", Some(80), false),
+            ("*:*", "2002:a00:1::1", Some(80), false),
+            ("*:*", "3fff::1", Some(80), false),
             ("*:*", "localhost", Some(80), false),
             ("localhost:*", "localhost", Some(80), true),
             ("127.0.0.1:8080", "127.0.0.1", Some(8080), true),

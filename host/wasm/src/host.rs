@@ -3,7 +3,7 @@
 use crate::engine::Engines;
 use crate::error::LoadError;
 use crate::grants::Grants;
-use crate::ledger::{Abandoned, Ledger, Subject};
+use crate::ledger::{Abandoned, Ledger, Record, Subject};
 use crate::limits::Limits;
 use crate::load::PluginSource;
 use crate::plugin::Plugin;
@@ -12,7 +12,7 @@ use crate::server::Digests;
 use crate::v0_1::embedded::Workloads;
 use host_provisioner::{Failure, Lease, ReleaseReason};
 use host_resolver::Resolver;
-use host_workload_embedded::EmbeddedEngine;
+use host_workload_embedded::{Compilations, EmbeddedEngine};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,7 +63,7 @@ pub struct PluginHostConfig {
     pub resolver: Arc<Resolver>,
     /// Servers that are compiled into the program, by name.
     pub bundled_servers: BTreeMap<String, &'static [u8]>,
-    /// How long one plugin may compile.
+    /// How long one plugin may compile, and how long it may wait for others that do.
     pub compile_limit: Duration,
 }
 
@@ -99,6 +99,7 @@ pub struct PluginHost {
     pub(crate) reaper: Reaper,
     pub(crate) workloads: Workloads,
     pub(crate) digests: Digests,
+    pub(crate) compilations: Arc<Compilations>,
     engines: OnceCell<Arc<Engines>>,
     /// Weak, because a plugin has the host.
     plugins: Mutex<BTreeMap<String, Weak<Plugin>>>,
@@ -114,6 +115,7 @@ impl PluginHost {
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
             ledger: Ledger::new(&config.state_dir, config.session.as_str()),
+            compilations: Compilations::new(config.compile_limit),
             config,
             reaper: Reaper::default(),
             workloads: Workloads::default(),
@@ -153,36 +155,43 @@ impl PluginHost {
     }
 
     /// Takes down what dead runs have left: each open lease is released by the plugin of its name, in the order of creation, each with
-    /// `each` to do it; then the plugin's `shutdown` gets what `prepare` had made. What cannot be released moves into the ledger of this
-    /// run and is returned with the way out.
+    /// `each` to do it; then the plugin's `shutdown` gets what `prepare` had made. Plugins do so side by side, so that one that hangs holds
+    /// up nobody else's clean-up. What cannot be released moves into the ledger of this run and is returned with the way out.
     pub async fn work_off(self: &Arc<Self>, each: Duration) -> Vec<LeftBehind> {
         drop(self.abandoned().await);
         let files = std::mem::take(&mut *self.abandoned.lock().unwrap_or_else(PoisonError::into_inner));
         let mut left_behind = Vec::new();
+        let mut by_plugin: BTreeMap<String, Vec<Arc<Record>>> = BTreeMap::new();
         for mut file in files {
             let mut leases = file.leases.clone();
             // Servers first: what they share goes last.
             leases.sort_by_key(|left| (left.begin.subject == Subject::Shared, left.begin.number));
             for left in leases {
-                let id = left.begin.lease.clone();
                 // First into our own ledger, so that at every moment one of the two has it.
-                let record = match self.ledger.adopt(left.clone(), self.next_number()) {
-                    Ok(record) => record,
-                    Err(error) => {
-                        left_behind.push(crate::reaper::unadopted(&left, &error));
-                        continue;
+                match self.ledger.adopt(left.clone(), self.next_number()) {
+                    Ok(record) => {
+                        file.released(&left.begin.lease);
+                        by_plugin.entry(record.begin.plugin.clone()).or_default().push(record);
                     }
-                };
-                file.released(&id);
-                let plugin = self.plugin(&record.begin.plugin);
-                if let Err(failure) =
-                    crate::reaper::once(self, plugin.as_ref(), &record, ReleaseReason::Orphaned, each).await
-                {
-                    left_behind.push(LeftBehind { lease: record.lease(), failure });
+                    Err(error) => left_behind.push(crate::reaper::unadopted(&left, &error)),
                 }
             }
             file.finish();
         }
+        let mut releases = tokio::task::JoinSet::new();
+        for (name, records) in by_plugin {
+            let (host, plugin) = (Arc::clone(self), self.plugin(&name));
+            releases.spawn(async move {
+                let mut left = Vec::new();
+                for record in records {
+                    let reason = ReleaseReason::Orphaned;
+                    let done = crate::reaper::once(&host, plugin.as_ref(), &record, reason, each).await;
+                    left.extend(done.err().map(|failure| LeftBehind { lease: record.lease(), failure }));
+                }
+                left
+            });
+        }
+        left_behind.extend(releases.join_all().await.into_iter().flatten());
         left_behind
     }
 

@@ -4,12 +4,15 @@
 //! the process lives: whoever can take the lock knows that the run is dead. The same is kept in memory. The file is made with the first
 //! entry and removed at the end of the run if nothing is open.
 //!
+//! Folder and files are this user's alone, or they are neither written nor believed; links are not followed.
+//!
 //! *Invariant:* an object is on disk before it is created. What another machine keeps (`record-object`, `checkpoint`) is also flushed to
 //! the disk; what dies with this process need not be.
 
 mod abandoned;
 mod entry;
 mod file;
+mod folder;
 
 pub(crate) use abandoned::{Abandoned, Left};
 pub(crate) use entry::{Begin, Subject};

@@ -22,6 +22,7 @@ mod limits;
 mod load;
 mod output;
 mod plugin;
+mod private;
 mod reaper;
 mod run;
 mod sanitize;

@@ -64,6 +64,9 @@ pub(crate) const LIST: usize = 4_096;
 /// Bytes of each part of an object's name (`wit/v0.1/call.wit`).
 pub(crate) const OBJECT_NAME: usize = 512;
 
+/// Handles that WASI itself needs, beside those a limit counts.
+pub(crate) const WASI_HANDLES: usize = 64;
+
 /// Elements over all tables of an instance, eight bytes each. Interpreters have some ten thousand.
 const TABLE_ELEMENTS: usize = 1 << 18;
 /// Core instances, memories and tables of an instance. Python components have some forty.
@@ -180,6 +183,7 @@ impl ResourceLimiter for Held {
         Ok(true)
     }
 
+    // Memories and tables are refused by name when the plugin is loaded; this holds where wasmtime cannot tell them before.
     fn instances(&self) -> usize {
         PARTS
     }

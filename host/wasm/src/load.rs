@@ -4,8 +4,9 @@ use crate::check;
 use crate::engine::Engines;
 use crate::error::{LoadError, LoadErrorKind};
 use crate::host::PluginHost;
+use crate::limits::PARTS;
 use crate::plugin::Identity;
-use crate::run;
+use crate::run::{self, Lane};
 use crate::sanitize;
 use crate::schema::JsonSchema;
 use crate::state::{CallState, Scope};
@@ -14,9 +15,10 @@ use crate::v0_1::exports::Describe;
 use crate::v0_1::{self, EmbeddedPluginPre, exported, types};
 use bytes::Bytes;
 use host_provisioner::{Call, Description, Phase, RequestId, WorkloadKind};
+use sha2::{Digest as _, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use wasmtime::component::{Component, Linker};
 
 /// Where the component of a plugin is.
@@ -62,7 +64,7 @@ pub(crate) async fn load(
     };
     let digest = crate::server::hex(&bytes);
     let engines = host.engines().await.map_err(|text| LoadError::new(name, LoadErrorKind::Engine, text))?;
-    let pre = compile(identity, &engines, &bytes, &checked.abilities, host.config.compile_limit).await?;
+    let pre = compile(host, identity, &engines, &bytes, &checked.abilities).await?;
     describe(host, identity, pre, digest, checked.abilities).await
 }
 
@@ -93,32 +95,20 @@ async fn read(name: &str, source: &PluginSource) -> Result<Bytes, LoadError> {
 }
 
 async fn compile(
+    host: &PluginHost,
     identity: &Arc<Identity>,
     engines: &Arc<Engines>,
     bytes: &Bytes,
     abilities: &[String],
-    within: Duration,
 ) -> Result<EmbeddedPluginPre<CallState>, LoadError> {
-    let name = identity.name.as_str();
-    let gone =
-        || LoadError::new(name, LoadErrorKind::Compile, "was not compiled, because the gateway is ending");
-    // One at a time. Who gives up waiting leaves the compilation running, with its permit: it cannot be stopped.
-    let permit = Arc::clone(&engines.compile).acquire_owned().await.map_err(|_| gone())?;
     let work = {
         let (identity, engines, bytes, abilities) =
             (Arc::clone(identity), Arc::clone(engines), bytes.clone(), abilities.to_vec());
-        tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            prepared(&identity, &engines, &bytes, &abilities)
-        })
+        move || prepared(&identity, &engines, &bytes, &abilities)
     };
-    match tokio::time::timeout(within, work).await {
-        Ok(done) => done.map_err(|_| gone())?,
-        Err(_) => {
-            let text = format!("was not compiled within {}", crate::limits::span(within));
-            Err(LoadError::new(name, LoadErrorKind::Compile, text))
-        }
-    }
+    host.compilations.run(Sha256::digest(bytes).into(), work).await.unwrap_or_else(|why| {
+        Err(LoadError::new(&identity.name, LoadErrorKind::Compile, format!("was not compiled {why}")))
+    })
 }
 
 fn prepared(
@@ -155,6 +145,7 @@ fn link(
     if let (Some(cache), Some(known)) = (&engines.cache, known) {
         cache.bless(&known);
     }
+    parts_fit(name, &component)?;
     // Names fit, as was checked; what is left is a shape that differs: a function or a field that this host does not have.
     let misfit = |error: wasmtime::Error| {
         LoadError::new(
@@ -169,6 +160,18 @@ fn link(
     v0_1::link(&mut linker, abilities).map_err(misfit)?;
     let pre = linker.instantiate_pre(&component).map_err(misfit)?;
     EmbeddedPluginPre::new(pre).map_err(misfit)
+}
+
+/// Refuses what no instance could be made of, by name and before anybody tries.
+fn parts_fit(name: &str, component: &Component) -> Result<(), LoadError> {
+    let Some(needs) = component.resources_required() else { return Ok(()) };
+    for (count, what) in [(needs.num_memories, "memories"), (needs.num_tables, "tables")] {
+        if count as usize > PARTS {
+            let text = format!("is made of {count} {what}, and a plugin may have {PARTS} of them");
+            return Err(LoadError::new(name, LoadErrorKind::Compile, text));
+        }
+    }
+    Ok(())
 }
 
 async fn describe(
@@ -207,13 +210,14 @@ async fn describe(
         record: None,
         prepared: None,
     };
-    let done = run::run(&engines, &loaded, &limits, None, scope, Describe).await.map_err(|failure| {
-        let error = bad(format!("cannot describe itself: {}", failure.text));
-        match failure.hint {
-            Some(hint) => error.with_hint(hint),
-            None => error,
-        }
-    })?;
+    let done =
+        run::run(&engines, &loaded, &limits, Lane::Load, scope, Describe).await.map_err(|failure| {
+            let error = bad(format!("cannot describe itself: {}", failure.text));
+            match failure.hint {
+                Some(hint) => error.with_hint(hint),
+                None => error,
+            }
+        })?;
     let from = done.answer;
     from.bounded().map_err(|met| bad(format!("cannot describe itself: it {met}")))?;
     rules(&from).map_err(|text| bad(format!("breaks a rule with its description: {text}")))?;
@@ -293,6 +297,43 @@ fn semantic(version: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A component of so many instances of a module with so many memories, byte by byte.
+    fn component(memories: u8, instances: u8) -> Vec<u8> {
+        let section = |id: u8, body: &[u8]| {
+            // Two bytes hold every length here (LEB128).
+            let (low, high) = (body.len() & 0x7f | 0x80, body.len() >> 7);
+            [&[id, u8::try_from(low).unwrap(), u8::try_from(high).unwrap()], body].concat()
+        };
+        let memory = [[memories].to_vec(), [0, 0].repeat(memories.into())].concat();
+        let module = [b"\0asm\x01\0\0\0".to_vec(), section(5, &memory)].concat();
+        let instance = [[instances].to_vec(), [0, 0, 0].repeat(instances.into())].concat();
+        [b"\0asm\x0d\0\x01\0".to_vec(), section(1, &module), section(2, &instance)].concat()
+    }
+
+    #[test]
+    fn what_is_made_of_much_takes_nothing_from_the_pool_and_of_too_much_is_refused_by_name() {
+        let engines = Engines::build(None).unwrap();
+        let pooled = engines.for_memory(1).unwrap();
+        assert!(engines.is_pooled(&pooled), "this machine has no address space for a pool");
+        let made = |engine: &wasmtime::Engine, memories, instances| {
+            Component::from_binary(engine, &component(memories, instances))
+        };
+        assert!(made(&pooled, 1, 1).is_ok());
+        for (memories, instances) in [(2, 1), (1, 2), (0, 17)] {
+            let Err(error) = made(&pooled, memories, instances) else {
+                panic!("{memories} memories in each of {instances} instances are in the pool");
+            };
+            assert!(format!("{error:#}").contains("pooling allocator"), "{error:#}");
+        }
+        let on_demand = engines.on_demand().unwrap();
+        parts_fit("p", &made(&on_demand, 64, 2).unwrap()).unwrap();
+        let error = parts_fit("p", &made(&on_demand, 65, 2).unwrap()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "plugin `p` is made of 130 memories, and a plugin may have 128 of them"
+        );
+    }
 
     #[test]
     fn descriptions_that_break_a_rule_are_named() {

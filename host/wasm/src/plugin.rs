@@ -2,13 +2,14 @@
 
 mod calls;
 
+use crate::engine::{CALLS_OF_ONE, CLEANUP_OF_ONE};
 use crate::error::{LoadError, LoadErrorKind};
 use crate::grants::Grants;
 use crate::host::{PluginHost, PluginSpec};
 use crate::ledger::{Begin, Record, Subject};
 use crate::limits::Limits;
 use crate::load::{self, Loaded};
-use crate::run::{self, Done};
+use crate::run::{self, Done, Lane};
 use crate::server::ServerScope;
 use crate::state::Scope;
 use crate::swap::Swap;
@@ -40,7 +41,9 @@ pub struct Plugin {
     pub(crate) current: ArcSwap<Loaded>,
     pub(crate) swap: Swap,
     /// Calls of this plugin that run, but for clean-up.
-    lane: Semaphore,
+    work: Semaphore,
+    /// Clean-up of this plugin that runs.
+    pub(crate) clean_up: Semaphore,
     /// What `prepare` returned last.
     shared: ArcSwapOption<State>,
     /// Where `prepare` notes what it makes; one lease for the whole run.
@@ -67,6 +70,14 @@ impl Plugin {
                 return Err(LoadError::new(&spec.name, LoadErrorKind::Settings, text));
             }
         };
+        let concurrency = spec.limits.concurrency;
+        if concurrency > CALLS_OF_ONE {
+            let text = format!(
+                "cannot have {concurrency} calls run at once: the places of all plugins are shared, and one may have {CALLS_OF_ONE}"
+            );
+            return Err(LoadError::new(&spec.name, LoadErrorKind::Settings, text)
+                .with_hint(format!("lower `plugins.{}.limits.concurrency`", spec.name)));
+        }
         let identity =
             Arc::new(Identity { name: spec.name, grants: spec.grants, limits: spec.limits, settings });
         let loaded = load::load(host, &identity, &spec.source).await?;
@@ -82,14 +93,15 @@ impl Plugin {
             session: host.config.session.as_str().to_owned(),
             request: String::new(),
         });
-        let lane = Semaphore::new((identity.limits.concurrency as usize).clamp(1, Semaphore::MAX_PERMITS));
+        let work = Semaphore::new(identity.limits.concurrency.max(1) as usize);
         Ok(Arc::new_cyclic(|this| Self {
             this: this.clone(),
             host: Arc::clone(host),
             identity,
             current: ArcSwap::from_pointee(loaded),
             swap: Swap::new(spec.source),
-            lane,
+            work,
+            clean_up: Semaphore::new(CLEANUP_OF_ONE),
             shared: ArcSwapOption::empty(),
             shared_record,
             refused: Mutex::default(),
@@ -161,7 +173,7 @@ impl Plugin {
         let phase = scope.phase;
         let engines = self.host.engines().await.map_err(|text| Failure::new(phase, Class::Other, text))?;
         let cleans_up = matches!(phase, Phase::Release | Phase::Shutdown | Phase::Sweep);
-        let lane = (!cleans_up).then_some(&self.lane);
+        let lane = if cleans_up { Lane::CleanUp(&self.clean_up) } else { Lane::Work(&self.work) };
         run::run(&engines, loaded, &self.identity.limits, lane, scope, export).await
     }
 

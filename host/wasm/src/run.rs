@@ -5,7 +5,7 @@
 
 use crate::engine::{BUSY, Engines, TICK};
 use crate::error::{busy, limit, named, stopped};
-use crate::limits::{Limits, Met};
+use crate::limits::{Limits, Met, WASI_HANDLES};
 use crate::load::Loaded;
 use crate::state::{CallState, Scope};
 use crate::v0_1::exports::Export;
@@ -22,8 +22,6 @@ use wasmtime::{Store, UpdateDeadline};
 
 /// How long a plugin may go on after nobody waits any more, so that it can answer in good order.
 const CANCEL_GRACE: Duration = Duration::from_secs(1);
-/// Handles that WASI itself needs, beside those a limit counts.
-const WASI_HANDLES: usize = 64;
 
 /// An answer, and what the call had in hand when it came.
 pub(crate) struct Done<T> {
@@ -31,7 +29,32 @@ pub(crate) struct Done<T> {
     pub(crate) state: CallState,
 }
 
-/// Calls an export. `lane` is the plugin's own queue; clean-up has none, so that it never waits behind what it cleans up.
+/// Where a call queues: in one of the plugin's own queues first, then for one of the places of all plugins.
+#[derive(Clone, Copy)]
+pub(crate) enum Lane<'a> {
+    /// To bring something up, or to ask. Gives up soon and is told to come back.
+    Work(&'a Semaphore),
+    /// To take something down: queue and places of its own, so that it never waits behind what it cleans up, nor behind another plugin's
+    /// clean-up that hangs. Waits as long as the call may.
+    CleanUp(&'a Semaphore),
+    /// To be asked who it is, before it has queues.
+    Load,
+}
+
+impl<'a> Lane<'a> {
+    fn own(self) -> Option<&'a Semaphore> {
+        match self {
+            Self::Work(own) | Self::CleanUp(own) => Some(own),
+            Self::Load => None,
+        }
+    }
+
+    fn cleans_up(self) -> bool {
+        matches!(self, Self::CleanUp(_))
+    }
+}
+
+/// Calls an export.
 ///
 /// # Errors
 /// No place in time (`retryable`), a deadline, a limit, a trap.
@@ -39,7 +62,7 @@ pub(crate) async fn run<E: Export>(
     engines: &Engines,
     loaded: &Loaded,
     limits: &Limits,
-    lane: Option<&Semaphore>,
+    lane: Lane<'_>,
     scope: Scope,
     export: E,
 ) -> Result<Done<E::Answer>, Failure> {
@@ -126,13 +149,13 @@ fn over(name: &str, phase: Phase, limits: &Limits, ours: bool) -> Failure {
 /// A place in the plugin's own queue and one in the engine's pool.
 async fn places<'a>(
     engines: &'a Engines,
-    lane: Option<&'a Semaphore>,
+    lane: Lane<'a>,
     scope: &Scope,
     ends: Instant,
 ) -> Result<(Option<SemaphorePermit<'a>>, SemaphorePermit<'a>), Failure> {
-    let slots = if lane.is_some() { &engines.slots } else { &engines.cleanup_slots };
+    let slots = if lane.cleans_up() { &engines.cleanup_slots } else { &engines.slots };
     // The usual case without touching the timer.
-    let quick = match lane {
+    let quick = match lane.own() {
         Some(lane) => lane.try_acquire().ok().map(Some),
         None => Some(None),
     };
@@ -141,14 +164,14 @@ async fn places<'a>(
     }
     let (name, phase) = (scope.plugin.name.as_str(), scope.phase);
     let wait = async {
-        let own = match lane {
+        let own = match lane.own() {
             Some(lane) => Some(lane.acquire().await.map_err(|_| busy(name, phase))?),
             None => None,
         };
         Ok((own, slots.acquire().await.map_err(|_| busy(name, phase))?))
     };
-    // Clean-up waits as long as it may: nothing would be gained by giving up sooner.
-    let until = if lane.is_some() { ends.min(Instant::now() + BUSY) } else { ends };
+    // Nothing would be gained by giving up clean-up sooner.
+    let until = if lane.cleans_up() { ends } else { ends.min(Instant::now() + BUSY) };
     tokio::select! {
         biased;
         places = wait => places,

@@ -3,7 +3,7 @@
 use crate::error::Broken;
 use crate::host::PluginHost;
 use crate::ledger::{Allowance, Record};
-use crate::limits::{Held, Limits, Met};
+use crate::limits::{Held, Limits, Met, WASI_HANDLES};
 use crate::output::Tail;
 use crate::plugin::Identity;
 use crate::server::ServerScope;
@@ -14,9 +14,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-
-/// Handles that WASI itself needs, beside those a limit counts.
-const WASI_HANDLES: usize = 64;
 
 /// On whose behalf a call acts, and what its host functions may do.
 #[derive(Clone)]

@@ -1,7 +1,9 @@
 //! Components: where they come from, and how they are checked, compiled and remembered.
 
 use crate::check::check;
+use crate::compiling::Compilations;
 use crate::error::{Error, printable};
+use crate::limits::{MEMORIES, PARTS};
 use crate::runtime::Runtime;
 use crate::state::State;
 use bytes::Bytes;
@@ -12,6 +14,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
 use wasmtime::component::Component;
 use wasmtime_wasi::p2::bindings::CommandPre;
 
@@ -79,18 +82,20 @@ impl fmt::Debug for LoadedComponent {
     }
 }
 
-/// Loads components and remembers them by their content. One is compiled at a time: the lock is also the queue.
-#[derive(Default)]
+/// Loads components and remembers them by their content. Who asks for one that is being compiled waits for that compilation.
 pub(crate) struct Loader {
     known: Mutex<Known>,
-    compiling: tokio::sync::Mutex<()>,
+    compilations: Arc<Compilations>,
 }
 
 #[derive(Default)]
 struct Known {
     components: HashMap<Key, Arc<LoadedComponent>>,
     files: HashMap<PathBuf, (Stamp, Key)>,
+    coming: HashMap<Key, watch::Receiver<Option<Loaded>>>,
 }
+
+type Loaded = Result<Arc<LoadedComponent>, Error>;
 
 /// Content and name: the same bytes under another name are another program.
 type Key = ([u8; 32], String);
@@ -122,9 +127,14 @@ impl Stamp {
 }
 
 impl Loader {
+    /// `within` is how long one component may compile.
+    pub(crate) fn new(within: Duration) -> Arc<Self> {
+        Arc::new(Self { known: Mutex::default(), compilations: Compilations::new(within) })
+    }
+
     /// Loads a component, or returns the one with the same content and name.
     pub(crate) async fn load(
-        &self,
+        self: &Arc<Self>,
         runtime: &Arc<Runtime>,
         source: ComponentSource,
     ) -> Result<Arc<LoadedComponent>, Error> {
@@ -148,18 +158,48 @@ impl Loader {
             Sha256::digest(&hashed).into()
         };
         let key = (digest, name);
-        if let Some(component) = self.find(&key, stamp.as_ref()) {
-            return Ok(component);
-        }
-        let turn = self.compiling.lock().await;
-        if let Some(component) = self.find(&key, stamp.as_ref()) {
-            return Ok(component);
-        }
-        let (runtime, name) = (Arc::clone(runtime), key.1.clone());
-        let component = Arc::new(blocking(move || compile(&runtime, name, &bytes, &digest)).await?);
-        drop(turn);
-        self.remember(key, &component, stamp);
+        let mut coming = match self.find(&key, stamp.as_ref()) {
+            Some(component) => return Ok(component),
+            None => self.coming(runtime, &key, bytes),
+        };
+        let component = match coming.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(loaded)) => loaded.clone()?,
+            _ => return Err(Error::engine(format!("`{}` was not compiled: the gateway is ending", key.1))),
+        };
+        self.find(&key, stamp.as_ref());
         Ok(component)
+    }
+
+    /// The compilation of a component, begun now if nobody has. A task of its own: others may wait for it when this caller has gone.
+    fn coming(
+        self: &Arc<Self>,
+        runtime: &Arc<Runtime>,
+        key: &Key,
+        bytes: Bytes,
+    ) -> watch::Receiver<Option<Loaded>> {
+        let mut known = self.known();
+        if let Some(component) = known.components.get(key) {
+            // It came between two looks.
+            return watch::channel(Some(Ok(Arc::clone(component)))).1;
+        }
+        if let Some(coming) = known.coming.get(key) {
+            return coming.clone();
+        }
+        let (tell, coming) = watch::channel(None);
+        known.coming.insert(key.clone(), coming.clone());
+        drop(known);
+        let (loader, runtime, key) = (Arc::clone(self), Arc::clone(runtime), key.clone());
+        tokio::spawn(async move {
+            let (digest, name) = key.clone();
+            let work = move || compile(&runtime, name, &bytes, &digest).map(Arc::new);
+            let loaded = match loader.compilations.run(digest, work).await {
+                Ok(loaded) => loaded,
+                Err(why) => Err(Error::component(format!("`{}` was not compiled {why}", key.1))),
+            };
+            loader.came(key, &loaded);
+            tell.send_replace(Some(loaded));
+        });
+        coming
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -182,17 +222,16 @@ impl Loader {
         Some(component)
     }
 
-    fn remember(&self, key: Key, component: &Arc<LoadedComponent>, stamp: Option<(PathBuf, Stamp)>) {
+    fn came(&self, key: Key, loaded: &Loaded) {
         let mut known = self.known();
+        known.coming.remove(&key);
+        let Ok(component) = loaded else { return };
         if known.components.len() >= MAX_REMEMBERED {
             known.components.retain(|_, component| Arc::strong_count(component) > 1);
-            let Known { components, files } = &mut *known;
+            let Known { components, files, .. } = &mut *known;
             files.retain(|_, (_, key)| components.contains_key(key));
         }
-        known.components.insert(key.clone(), Arc::clone(component));
-        if let Some((path, stamp)) = stamp {
-            known.files.insert(path, (stamp, key));
-        }
+        known.components.insert(key, Arc::clone(component));
     }
 }
 
@@ -248,6 +287,17 @@ fn compile(
     let component = Component::new(&runtime.engine, bytes).map_err(|e| {
         Error::component(format!("`{name}` cannot be compiled: {e:#}")).with_hint("build the component again")
     })?;
+    if let Some(needs) = component.resources_required() {
+        for (count, most, what) in
+            [(needs.num_memories, MEMORIES, "memories"), (needs.num_tables, PARTS, "tables")]
+        {
+            if count as usize > most {
+                let text =
+                    format!("`{name}` is made of {count} {what}, and a server may have {most} of them");
+                return Err(Error::component(text));
+            }
+        }
+    }
     let pre = runtime.linker.instantiate_pre(&component).and_then(CommandPre::new).map_err(|e| {
         Error::component(format!("`{name}` does not fit what the embedded engine offers: {e:#}"))
     })?;

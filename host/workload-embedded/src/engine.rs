@@ -16,6 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
+/// How long a component may compile. Python guests take up to fourteen seconds on a slow machine.
+const COMPILE_WITHIN: Duration = Duration::from_secs(120);
+
 /// Settings of an engine.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
@@ -53,7 +56,7 @@ pub struct Started {
 pub struct EmbeddedEngine {
     config: EngineConfig,
     runtime: OnceCell<Arc<Runtime>>,
-    loader: Loader,
+    loader: Arc<Loader>,
     registry: Arc<Registry>,
 }
 
@@ -68,7 +71,7 @@ impl EmbeddedEngine {
             cache::check(folder)?;
         }
         let registry = Registry::new(config.max_workloads);
-        Ok(Arc::new(Self { config, runtime: OnceCell::new(), loader: Loader::default(), registry }))
+        Ok(Arc::new(Self { config, runtime: OnceCell::new(), loader: Loader::new(COMPILE_WITHIN), registry }))
     }
 
     async fn runtime(&self) -> Result<&Arc<Runtime>, Error> {
@@ -118,11 +121,12 @@ impl EmbeddedEngine {
             stderr: Stderr::new(Arc::clone(&place.streams.stderr)),
         };
         let mut unfinished = Unfinished(Some(Arc::clone(&place.workload)));
+        let turns = runtime.resolver.turns();
         let built = if spec.mounts.is_empty() {
-            State::build(&spec, &place.streams)
+            State::build(&spec, &place.streams, turns)
         } else {
             let (spec, streams) = (spec.clone(), place.streams.clone());
-            blocking(move || State::build(&spec, &streams)).await
+            blocking(move || State::build(&spec, &streams, turns)).await
         };
         let state = match built {
             Ok(state) => state,

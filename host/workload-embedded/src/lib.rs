@@ -10,10 +10,12 @@
 
 mod cache;
 mod check;
+mod compiling;
 mod component;
 mod end;
 mod engine;
 mod error;
+mod folder;
 mod limits;
 mod network;
 mod pace;
@@ -26,10 +28,12 @@ mod state;
 mod ticker;
 mod workload;
 
+pub use compiling::{Compilations, Digest, NotCompiled};
 pub use component::{ComponentSource, LoadedComponent, MAX_COMPONENT_BYTES};
 pub use end::{Info, Status};
 pub use engine::{EmbeddedEngine, EngineConfig, Started};
 pub use error::{Error, ErrorKind};
+pub use network::is_public;
 pub use pipe::host::{Stderr, Stdin, Stdout};
 pub use run::{Captured, RunOutput};
 pub use spec::{DEFAULT_MAX_FILES, DEFAULT_MEMORY_MIB, MountSpec, StartSpec};

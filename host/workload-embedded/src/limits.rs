@@ -12,8 +12,11 @@ pub(crate) const EXTRA_HANDLES: usize = 64;
 /// Elements over all tables of a store, eight bytes each.
 const TABLE_ELEMENTS: usize = 1 << 18;
 
-/// Core instances, memories and tables in one store. Components that were joined out of several languages have a handful.
-const PARTS: usize = 64;
+/// Core instances and tables in one store. Components that were joined out of several languages have a handful.
+pub(crate) const PARTS: usize = 64;
+
+/// Memories in one store. Each takes four gigabytes of addresses, of which the process has enough for some ten thousand.
+pub(crate) const MEMORIES: usize = 8;
 
 /// Counts what the linear memories and tables of one store hold together.
 ///
@@ -83,7 +86,7 @@ impl ResourceLimiter for MemoryLimit {
     }
 
     fn memories(&self) -> usize {
-        PARTS
+        MEMORIES
     }
 }
 

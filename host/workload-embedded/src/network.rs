@@ -7,14 +7,17 @@
 mod address;
 mod lookup;
 mod pattern;
+mod resolve;
 #[cfg(test)]
 mod tests;
 
+pub use address::is_public;
 pub(crate) use lookup::add_to_linker;
+pub(crate) use resolve::{Resolver, Turns};
 
 use crate::error::Error;
 use pattern::{Host, Pattern};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::ready;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,8 +37,6 @@ pub(crate) struct Network {
     /// Addresses that lookups have found, with the name they were found for.
     found: VecDeque<(IpAddr, String)>,
     logged: u32,
-    /// Names of lookups in progress, by the handle of their answer.
-    asked: HashMap<u32, String>,
 }
 
 impl Network {
@@ -51,7 +52,6 @@ impl Network {
             patterns,
             found: VecDeque::new(),
             logged: 0,
-            asked: HashMap::new(),
         }))))
     }
 

@@ -94,11 +94,18 @@ impl Beat {
 struct Turn<F: Future, K> {
     outcome: Poll<F::Output>,
     guest: F,
-    used: Duration,
+    used: Used,
     /// Asked when the guest is back, not when its turn ends: it may be woken in between.
     alarm: Arc<Alarm>,
     /// Keeps what must outlive the guest, should nobody take it back.
     _keep: K,
+}
+
+/// How long a turn took, and when it ended: the clock is read twice per turn, not more, because every message is one.
+#[derive(Clone, Copy)]
+struct Used {
+    time: Duration,
+    until: Instant,
 }
 
 /// Where the guest is.
@@ -173,8 +180,8 @@ where
     }
 
     /// Books what a turn has used, and decides about the next one.
-    fn account(&mut self, used: Duration, pending: bool, cx: &mut Context<'_>) {
-        let now = Instant::now();
+    fn account(&mut self, used: Used, pending: bool, cx: &mut Context<'_>) {
+        let Used { time: used, until: now } = used;
         let counted = if used >= LONG_POLL { used } else { Duration::ZERO };
         self.computes = !self.long.take(counted, now);
         if let Some(share) = &mut self.share
@@ -196,7 +203,7 @@ fn turn<F: Future + Unpin>(
     beat: &Beat,
     ticker: &Ticker,
     cx: &mut Context<'_>,
-) -> (Poll<F::Output>, Duration) {
+) -> (Poll<F::Output>, Used) {
     let began = Instant::now();
     beat.begin(began);
     ticker.enter();
@@ -204,7 +211,8 @@ fn turn<F: Future + Unpin>(
     let left = Left(ticker);
     let outcome = Pin::new(guest).poll(cx);
     drop(left);
-    (outcome, began.elapsed())
+    let until = Instant::now();
+    (outcome, Used { time: until.saturating_duration_since(began), until })
 }
 
 impl<F, K> Future for Paced<F, K>

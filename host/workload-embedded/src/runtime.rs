@@ -3,6 +3,7 @@
 
 use crate::cache;
 use crate::error::Error;
+use crate::network::Resolver;
 use crate::pace::long_runners;
 use crate::state::{self, State};
 use crate::ticker::Ticker;
@@ -28,6 +29,7 @@ pub(crate) struct Runtime {
     pub(crate) linker: Linker<State>,
     pub(crate) ticker: Arc<Ticker>,
     pub(crate) runners: Arc<Semaphore>,
+    pub(crate) resolver: Arc<Resolver>,
 }
 
 impl Runtime {
@@ -61,7 +63,13 @@ impl Runtime {
         let linker = state::linker(&engine).map_err(|e| failed("linking", e))?;
         let ticker = Ticker::start(engine.weak())
             .map_err(|e| Error::engine(format!("no thread for the embedded engine: {e}")))?;
-        Ok(Self { engine, linker, ticker, runners: long_runners(workers) })
+        Ok(Self {
+            engine,
+            linker,
+            ticker,
+            runners: long_runners(workers),
+            resolver: Arc::new(Resolver::system()),
+        })
     }
 }
 

@@ -16,7 +16,8 @@ pub const DEFAULT_MAX_FILES: u32 = 256;
 /// A folder of this machine inside a workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountSpec {
-    /// The folder. Must exist.
+    /// The folder, as an absolute path without links and `..`. Must exist. It is opened part by part, and a link that has come into the path
+    /// since it was checked is a refusal.
     pub host: PathBuf,
     /// Absolute path under which the workload sees it.
     pub guest: String,

@@ -1,16 +1,16 @@
 //! What belongs to one workload's store: WASI as far as it is granted, its limits, its environment.
 
+use crate::folder;
 use crate::limits::{EXTRA_HANDLES, MemoryLimit};
-use crate::network::SharedNetwork;
+use crate::network::{SharedNetwork, Turns};
 use crate::pipe::Pipe;
 use crate::pipe::guest::{Input, Output};
-use crate::spec::{DEFAULT_MAX_FILES, DEFAULT_MEMORY_MIB, MountSpec, StartSpec};
+use crate::spec::{DEFAULT_MAX_FILES, DEFAULT_MEMORY_MIB, StartSpec};
 use crate::{error::Error, network::Network};
-use std::path::Path;
 use std::sync::Arc;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::p2::bindings::cli::environment;
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use zeroize::Zeroizing;
 
 /// Data of a store.
@@ -19,6 +19,8 @@ pub(crate) struct State {
     table: ResourceTable,
     pub(crate) memory: MemoryLimit,
     pub(crate) network: SharedNetwork,
+    /// Its turns at looking names up.
+    pub(crate) turns: Arc<Turns>,
     program: Program,
 }
 
@@ -42,7 +44,7 @@ impl State {
     /// # Errors
     ///
     /// When a folder is missing or a pattern is malformed, naming it.
-    pub(crate) fn build(spec: &StartSpec, streams: &Streams) -> Result<Self, Error> {
+    pub(crate) fn build(spec: &StartSpec, streams: &Streams, turns: Arc<Turns>) -> Result<Self, Error> {
         let network = Network::shared(&spec.id, &spec.hosts)?;
         let mut builder = WasiCtxBuilder::new();
         builder
@@ -51,7 +53,7 @@ impl State {
             .stderr(Output::new(Arc::clone(&streams.stderr)));
         network.apply(&mut builder);
         for mount in &spec.mounts {
-            open(&mut builder, mount)?;
+            folder::mount(&mut builder, mount)?;
         }
         let mut table = ResourceTable::new();
         table.set_max_capacity(handles(spec));
@@ -60,6 +62,7 @@ impl State {
             table,
             memory: MemoryLimit::new(spec.memory_mib.unwrap_or(DEFAULT_MEMORY_MIB)),
             network,
+            turns,
             program: Program {
                 arguments: std::iter::once(spec.component.name().to_owned())
                     .chain(spec.arguments.iter().cloned())
@@ -73,27 +76,6 @@ impl State {
 /// Handles that the component may hold.
 pub(crate) fn handles(spec: &StartSpec) -> usize {
     spec.max_files.unwrap_or(DEFAULT_MAX_FILES) as usize + EXTRA_HANDLES
-}
-
-fn open(builder: &mut WasiCtxBuilder, mount: &MountSpec) -> Result<(), Error> {
-    let shown = mount.host.display();
-    if !mount.guest.starts_with('/') {
-        return Err(Error::specification(format!(
-            "the folder `{}` inside the workload is not an absolute path",
-            mount.guest
-        )));
-    }
-    let found = std::fs::metadata(&mount.host)
-        .map_err(|e| Error::specification(format!("the folder `{shown}` cannot be opened: {e}")))?;
-    if !found.is_dir() {
-        return Err(Error::specification(format!("`{shown}` is not a folder"))
-            .with_hint("the embedded engine mounts folders; name the folder that holds the file"));
-    }
-    let permissions = if mount.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
-    builder
-        .preopened_dir(Path::new(&mount.host), &mount.guest, permissions)
-        .map_err(|e| Error::specification(format!("the folder `{shown}` cannot be opened: {e:#}")))?;
-    Ok(())
 }
 
 /// Arguments and environment, kept here and not in wasmtime-wasi's context so that the values are wiped at the end.

@@ -2,7 +2,7 @@
 
 use super::load::{LoadClient, Target};
 use super::report::{Report, Row};
-use super::{Effort, median, micros, process};
+use super::{Effort, guest, median, micros, process};
 use crate::harness::{Scene, TOKEN};
 
 const LEGACY: &str = "2025-11-25";
@@ -46,6 +46,16 @@ impl Way {
 /// # Panics
 /// A call fails.
 pub async fn measure(report: &mut Report, effort: Effort, scene: &Scene, client: &LoadClient) {
+    let cache = tempfile::tempdir().unwrap();
+    let alone = guest::measure(effort, cache.path()).await;
+    report.add(
+        Row::new(
+            format!("the echo alone, {} calls at once: processor time per call", guest::AT_ONCE),
+            "µs",
+            alone.together,
+        )
+        .beside("one after the other, with a wake-up each way", alone.one_by_one),
+    );
     let gateway = scene.serve([""; 0]).await;
     let through = Target::Http(gateway.endpoint().await.url(), Some(TOKEN.to_owned()));
     let (backend, direct) = client.backend().await;
@@ -74,9 +84,13 @@ pub async fn measure(report: &mut Report, effort: Effort, scene: &Scene, client:
             );
             let cpu = Row::new(name("processor time per call"), "µs", ours.2).at_most(25.0, 22.0);
             report.add(cpu.beside("load client's HTTP echo", http.2));
+            let without = Row::new(name("of which not the echo's own"), "µs", ours.2 - alone.one_by_one);
+            report.add(without.beside("the echo alone, one call after the other", alone.one_by_one));
         } else {
             let cpu = Row::new(name("processor time per call"), "µs", ours.2).at_most(15.0, 12.0);
             report.add(cpu.beside("load client's HTTP echo", http.2));
+            let without = Row::new(name("of which not the echo's own"), "µs", ours.2 - alone.together);
+            report.add(without.beside("the echo alone, as many calls at once", alone.together));
             let rate = Row::new(name("calls per second"), "1/s", ours.1).at_least(40_000.0, 50_000.0);
             report.add(rate.beside("load client's HTTP echo", http.1));
         }

@@ -18,7 +18,8 @@ pub(crate) fn grants(plugin: &c::PluginSettings, bundled: bool) -> Result<w::Gra
                 .folders
                 .iter()
                 .map(|folder| w::FolderGrant {
-                    path: folder.path.path.clone(),
+                    // Now, before anything runs that could put a link in its place.
+                    path: folder.path.path.canonicalize().unwrap_or_else(|_| folder.path.path.clone()),
                     access: access(folder.access),
                 })
                 .collect(),

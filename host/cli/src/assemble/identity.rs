@@ -34,7 +34,7 @@ impl Identity {
 
 /// Two gateways may start for the first time at once: whoever links its file first decides for both.
 fn create(state: &Path, path: &Path) -> Result<String> {
-    std::fs::create_dir_all(state).with_context(|| format!("make state folder {}", state.display()))?;
+    make(state).with_context(|| format!("make state folder {}", state.display()))?;
     let id = random_id('g')?;
     let fresh = state.join(format!(".{id}"));
     std::fs::write(&fresh, &id).with_context(|| format!("write {}", fresh.display()))?;
@@ -46,6 +46,18 @@ fn create(state: &Path, path: &Path) -> Result<String> {
             .map(|text| text.trim().to_owned())
             .with_context(|| format!("read {}", path.display())),
     }
+}
+
+/// For this user alone, whatever the umask: the ledgers in it are believed.
+#[cfg(unix)]
+fn make(state: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state)
+}
+
+#[cfg(not(unix))]
+fn make(state: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(state)
 }
 
 fn is_id(text: &str) -> bool {

@@ -113,7 +113,10 @@ fn mounts(server: &Server) -> Result<Vec<p::Mount>> {
         .folders
         .iter()
         .map(|folder| p::Mount {
-            source: p::MountSource::Folder(folder.path.path.clone()),
+            // Its real form, found before anything runs that could put a link in its place. One that is missing is named at the start.
+            source: p::MountSource::Folder(
+                folder.path.path.canonicalize().unwrap_or_else(|_| folder.path.path.clone()),
+            ),
             target: folder.mount.clone(),
             access: match folder.access {
                 Access::ReadOnly => p::Access::ReadOnly,

@@ -4,6 +4,7 @@
 //! wasmtime's cache trusts its files. Beside each of them this module keeps its SHA-256, written after the compilation that made it;
 //! before anything is loaded, files without their sum are removed.
 
+use crate::private;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,8 +31,8 @@ impl CodeCache {
         let sums = folder.join("sums");
         let code = folder.join("code");
         for part in [&folder, &code, &sums] {
-            make_private(part).map_err(|e| bad(e.to_string()))?;
-            check_private(part).map_err(&bad)?;
+            private::make(part).map_err(|e| bad(e.to_string()))?;
+            private::check(part).map_err(&bad)?;
         }
         let mut config = CacheConfig::new();
         // Packing files harder in the background would change them behind their sums.
@@ -100,41 +101,6 @@ impl CodeCache {
 fn hash(file: &Path) -> Option<String> {
     let bytes = fs::read(file).ok()?;
     Some(Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect())
-}
-
-#[cfg(unix)]
-fn make_private(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-#[cfg(not(unix))]
-fn make_private(folder: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(folder)
-}
-
-#[cfg(unix)]
-fn check_private(folder: &Path) -> Result<(), String> {
-    use std::os::unix::fs::MetadataExt;
-    let found = fs::symlink_metadata(folder).map_err(|e| e.to_string())?;
-    if !found.is_dir() {
-        return Err("it is no folder".to_owned());
-    }
-    if found.uid() != rustix::process::geteuid().as_raw() {
-        return Err("it belongs to another user".to_owned());
-    }
-    if found.mode() & 0o022 != 0 {
-        return Err(format!(
-            "other users can write to it (mode {:o}); make it private with mode 700",
-            found.mode() & 0o777
-        ));
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn check_private(folder: &Path) -> Result<(), String> {
-    if folder.is_dir() { Ok(()) } else { Err("it is no folder".to_owned()) }
 }
 
 #[cfg(all(test, unix))]

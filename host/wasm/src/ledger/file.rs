@@ -1,9 +1,10 @@
 //! The file of one session: made under its lock, appended to, rewritten when it has grown.
 
 use crate::ledger::entry::Entry;
-use std::fs::{File, OpenOptions};
+use crate::ledger::folder::Folder;
+use std::fs::File;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// A file below this size is not worth rewriting.
@@ -14,19 +15,28 @@ const PER_LEASE: u64 = 4 << 10;
 /// See the module.
 pub(crate) struct SessionFile {
     file: Arc<File>,
-    path: PathBuf,
+    folder: Folder,
+    session: String,
     length: u64,
     /// A write failed in the middle (a full disk): the next one begins a new line.
     torn: bool,
 }
 
+/// Name of the file of a session.
+pub(crate) fn name(session: &str) -> String {
+    format!("{session}.jsonl")
+}
+
 impl SessionFile {
     /// Makes `FOLDER/SESSION.jsonl`. It is locked before it gets its name, so that nobody takes it for the file of a dead run.
     pub(crate) fn create(folder: &Path, session: &str) -> io::Result<Self> {
-        make_folder(folder)?;
-        let path = folder.join(format!("{session}.jsonl"));
-        let file = fresh(&path)?;
-        Ok(Self { file: Arc::new(file), path, length: 0, torn: false })
+        let folder = Folder::open(folder, true)?;
+        // Session ids are random; the same one twice is a mistake, and replacing the file would lose a list.
+        if folder.has(&name(session)) {
+            return Err(taken());
+        }
+        let file = named(&folder, session, &[])?;
+        Ok(Self { file: Arc::new(file), folder, session: session.to_owned(), length: 0, torn: false })
     }
 
     /// One entry in one write, so that a crash tears at most the last line.
@@ -53,12 +63,7 @@ impl SessionFile {
         for entry in entries {
             bytes.extend(entry.line()?);
         }
-        let unnamed = self.path.with_extension("new");
-        let file = locked(&unnamed)?;
-        (&file).write_all(&bytes)?;
-        file.sync_data()?;
-        std::fs::rename(&unnamed, &self.path)?;
-        self.file = Arc::new(file);
+        self.file = Arc::new(named(&self.folder, &self.session, &bytes)?);
         self.length = bytes.len() as u64;
         self.torn = false;
         Ok(())
@@ -71,48 +76,26 @@ impl SessionFile {
 
     /// Takes it away. The lock goes with the last handle.
     pub(crate) fn remove(self) -> io::Result<()> {
-        std::fs::remove_file(&self.path)
+        self.folder.remove(&name(&self.session))
     }
 }
 
-fn fresh(path: &Path) -> io::Result<File> {
-    // Session ids are random; the same one twice is a mistake, and replacing the file would lose a list.
-    if path.exists() {
-        return Err(io::Error::other("another gateway uses the same session id"));
-    }
-    let unnamed = path.with_extension("new");
-    let file = locked(&unnamed)?;
-    std::fs::rename(&unnamed, path)?;
-    Ok(file)
-}
-
-fn locked(path: &Path) -> io::Result<File> {
-    let file = private(OpenOptions::new().create(true).truncate(true).write(true)).open(path)?;
+/// A file with this content, locked and on the disk before it gets its name.
+fn named(folder: &Folder, session: &str, content: &[u8]) -> io::Result<File> {
+    let unnamed = format!("{session}.new");
+    let file = folder.fresh(&unnamed)?;
     file.try_lock().map_err(|error| match error {
         std::fs::TryLockError::Error(error) => error,
-        std::fs::TryLockError::WouldBlock => io::Error::other("another gateway uses the same session id"),
+        std::fs::TryLockError::WouldBlock => taken(),
     })?;
+    if !content.is_empty() {
+        (&file).write_all(content)?;
+        file.sync_data()?;
+    }
+    folder.rename(&unnamed, &name(session))?;
     Ok(file)
 }
 
-#[cfg(unix)]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt;
-    options.mode(0o600)
-}
-
-#[cfg(not(unix))]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    options
-}
-
-#[cfg(unix)]
-fn make_folder(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-#[cfg(not(unix))]
-fn make_folder(folder: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(folder)
+fn taken() -> io::Error {
+    io::Error::other("another gateway uses the same session id")
 }

@@ -140,3 +140,85 @@ fn two_runs_cannot_share_a_session() {
 }
 
 use std::fs::File;
+
+#[cfg(unix)]
+#[test]
+fn folders_that_others_can_write_to_are_neither_written_nor_believed() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let ledger = old(&state);
+    ledger.object(&ledger.begin(begin(1)), object("a"), true).unwrap();
+    ledger.abandon();
+    assert_eq!(Ledger::new(&state, "new").abandoned().len(), 1);
+    for folder in [state.clone(), state.join("ledger")] {
+        let mode = |mode| std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o770);
+        let new = Ledger::new(&state, "new");
+        assert_eq!(new.abandoned().len(), 0);
+        assert_eq!(new.liveness("old"), Liveness::Unknown);
+        let error = new.object(&new.begin(begin(2)), object("b"), true).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "the folder {} is not this user's alone: other users can write to it (mode 770); make it private with mode 700",
+                folder.display()
+            )
+        );
+        mode(0o700);
+    }
+    assert_eq!(Ledger::new(&state, "new").abandoned().len(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_not_followed() {
+    use std::os::unix::fs::symlink;
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = old(dir.path());
+    ledger.object(&ledger.begin(begin(1)), object("a"), true).unwrap();
+    ledger.abandon();
+    let folder = dir.path().join("ledger");
+    let elsewhere = dir.path().join("elsewhere");
+    std::fs::rename(folder.join("old.jsonl"), &elsewhere).unwrap();
+    symlink(&elsewhere, folder.join("old.jsonl")).unwrap();
+    let new = Ledger::new(dir.path(), "new");
+    assert_eq!(new.abandoned().len(), 0);
+    assert_eq!(new.liveness("old"), Liveness::Unknown);
+    // Nor is one written through that waits where a new ledger is about to be.
+    std::fs::write(&elsewhere, "mine").unwrap();
+    symlink(&elsewhere, folder.join("new.new")).unwrap();
+    new.object(&new.begin(begin(2)), object("b"), true).unwrap();
+    assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), "mine");
+    // Nor the folder itself.
+    let other = tempfile::tempdir().unwrap();
+    symlink(&folder, other.path().join("ledger")).unwrap();
+    let third = Ledger::new(other.path(), "third");
+    let error = third.object(&third.begin(begin(3)), object("c"), true).unwrap_err();
+    assert!(error.to_string().ends_with("is not this user's alone: it is no folder"), "{error}");
+}
+
+#[test]
+fn what_stands_in_an_old_ledger_is_made_fit_to_be_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = old(dir.path());
+    let shown = Begin { server_name: "no\u{1b}[2Jtes".to_owned(), ..begin(1) };
+    ledger.object(&ledger.begin(shown), object("a"), true).unwrap();
+    for (number, bad) in [
+        Begin { plugin: "p\u{1b}".to_owned(), ..begin(2) },
+        Begin { session: "../x".to_owned(), ..begin(3) },
+        Begin { lease: "a b".to_owned(), ..begin(4) },
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        ledger.object(&ledger.begin(bad), object(&number.to_string()), true).unwrap();
+    }
+    ledger.abandon();
+    let folder = dir.path().join("ledger");
+    std::fs::write(folder.join("\u{1b}[2J.jsonl"), "x").unwrap();
+    let found = Ledger::new(dir.path(), "new").abandoned();
+    assert_eq!(found.len(), 1);
+    let names: Vec<&str> = found[0].leases.iter().map(|left| left.begin.server_name.as_str()).collect();
+    assert_eq!(names, ["no\\u{1b}[2Jtes"]);
+}

@@ -254,6 +254,38 @@ async fn workloads_of_others_look_as_if_they_were_not_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_server_is_not_made_of_any_number_of_components() {
+    let fixture = Fixture::new();
+    let plugin = fixture.plugin().await;
+    let failure = refusal(&plugin, "component-many").await;
+    assert_eq!(failure.text, "a server may be made of 8 components, and this one has so many");
+    eventually("what it started is gone", || fixture.host.config.embedded.workloads().is_empty()).await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_of_the_operators_that_becomes_a_link_is_not_followed() {
+    let fixture = Fixture::new();
+    let root = fixture.dir.path().canonicalize().unwrap();
+    let (folder, secret) = (root.join("folder"), root.join("secret"));
+    for folder in [&folder, &secret] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    let plugin = fixture.plugin().await;
+    let server = with("component", |spec| {
+        let source = MountSource::Folder(folder.clone());
+        let target = "/data".to_owned();
+        spec.mounts = vec![Mount { source, target, access: Access::ReadWrite, by_operator: true }];
+    });
+    assert!(plugin.provision(&call(), &server).await.is_ok());
+    std::fs::remove_dir(&folder).unwrap();
+    std::os::unix::fs::symlink(&secret, &folder).unwrap();
+    let failure = fails(&plugin, &server).await;
+    let shown = folder.display();
+    assert_eq!(failure.text, format!("the folder `{shown}` is reached through the link `{shown}`"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_that_is_full_is_a_quota() {
     let fixture = Fixture::new();
     let embedded = EmbeddedEngine::new(EngineConfig { max_workloads: 1, ..EngineConfig::default() }).unwrap();

@@ -164,6 +164,25 @@ async fn a_release_goes_on_without_its_caller_and_a_second_one_finds_nothing_to_
     assert_eq!(Log::lines_with(&format!("release {}", server.id)).len(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_whose_release_hangs_does_not_keep_the_others_from_cleaning_up() {
+    let fixture = Fixture::new();
+    let hanging = fixture.plugin().await;
+    let other = fixture.plugin_with(|spec| spec.name = "other".to_owned()).await;
+    let lease = provision(&other, "ok").await.unwrap().lease;
+    let mut releases = tokio::task::JoinSet::new();
+    // More than there are places for one plugin's clean-up, or were for everybody's.
+    for _ in 0..100 {
+        let lease = provision(&hanging, "ok hangs").await.unwrap().lease;
+        let plugin = Arc::clone(&hanging);
+        releases.spawn(async move { plugin.release(&call(), &lease, ReleaseReason::Ended).await });
+    }
+    eventually("all places taken", || hanging.clean_up.available_permits() == 0).await;
+    other.release(&call(), &lease, ReleaseReason::Ended).await.unwrap();
+    assert_eq!(hanging.clean_up.available_permits(), 0, "it was not waited for");
+    assert!(provision(&hanging, "ok").await.is_ok(), "nor do its own starts wait");
+}
+
 fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> bool {
     future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_ready()
 }

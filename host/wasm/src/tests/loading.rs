@@ -147,6 +147,18 @@ async fn names_and_settings_are_checked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_plugin_cannot_have_the_places_of_all() {
+    let fixture = Fixture::new();
+    let error = refused_with(&fixture, bytes(hostile()), |spec| spec.limits.concurrency = 513).await;
+    assert_eq!(error.kind, LoadErrorKind::Settings);
+    assert_eq!(
+        error.to_string(),
+        "plugin `p` cannot have 513 calls run at once: the places of all plugins are shared, and one may have 512 (lower \
+         `plugins.p.limits.concurrency`)"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn compiled_code_that_was_changed_is_not_run() {
     let cache = tempfile::tempdir().unwrap();
     let engines = |folder: &Path| crate::engine::Engines::build(Some(folder)).unwrap();

@@ -8,12 +8,14 @@ use tokio::task::JoinSet;
 async fn a_thousand_provisions_at_once_all_succeed() {
     let fixture = Fixture::new();
     let plugin = fixture.plugin().await;
+    let begin = std::time::Instant::now();
     let mut calls = JoinSet::new();
     for _ in 0..1_000 {
         let plugin = Arc::clone(&plugin);
         calls.spawn(async move { provision(&plugin, "waits 50").await.unwrap().lease });
     }
     let leases = calls.join_all().await;
+    println!("1,000 provisions at once, each of which waits 50 ms: {:?}", begin.elapsed());
     let ids: std::collections::BTreeSet<_> = leases.iter().map(|lease| lease.id.clone()).collect();
     assert_eq!(ids.len(), 1_000);
     assert_eq!(fixture.host.ledger.open().len(), 1_000);
@@ -25,7 +27,6 @@ async fn a_thousand_provisions_at_once_all_succeed() {
         });
     }
     assert!(releases.join_all().await.iter().all(Result::is_ok));
-    assert_eq!(fixture.host.ledger.open().len(), 0);
     assert_eq!(fixture.host.ledger.open().len(), 0);
 }
 

@@ -71,19 +71,26 @@ impl Pattern {
             None => (text, false),
         };
         let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-        let good = |label: &str| {
-            !label.is_empty()
-                && label.len() <= 63
-                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        };
-        // A name whose last label is a number is an address in disguise.
-        let last_is_number =
-            name.rsplit('.').next().is_none_or(|label| label.bytes().all(|b| b.is_ascii_digit()));
-        if name.len() > 253 || last_is_number || !name.split('.').all(good) {
+        if !is_name(&name) {
             return None;
         }
         Some(if below { Host::Below(format!(".{name}")) } else { Host::Name(name) })
     }
+}
+
+/// Whether a text is the name of a host: up to 253 bytes of labels as RFC 1123 (2.1) has them, and the underscore that is in use beside
+/// them. Names in other scripts are asked for as they stand on the wire (`xn--…`). A dot at the end makes it absolute and changes nothing.
+pub(super) fn is_name(text: &str) -> bool {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let good = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    // A name whose last label is a number is an address in disguise.
+    let last_is_number =
+        name.rsplit('.').next().is_none_or(|label| label.bytes().all(|b| b.is_ascii_digit()));
+    name.len() <= 253 && !last_is_number && name.split('.').all(good)
 }

@@ -51,6 +51,18 @@ fn only_granted_names_are_looked_up() {
 }
 
 #[test]
+fn what_is_no_name_is_not_asked_for() {
+    let long = format!("{}.example.org", "a.".repeat(120));
+    assert!(pattern::is_name("xn--bcher-kva.example.org.") && pattern::is_name("_dns.example.org"));
+    for text in
+        ["", ".", "a..b", "a b.example.org", "bücher.example.org", "a\0.example.org", "192.0.2.1", &long]
+    {
+        assert!(!pattern::is_name(text), "`{text}` is a name");
+    }
+    assert!(!pattern::is_name(&format!("{}.example.org", "a".repeat(64))));
+}
+
+#[test]
 fn a_found_address_is_open_on_the_granted_port_only() {
     let network = network(&["api.example.com:443"]);
     assert!(!connects(&network, "93.184.216.34:443"), "before the lookup nothing is open");

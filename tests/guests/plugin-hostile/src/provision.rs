@@ -220,6 +220,11 @@ fn component(context: &Context, server: &Server, what: &str) -> Result<Provision
         }
         _ => {}
     }
+    if what == "component-many" {
+        loop {
+            embedded::start(&spec)?;
+        }
+    }
     let started = embedded::start(&spec)?;
     if what == "component-trap" {
         panic!("with {}", started.workload);

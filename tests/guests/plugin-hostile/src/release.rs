@@ -2,7 +2,7 @@
 
 use crate::failure;
 use crate::gateway::provisioner::types::*;
-use crate::gateway::provisioner::{embedded, log};
+use crate::gateway::provisioner::{call, embedded, log};
 
 pub(crate) fn release(lease: &Lease, reason: ReleaseReason) -> Result<(), Failure> {
     let data = lease.state.as_ref().map(|state| String::from_utf8_lossy(&state.data).into_owned());
@@ -15,6 +15,11 @@ pub(crate) fn release(lease: &Lease, reason: ReleaseReason) -> Result<(), Failur
         ("by".to_owned(), crate::directive("version")),
     ];
     log::write(log::Level::Info, &format!("release {}", lease.server_id), &fields);
+    if lease.server_name.ends_with("hangs") {
+        loop {
+            call::sleep(60_000);
+        }
+    }
     if lease.server_name.ends_with("resists") {
         return Err(failure(FailureCategory::Retryable, "it does not go away"));
     }

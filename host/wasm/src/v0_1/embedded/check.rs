@@ -19,6 +19,9 @@ use zeroize::Zeroizing;
 /// Bytes of a name in a refusal.
 const SHOWN: usize = 200;
 
+/// Workloads of one lease at once. A server is one; what comes with it are helpers.
+const WORKLOADS: usize = 8;
+
 /// What was checked and noted: what to start, where it is noted, and its id.
 type Begun = (StartSpec, Arc<Record>, String);
 
@@ -59,6 +62,10 @@ impl Scope {
         let mounts = self.mounts(&spec.mounts, server, &grant).await?;
         let environment = self.environment(spec.environment, server).await?;
 
+        if record.own(super::KIND).len() >= WORKLOADS {
+            let text = format!("a server may be made of {WORKLOADS} components, and this one has so many");
+            return Err(self.refuse(permission, text));
+        }
         let Some(id) = new_id() else {
             return Err(self.refuse(FailureCategory::Retryable, "the system gives no random numbers"));
         };
@@ -366,7 +373,8 @@ impl Scope {
         Ok(mounts)
     }
 
-    /// The folder without symbolic links, if it may be mounted: the operator's own file named it, or a grant covers it.
+    /// The folder without symbolic links, if it may be mounted: the operator's own file named it, or a grant covers it. The engine opens it
+    /// without following any, so what was looked at here is what it opens.
     async fn folder(
         &self,
         path: PathBuf,
@@ -375,15 +383,17 @@ impl Scope {
         server: &ServerScope,
         grant: &EmbeddedGrant,
     ) -> Result<PathBuf, Failure> {
+        if by_operator {
+            // It was put into its real form when the program was put together. A link that has come into it since is refused when the
+            // folder is opened.
+            return Ok(path);
+        }
         let granted = grant.folders.clone();
         let asked = path.clone();
         let found = tokio::task::spawn_blocking(move || {
             let real = std::fs::canonicalize(&asked)?;
-            let covers = |grant: &FolderGrant| {
-                let below = std::fs::canonicalize(&grant.path).is_ok_and(|granted| real.starts_with(granted));
-                below && access <= grant.access
-            };
-            let covered = by_operator || granted.iter().any(covers);
+            let covers = |grant: &FolderGrant| real.starts_with(&grant.path) && access <= grant.access;
+            let covered = granted.iter().any(covers);
             std::io::Result::Ok((real, covered))
         })
         .await;
