@@ -24,7 +24,6 @@ mod output;
 mod plugin;
 mod reaper;
 mod run;
-mod sanitize;
 mod schema;
 mod server;
 mod state;
@@ -34,6 +33,8 @@ mod tests;
 mod v0_1;
 mod wasi;
 mod watch;
+
+use host_provisioner::sanitize;
 
 pub use error::{LoadError, LoadErrorKind};
 pub use grants::{EmbeddedGrant, FolderGrant, Grants, HostPattern};
