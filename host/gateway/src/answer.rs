@@ -65,7 +65,7 @@ fn result(id: &[u8], raw: &Bytes, hop: Hop<'_>) -> Result<Answer, RpcError> {
                     hop.server,
                     format_args!(
                         "answered with a result of type `{}`, which this client cannot be given",
-                        other.unwrap_or("?")
+                        crate::error::shown(other.unwrap_or("?"))
                     ),
                 )),
             }

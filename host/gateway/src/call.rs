@@ -30,6 +30,16 @@ pub(crate) enum Event {
     Answer(Answer),
 }
 
+impl Event {
+    /// The message, whichever it is.
+    pub(crate) fn into_message(self) -> Bytes {
+        match self {
+            Self::Progress(message) => message,
+            Self::Answer(answer) => answer.message,
+        }
+    }
+}
+
 /// Where the events of a call come from.
 pub(crate) enum Source {
     /// From the server itself.
@@ -95,8 +105,7 @@ pub(crate) fn begin(
     let asked = Asked { front: Arc::clone(front), caller, wanted, id, token };
     let call = Call { asked, params };
     let known = {
-        let name = call.name()?;
-        call.find(&front.directory().view(), &name).and_then(|route| {
+        call.find(&call.name()?).and_then(|route| {
             let client = front.pool().peek(&route.server, call.asked.caller.owner())?;
             Some((client, route.own))
         })
@@ -136,13 +145,23 @@ impl Call {
         Ok(self.params.text(member)?)
     }
 
-    /// Where it leads.
-    fn find(&self, view: &View, name: &str) -> Option<Route> {
+    /// Where it leads, for this client.
+    fn find(&self, name: &str) -> Option<Route> {
+        let directory = self.asked.front.directory();
+        let base = directory.view();
+        // Nothing is counted here for the sessions, nearly all, whose servers list what everybody's list.
+        let own = self.asked.caller.session.as_ref().and_then(|session| session.own.over(directory, &base));
+        let view: &View = own.as_deref().unwrap_or(&base);
         match self.asked.wanted {
             Wanted::Tool => view.tool(name).cloned(),
             Wanted::Prompt => view.prompt(name).cloned(),
             Wanted::Resource => {
-                view.resource(name).map(|server| Route { server: Arc::clone(server), own: None })
+                let route = |server: &Arc<str>| Route {
+                    server: Arc::clone(server),
+                    own: None,
+                    mirrors: Arc::default(),
+                };
+                view.resource(name).map(route)
             }
         }
     }

@@ -115,10 +115,18 @@ pub struct HttpConfig {
     pub allowed_hosts: Vec<String>,
     /// Origins of web pages that may speak to us besides loopback ones: `scheme://name[:port]`, matched exactly.
     pub allowed_origins: Vec<String>,
-    /// How long the head of a request may take to arrive.
+    /// How long the head of a request may take to arrive, and the first request of a connection to begin. A head in pieces is cut between
+    /// this time and twice as long.
     pub header_timeout: Duration,
-    /// How long the body of a request may take to arrive.
+    /// How long the body of a request may take to arrive, counted from the end of its head.
     pub body_timeout: Duration,
+    /// How long a connection may stay open between two requests. Longer than clients keep theirs, which is up to 90 seconds: one that is
+    /// closed at the moment in which it is used again is a failed call to some clients.
+    pub idle_timeout: Duration,
+    /// Connections that may be open at once; the next ones wait in the system's queue.
+    pub connection_cap: usize,
+    /// How many of them may be open without having shown the token; one more closes the oldest of these.
+    pub stranger_cap: usize,
 }
 
 impl Default for HttpConfig {
@@ -128,6 +136,9 @@ impl Default for HttpConfig {
             allowed_origins: Vec::new(),
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(300),
+            connection_cap: 20_000,
+            stranger_cap: 256,
         }
     }
 }

@@ -4,34 +4,48 @@
 //! that requests read without waiting for anybody. *Invariant:* a server that fails or hangs takes away its own items and nothing
 //! else, and delays a list by at most `list_wait` after its own start, and by `FRESH_WAIT` after it said that its lists have changed.
 
+mod own;
 mod page;
 mod refresh;
 mod template;
 mod view;
 
+pub(crate) use own::Own;
 pub(crate) use page::{List, page};
 pub(crate) use view::{Route, View};
 
 use crate::announce::{Announcer, Kinds, Listener};
 use crate::config::FrontConfig;
+use crate::session::{Session, Sessions};
 use arc_swap::ArcSwap;
-use host_pool::Event;
-use std::collections::HashMap;
+use host_pool::{Event, Pool};
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use view::Listing;
 
 /// How long a list waits for a server that has just said that its lists have changed. A client that has changed something and then
 /// looks sees what it did; a server that does not answer holds up nobody for long.
 const FRESH_WAIT: Duration = Duration::from_secs(1);
 
+/// A server that says "changed" many times in a row is asked a few times.
+const COALESCE: Duration = Duration::from_millis(5);
+/// From this pause on nobody waits for the newest lists of such a server.
+const NOISY: Duration = Duration::from_millis(200);
+/// A server that says "changed" whenever it is asked is asked this seldom in the end.
+const COALESCE_MOST: Duration = Duration::from_secs(5);
+
 /// See the module.
 pub(crate) struct Directory {
     config: ArcSwap<FrontConfig>,
+    /// Whose own servers may list something else.
+    sessions: Arc<Sessions>,
+    run: OnceLock<Run>,
     announcer: Arc<Announcer>,
     view: ArcSwap<View>,
     state: Mutex<State>,
@@ -47,6 +61,13 @@ pub(crate) struct Directory {
     ready: AtomicBool,
     /// Whether a client has seen a list. Before that there is nobody to be told about changes.
     served: AtomicBool,
+}
+
+/// What tasks are started with.
+struct Run {
+    pool: Arc<Pool>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 #[derive(Default)]
@@ -121,9 +142,15 @@ enum Found {
 }
 
 impl Directory {
-    pub(crate) fn new(config: Arc<FrontConfig>, announcer: Arc<Announcer>) -> Arc<Self> {
+    pub(crate) fn new(
+        config: Arc<FrontConfig>,
+        announcer: Arc<Announcer>,
+        sessions: Arc<Sessions>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             config: ArcSwap::new(config),
+            sessions,
+            run: OnceLock::new(),
             announcer,
             view: ArcSwap::default(),
             state: Mutex::default(),
@@ -141,15 +168,20 @@ impl Directory {
         self.view.load()
     }
 
-    /// The same, noted as seen by a client, which will be told when it changes.
-    pub(crate) fn serve(&self) -> Arc<View> {
+    /// What a session sees, noted as seen by a client, which will be told when it changes.
+    pub(crate) fn serve(&self, session: Option<&Session>) -> Arc<View> {
         self.served.store(true, Ordering::Release);
-        self.view.load_full()
+        self.view_of(session)
+    }
+
+    /// The servers in the order of the configuration.
+    fn order(&self) -> Vec<Arc<str>> {
+        self.lock().order.clone()
     }
 
     /// Waits until every server has been listed or has failed, or has had its time; and until changes are in that servers told before this
     /// was called.
-    pub(crate) async fn wait(&self) {
+    pub(crate) async fn wait(self: &Arc<Self>) {
         self.note_events();
         if self.settled.load(Ordering::Acquire) {
             return;
@@ -243,10 +275,15 @@ impl Directory {
 
     /// Merges whatever has come in, again and again. Fifty servers that come up together cost a few merges and not fifty.
     async fn merge(&self) {
+        // What the operator was told already, as long as it holds.
+        let mut said: HashSet<String> = HashSet::new();
         loop {
             self.dirty.notified().await;
             let (servers, merged) = self.collect();
-            let view = View::merge(&servers, &self.config.load());
+            let view = View::merge(servers, &self.config.load());
+            for note in unsaid(&mut said, &view.notes) {
+                tracing::warn!("{note}");
+            }
             let old = self.view.swap(Arc::new(view));
             let changed = self.view.load().differs(&old);
             let mut state = self.lock();
@@ -287,5 +324,29 @@ impl Directory {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Which of the notes were not said already. What holds no longer is forgotten, so that it is said again when it comes back.
+fn unsaid<'a>(said: &mut HashSet<String>, notes: &'a [String]) -> Vec<&'a str> {
+    let now: HashSet<String> = notes.iter().cloned().collect();
+    let mut new: Vec<&str> = notes.iter().filter(|note| !said.contains(*note)).map(String::as_str).collect();
+    new.dedup();
+    *said = now;
+    new
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_holds_is_said_once() {
+        let mut said = HashSet::new();
+        let [one, two] = ["one".to_owned(), "two".to_owned()];
+        assert_eq!(unsaid(&mut said, std::slice::from_ref(&one)), ["one"]);
+        assert_eq!(unsaid(&mut said, &[one.clone(), two.clone()]), ["two"]);
+        assert_eq!(unsaid(&mut said, std::slice::from_ref(&two)), [""; 0]);
+        assert_eq!(unsaid(&mut said, &[one, two]), ["one"]);
     }
 }

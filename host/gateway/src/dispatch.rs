@@ -61,6 +61,9 @@ async fn list(
     let cursor = cursor(params.as_ref())?;
     let directory = front.directory();
     directory.wait().await;
+    if let Some(session) = &caller.session {
+        session.own.wait().await;
+    }
     let kind = match list {
         List::Tools => Kinds::TOOLS,
         List::Prompts => Kinds::PROMPTS,
@@ -70,7 +73,7 @@ async fn list(
         // Before the view is taken: a change in between is then told once too often and never once too seldom.
         session.listener.knows(kind);
     }
-    let view = directory.serve();
+    let view = directory.serve(caller.session.as_deref());
     let shelf = match list {
         List::Tools => &view.tools,
         List::Prompts => &view.prompts,

@@ -5,7 +5,7 @@
 use crate::session::NoSession;
 use bytes::{BufMut, Bytes, BytesMut};
 use host_message::{EnvelopeError, Era, Revision, code, write_string};
-use host_provisioner::Failure;
+use host_provisioner::{Failure, sanitize};
 use http::StatusCode;
 use std::borrow::Cow;
 
@@ -124,12 +124,9 @@ pub(crate) const fn modern_status(code: i64) -> StatusCode {
     }
 }
 
-/// A text of a client inside one of ours, at a bearable length.
-fn shown(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(200) {
-        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
-        None => Cow::Borrowed(text),
-    }
+/// A text of a client or a server inside one of ours, at a bearable length and without what could move or hide something.
+pub(crate) fn shown(text: &str) -> String {
+    sanitize::line(text, 200)
 }
 
 /// A JSON object of texts; what is `None` is left out.

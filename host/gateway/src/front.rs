@@ -18,7 +18,7 @@ pub struct Front {
     pool: Arc<Pool>,
     announcer: Arc<Announcer>,
     directory: Arc<Directory>,
-    sessions: Sessions,
+    sessions: Arc<Sessions>,
     server_info: Bytes,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -30,10 +30,11 @@ impl Front {
     pub fn new(pool: Arc<Pool>, config: FrontConfig) -> Arc<Self> {
         let config = Arc::new(config);
         let announcer = Arc::new(Announcer::default());
+        let sessions = Arc::new(Sessions::new(config.session_cap));
         let front = Arc::new(Self {
-            directory: Directory::new(Arc::clone(&config), Arc::clone(&announcer)),
+            directory: Directory::new(Arc::clone(&config), Arc::clone(&announcer), Arc::clone(&sessions)),
             announcer,
-            sessions: Sessions::new(config.session_cap),
+            sessions,
             server_info: hello::server_info(&config),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),

@@ -106,6 +106,7 @@ fn text<'a>(shown: &'a Shown, candidate: &'a Candidate<'_>) -> &'a str {
 }
 
 fn clash_text(kind: &str, one: &str, other: &str, name: &str) -> String {
+    let name = crate::error::shown(name);
     format!(
         "{kind} name collision: server \"{one}\" and server \"{other}\" both expose {kind} name \"{name}\"; \
          enable tool-name-prefix or set unique catalog prefixes"

@@ -4,6 +4,7 @@
 
 use crate::announce::{Announcer, Kinds, Listener};
 use crate::calls::Calls;
+use crate::directory::Own;
 use host_message::Revision;
 use host_pool::Owner;
 use std::collections::HashMap;
@@ -25,6 +26,8 @@ pub(crate) struct Session {
     pub(crate) listener: Arc<Listener>,
     /// Its requests in flight.
     pub(crate) calls: Calls,
+    /// What its own servers list.
+    pub(crate) own: Own,
     /// Subscriptions of a modern client on standard streams.
     subscriptions: Mutex<Vec<Weak<Listener>>>,
     /// Number of its newest event stream; older ones end.
@@ -49,6 +52,7 @@ impl Session {
             revision,
             listener: announcer.listen(Kinds::ALL),
             calls: Calls::default(),
+            own: Own::default(),
             subscriptions: Mutex::default(),
             stream: AtomicU64::new(0),
             open: AtomicU32::new(0),
@@ -166,6 +170,11 @@ impl Sessions {
     /// The session with this id, noted as in use.
     pub(crate) fn enter(&self, id: &str) -> Option<Visit> {
         self.table.read().unwrap_or_else(PoisonError::into_inner).get(id).map(Session::enter)
+    }
+
+    /// The session with this id, without a note of its use.
+    pub(crate) fn get(&self, id: &str) -> Option<Arc<Session>> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
     /// Takes a session out of the table.

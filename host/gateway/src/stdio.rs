@@ -15,7 +15,7 @@ use crate::front::Front;
 use crate::hello;
 use crate::http::{check_meta, check_version};
 use crate::session::Session;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 use host_message::{Envelope, Era, Kind, Params, RawId, Revision, method, notification};
 use lines::{Line, Lines};
 use std::io;
@@ -297,24 +297,17 @@ async fn announce(session: Arc<Session>, events: mpsc::Sender<Event>) {
 async fn write<W: AsyncWrite + Unpin>(mut output: W, mut waiting: mpsc::Receiver<Event>) -> io::Result<()> {
     let mut buffer = BytesMut::new();
     while let Some(event) = waiting.recv().await {
-        put_line(&mut buffer, &message(event));
+        put_line(&mut buffer, &event.into_message());
         while buffer.len() < CHUNK
             && let Ok(event) = waiting.try_recv()
         {
-            put_line(&mut buffer, &message(event));
+            put_line(&mut buffer, &event.into_message());
         }
         output.write_all(&buffer).await?;
         output.flush().await?;
         buffer.clear();
     }
     Ok(())
-}
-
-fn message(event: Event) -> Bytes {
-    match event {
-        Event::Progress(message) => message,
-        Event::Answer(answer) => answer.message,
-    }
 }
 
 /// A line break between tokens, which JSON allows, would end the message; it becomes a space.

@@ -3,6 +3,7 @@
 mod calls;
 mod changes;
 mod client;
+mod connections;
 mod eras;
 mod lists;
 mod server;

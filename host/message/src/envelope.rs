@@ -118,6 +118,12 @@ impl Envelope {
         Self { bytes, kind: Kind::Batch, id: None, method: Method::None, params: None, payload: None }
     }
 
+    /// The same message in memory of its own. A message is usually a part of a larger block, which it keeps for as long as it is kept.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self { bytes: Bytes::copy_from_slice(&self.bytes), ..self.clone() }
+    }
+
     /// What it is.
     #[must_use]
     pub fn kind(&self) -> Kind {

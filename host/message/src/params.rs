@@ -180,6 +180,12 @@ impl Params {
         Self { raw, index }
     }
 
+    /// The same object in memory of its own, which does not keep the message that it came in.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self { raw: Bytes::copy_from_slice(&self.raw), index: self.index }
+    }
+
     /// The object, from brace to brace.
     #[must_use]
     pub fn raw(&self) -> &Bytes {

@@ -1,6 +1,7 @@
 //! Vectors for envelopes, scans and splices, hostile ones among them.
 
 mod envelope;
+mod mirror;
 mod splice;
 mod validity;
 

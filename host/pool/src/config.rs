@@ -61,6 +61,8 @@ pub struct PoolConfig {
     pub backlog_limit: usize,
     /// Notifications that may wait for a caller that does not read, per call; then the oldest go.
     pub queue_limit: usize,
+    /// Bytes of them, per call; one that is longer waits alone.
+    pub queue_bytes: usize,
     /// Name under which the gateway introduces itself to servers.
     pub client_name: String,
     /// Its version.
@@ -83,6 +85,7 @@ impl Default for PoolConfig {
             line_limit: 16 << 20,
             backlog_limit: 16 << 20,
             queue_limit: 1024,
+            queue_bytes: 1 << 20,
             client_name: "gateway".to_owned(),
             client_version: env!("CARGO_PKG_VERSION").to_owned(),
         }

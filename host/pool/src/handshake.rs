@@ -12,8 +12,13 @@ use host_message::{
     Envelope, Era, ErrorBody, JsonKind, Kind, Revision, code, elements, find_member, meta, method,
     write_string,
 };
-use host_provisioner::{Class, Failure, Phase};
+use host_provisioner::{Class, Failure, Phase, sanitize};
 use std::sync::Arc;
+
+/// Bytes of a server's own words that a failure shows.
+const SHOWN: usize = 1 << 10;
+/// Bytes of the revisions it names that a failure shows.
+const SHOWN_VERSIONS: usize = 200;
 
 /// What both sides agreed on.
 #[derive(Debug)]
@@ -130,7 +135,7 @@ async fn initialize(
         let text = format!(
             "the server refused `initialize` with error {}: {}",
             body.code,
-            crate::tail::printable(&body.message)
+            sanitize::line(&body.message, SHOWN)
         );
         return Err(Failure::new(Phase::Handshake, Class::Permanent, text).into());
     }
@@ -142,8 +147,10 @@ async fn initialize(
         return Err(Failure::new(Phase::Handshake, Class::Permanent, text).into());
     };
     let Some(revision) = Revision::parse(&version) else {
-        let text =
-            format!("the server speaks MCP {}, which the gateway does not", crate::tail::printable(&version));
+        let text = format!(
+            "the server speaks MCP {}, which the gateway does not",
+            sanitize::line(&version, SHOWN_VERSIONS)
+        );
         return Err(Failure::new(Phase::Handshake, Class::Permanent, text).into());
     };
     wire.send_raw(&host_message::notification(method::INITIALIZED, None)).map_err(|error| unsent(&error))?;
@@ -190,8 +197,8 @@ fn supports_legacy(versions: &[String]) -> bool {
 }
 
 fn no_common(code: i64, message: &str, supported: &[String]) -> Failure {
-    let supported = crate::tail::printable(&supported.join(", "));
-    let message = crate::tail::printable(message);
+    let supported = sanitize::line(&supported.join(", "), SHOWN_VERSIONS);
+    let message = sanitize::line(message, SHOWN);
     let text = format!(
         "the server refused `server/discover` with error {code}: {message}; it supports {}",
         if supported.is_empty() { "no revision that it names" } else { &supported }

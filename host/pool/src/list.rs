@@ -3,6 +3,7 @@
 use crate::{Client, ListError, Outgoing};
 use bytes::Bytes;
 use host_message::{ErrorBody, JsonKind, Params, code, elements, members, method};
+use host_provisioner::sanitize;
 use std::collections::HashSet;
 
 /// Pages a list may have; a server with more is taken to walk in circles.
@@ -11,6 +12,8 @@ const MOST_PAGES: usize = 1000;
 const MOST_ITEMS: usize = 100_000;
 /// Bytes the items of a list may have together.
 const MOST_BYTES: usize = 64 << 20;
+/// Bytes of a server's refusal that are shown.
+const SHOWN: usize = 500;
 
 /// One of the lists of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -119,7 +122,9 @@ impl Client {
         match (answer.result(), answer.error()) {
             (Some(result), _) => Ok(result),
             (None, error) => {
-                let body = ErrorBody::scan(&error.unwrap_or_default());
+                let mut body = ErrorBody::scan(&error.unwrap_or_default());
+                // It goes into logs and nowhere else.
+                body.message = sanitize::line(&body.message, SHOWN);
                 Err(ListError::Refused { method, body })
             }
         }

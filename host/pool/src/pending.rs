@@ -25,6 +25,24 @@ pub enum Incoming {
     Response(Envelope),
 }
 
+impl Incoming {
+    /// Bytes of the message.
+    fn size(&self) -> usize {
+        match self {
+            Self::Progress(params) => params.raw().len(),
+            Self::Notification(envelope) | Self::Response(envelope) => envelope.bytes().len(),
+        }
+    }
+
+    fn detached(&self) -> Self {
+        match self {
+            Self::Progress(params) => Self::Progress(params.detached()),
+            Self::Notification(envelope) => Self::Notification(envelope.detached()),
+            Self::Response(envelope) => Self::Response(envelope.detached()),
+        }
+    }
+}
+
 /// On whose behalf a call is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Caller {
@@ -42,6 +60,8 @@ struct Place {
     caller: Caller,
     waker: Option<Waker>,
     queue: VecDeque<Incoming>,
+    /// Bytes of the messages in the queue.
+    queued: usize,
     response: Option<Envelope>,
 }
 
@@ -62,6 +82,7 @@ pub(crate) struct Pending {
     table: Mutex<Table>,
     at_rest: Notify,
     queue_limit: usize,
+    queue_bytes: usize,
 }
 
 /// Why a call was not taken.
@@ -71,8 +92,9 @@ pub(crate) enum NotTaken {
 }
 
 impl Pending {
-    pub(crate) fn new(queue_limit: usize) -> Self {
-        Self { table: Mutex::default(), at_rest: Notify::new(), queue_limit }
+    /// At most so many notifications, and so many bytes of them, wait for one call; a single one may be longer.
+    pub(crate) fn new(queue_limit: usize, queue_bytes: usize) -> Self {
+        Self { table: Mutex::default(), at_rest: Notify::new(), queue_limit, queue_bytes }
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -94,6 +116,7 @@ impl Pending {
                     caller,
                     waker: None,
                     queue: VecDeque::new(),
+                    queued: 0,
                     response: None,
                 });
                 table.places.len() - 1
@@ -112,9 +135,12 @@ impl Pending {
         Ok(id)
     }
 
-    /// Hands over the answer. False if nobody waits for it.
+    /// Hands over the answer. False if nobody waits for it, or the connection was given up before it came.
     pub(crate) fn respond(&self, id: u64, response: Envelope) -> bool {
         let mut table = self.lock();
+        if table.gone.is_some() {
+            return false;
+        }
         let Some(place) = table.find(id).filter(|place| place.response.is_none()) else { return false };
         place.response = Some(response);
         let waker = place.waker.take();
@@ -130,10 +156,16 @@ impl Pending {
         let mut table = self.lock();
         let usable = |place: &&mut Place| place.response.is_none() && place.caller != Caller::Pool;
         let Some(place) = table.find(id).filter(usable) else { return Some(incoming) };
-        if place.queue.len() >= self.queue_limit {
-            // A caller that does not read loses the oldest, which later progress makes worthless anyway.
-            place.queue.pop_front();
+        let size = incoming.size();
+        // A caller that does not read loses the oldest, which later progress makes worthless anyway.
+        while place.queue.len() >= self.queue_limit || place.queued.saturating_add(size) > self.queue_bytes {
+            let Some(oldest) = place.queue.pop_front() else { break };
+            place.queued -= oldest.size();
         }
+        // Whatever has to wait behind others gets memory of its own: a short message would otherwise keep the whole block that it was
+        // read into, and the bytes counted here would not be the bytes held.
+        let incoming = if place.queue.is_empty() { incoming } else { incoming.detached() };
+        place.queued += size;
         place.queue.push_back(incoming);
         let waker = place.waker.take();
         drop(table);
@@ -151,6 +183,7 @@ impl Pending {
             return Poll::Ready(Err(gone.unwrap_or_else(|| Arc::from("the call is unknown"))));
         };
         if let Some(incoming) = place.queue.pop_front() {
+            place.queued -= incoming.size();
             return Poll::Ready(Ok(incoming));
         }
         if let Some(response) = place.response.take() {
@@ -256,6 +289,7 @@ impl Table {
         place.waker = None;
         place.response = None;
         place.queue.clear();
+        place.queued = 0;
         place.queue.shrink_to(16);
         match place.caller {
             Caller::Client => self.calls -= 1,

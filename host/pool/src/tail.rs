@@ -1,6 +1,6 @@
 //! The last words of a server: the end of its standard error, for failures.
 
-use host_provisioner::BoxRead;
+use host_provisioner::{BoxRead, sanitize};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,6 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Bytes that are kept.
 const KEPT: usize = 2048;
+/// Bytes of them that a failure shows: escapes make a text longer.
+const SHOWN: usize = 2048;
 /// How long the rest of the words may take after the server ended.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
@@ -44,7 +46,7 @@ impl Tail {
         }
     }
 
-    /// The last words, without control characters, once they are complete or after a moment. `None` if there were none.
+    /// The last words, fit to be shown, once they are complete or after a moment. `None` if there were none.
     pub(crate) async fn last_words(&self) -> Option<String> {
         let _ = tokio::time::timeout(LAST_WORDS, self.ended.cancelled()).await;
         let kept: Vec<u8> = {
@@ -54,15 +56,6 @@ impl Tail {
         let text = String::from_utf8_lossy(&kept);
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let recent = lines.get(lines.len().saturating_sub(8)..).unwrap_or_default();
-        (!recent.is_empty()).then(|| printable(&recent.join(" | ")))
+        (!recent.is_empty()).then(|| sanitize::line(&recent.join(" | "), SHOWN))
     }
-}
-
-/// The text with control characters escaped, so that a server cannot write to a terminal.
-pub(crate) fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
-    }
-    out
 }

@@ -2,12 +2,12 @@
 
 use crate::event::{Changed, Event};
 use crate::pending::{Caller, Incoming, NotTaken, Pending};
-use crate::tail::{Tail, printable};
+use crate::tail::Tail;
 use crate::writer::{NotSent, Writer};
 use crate::{InFlight, Owner, PoolConfig, SendError};
 use bytes::{BufMut, Bytes, BytesMut};
 use host_message::{Envelope, EnvelopeError, Kind, code, method, write_request_head};
-use host_provisioner::Streams;
+use host_provisioner::{Streams, sanitize};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 /// Lines that are no messages and are worth a line in the log; the rest is only counted.
 const LOGGED_RUBBISH: u64 = 10;
-/// Bytes of such a line that are shown.
+/// Bytes of such a line, and of a method that we do not serve, that are shown.
 const SHOWN_RUBBISH: usize = 120;
 
 /// One connection. Ends once, for one reason, and then stays ended.
@@ -78,7 +78,7 @@ impl Wire {
         let wire = Arc::new(Self {
             server: Arc::clone(&server),
             owner,
-            pending: Pending::new(config.queue_limit),
+            pending: Pending::new(config.queue_limit, config.queue_bytes),
             dead: CancellationToken::new(),
             rubbish: Rubbish::default(),
             writer: Arc::new(Writer::new(streams.stdin, config.backlog_limit)),
@@ -227,7 +227,7 @@ impl Wire {
     fn unusable(&self, line: &[u8], error: &EnvelopeError) {
         let shown = line.get(..SHOWN_RUBBISH.min(line.len())).unwrap_or_default();
         let shown = match std::str::from_utf8(shown) {
-            Ok(text) => printable(text),
+            Ok(text) => sanitize::line(text, SHOWN_RUBBISH),
             Err(_) => shown.escape_ascii().to_string(),
         };
         let count = self.rubbish.count.fetch_add(1, Ordering::Relaxed);
@@ -289,7 +289,7 @@ impl Wire {
             host_message::response(id, b"{}")
         } else {
             tracing::debug!(server = %self.server, method = name, "the server asks for what was not declared");
-            let text = format!("the gateway does not serve `{}`", printable(name));
+            let text = format!("the gateway does not serve `{}`", sanitize::line(name, SHOWN_RUBBISH));
             host_message::error(Some(id), code::METHOD_NOT_FOUND, &text, None)
         };
         if let Err(error) = self.send_raw(&answer) {

@@ -7,6 +7,7 @@ mod connection;
 mod error;
 pub mod fake;
 mod provisioned;
+pub mod sanitize;
 mod spec;
 
 pub use call::{Call, Progress, ProgressSink, RequestId, Unenforced};

@@ -25,7 +25,6 @@ mod plugin;
 mod private;
 mod reaper;
 mod run;
-mod sanitize;
 mod schema;
 mod server;
 mod state;
@@ -35,6 +34,8 @@ mod tests;
 mod v0_1;
 mod wasi;
 mod watch;
+
+use host_provisioner::sanitize;
 
 pub use error::{LoadError, LoadErrorKind};
 pub use grants::{EmbeddedGrant, FolderGrant, Grants, HostPattern};

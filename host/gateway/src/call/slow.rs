@@ -24,15 +24,18 @@ pub(super) fn begin(call: Call) -> Source {
     Source::Task(received)
 }
 
-/// Goes on with a call that has begun to stream.
-pub(crate) fn pump(mut live: Live, first: Event) -> mpsc::Receiver<Event> {
+/// Goes on with a call that has begun to stream, and may have said something already.
+pub(crate) fn pump(mut live: Live, first: Option<Event>) -> mpsc::Receiver<Event> {
     let (events, received) = mpsc::channel(WAITING);
     let tasks = live.tasks().clone();
     let cancels = live.cancels_by_closing();
     live.stay();
     tasks.spawn(async move {
         let work = async {
-            let mut next = Some(first);
+            let mut next = match first {
+                None => live.next().await,
+                first => first,
+            };
             while let Some(event) = next {
                 // Nobody reads any more: that matters only to a client that takes its request back this way.
                 let _ = events.send(event).await;
@@ -98,6 +101,9 @@ async fn bring(call: &Call, events: &mpsc::Sender<Event>) -> Result<Brought, Rpc
         None => {
             // Its server may be about to come up.
             call.asked.front.directory().wait().await;
+            if let Some(session) = &call.asked.caller.session {
+                session.own.wait().await;
+            }
             match find(call)? {
                 Some(route) => route,
                 None => return search(call).await.map(Brought::Answered),
@@ -127,15 +133,14 @@ async fn bring(call: &Call, events: &mpsc::Sender<Event>) -> Result<Brought, Rpc
 }
 
 fn find(call: &Call) -> Result<Option<Route>, RpcError> {
-    let name = call.name()?;
-    Ok(call.find(&call.asked.front.directory().view(), &name))
+    Ok(call.find(&call.name()?))
 }
 
 /// What to say about a name that nobody offers. A resource may exist without being listed, as those do that tools hand out; the
 /// servers which this client uses already are asked for it one after the other. None is started for it.
 async fn search(call: &Call) -> Result<Answer, RpcError> {
     let name = call.name()?;
-    let view = call.asked.front.directory().serve();
+    let view = call.asked.front.directory().serve(call.asked.caller.session.as_deref());
     let unknown = match call.asked.wanted {
         Wanted::Tool => RpcError::unknown("tool", &name, view.nearest(Kinds::TOOLS, &name)),
         Wanted::Prompt => RpcError::unknown("prompt", &name, view.nearest(Kinds::PROMPTS, &name)),

@@ -1,7 +1,7 @@
 //! Keeps the directory true: one task per server lists it, one reads what the pool tells, one merges.
 
 use super::view::{Item, Listing, Part};
-use super::{Directory, Found};
+use super::{COALESCE, COALESCE_MOST, Directory, Found, NOISY, Run};
 use crate::announce::{Kinds, Listener, News};
 use crate::config::FrontConfig;
 use host_message::{Era, code};
@@ -14,12 +14,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// A server that says "changed" many times in a row is asked a few times.
-const COALESCE: Duration = Duration::from_millis(5);
-/// From this pause on nobody waits for the newest lists of such a server.
-const NOISY: Duration = Duration::from_millis(200);
-/// A server that says "changed" whenever it is asked is asked this seldom in the end.
-const COALESCE_MOST: Duration = Duration::from_secs(5);
 /// A server whose lists stay quiet for this long is asked quickly again.
 const QUIET: Duration = Duration::from_secs(2);
 /// When a server that did not come up is tried again.
@@ -31,6 +25,7 @@ const LIST_LIMIT: Duration = Duration::from_secs(60);
 impl Directory {
     /// Starts the tasks that hold for all servers.
     pub(crate) fn start(self: &Arc<Self>, pool: &Arc<Pool>, tasks: &TaskTracker, stop: &CancellationToken) {
+        let _ = self.run.set(Run { pool: Arc::clone(pool), tasks: tasks.clone(), stop: stop.clone() });
         let (directory, stopped) = (Arc::clone(self), stop.clone());
         tasks.spawn(async move { stopped.run_until_cancelled(directory.merge()).await });
         *self.events.lock().unwrap_or_else(PoisonError::into_inner) = Some(pool.events());
@@ -48,7 +43,7 @@ impl Directory {
 
     /// Takes over what the pool has told by now. A list request does this itself: what a server said before it answered a call must count
     /// for the list that the client asks for next, and the task that waits for events may not have run yet.
-    pub(super) fn note_events(&self) {
+    pub(super) fn note_events(self: &Arc<Self>) {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(events) = events.as_mut() else { return };
         loop {
@@ -84,19 +79,27 @@ impl Directory {
         }
     }
 
-    fn note(&self, event: &Event) {
+    fn note(self: &Arc<Self>, event: &Event) {
         match event {
-            Event::ListChanged { server, what, .. } => {
+            Event::ListChanged { server, what, owner } => {
                 let kinds = match what {
                     Changed::Tools => Kinds::TOOLS,
                     Changed::Prompts => Kinds::PROMPTS,
                     Changed::Resources => Kinds::RESOURCES,
                 };
-                self.mark_stale(Some(server), kinds);
+                match owner {
+                    Owner::Shared => self.mark_stale(Some(server), kinds),
+                    Owner::Session(session) => self.mark_own(session, server, kinds),
+                }
             }
-            // Somebody's call has brought it up after all.
-            Event::Ready { server, .. } if self.has_failed(server) => {
-                self.mark_stale(Some(server), Kinds::ALL)
+            Event::Ready { server, owner } => {
+                // Somebody's call has brought it up after all.
+                if self.has_failed(server) {
+                    self.mark_stale(Some(server), Kinds::ALL);
+                }
+                if let Owner::Session(session) = owner {
+                    self.mark_own(session, server, Kinds::ALL);
+                }
             }
             _ => {}
         }
@@ -155,8 +158,8 @@ async fn keep(directory: &Directory, pool: &Arc<Pool>, server: &Arc<str>, stale:
 }
 
 /// Why a server has no lists.
-struct Problem {
-    text: String,
+pub(super) struct Problem {
+    pub(super) text: String,
     /// Whether it may work later.
     passing: bool,
 }
@@ -175,13 +178,19 @@ async fn list(pool: &Arc<Pool>, server: &str, kinds: Kinds, known: &Listing) -> 
             _ => false,
         },
     })?;
+    fetch(&client, kinds, known).await
+}
+
+/// Asks a server for its lists of these kinds; the others are taken from what is known.
+pub(super) async fn fetch(client: &Client, kinds: Kinds, known: &Listing) -> Result<Listing, Problem> {
+    let server = client.server();
     let mut listing = known.clone();
     let fetch = async {
         let (tools, prompts, resources, templates) = tokio::join!(
-            part(&client, ListKind::Tools, kinds, Kinds::TOOLS),
-            part(&client, ListKind::Prompts, kinds, Kinds::PROMPTS),
-            part(&client, ListKind::Resources, kinds, Kinds::RESOURCES),
-            part(&client, ListKind::Templates, kinds, Kinds::RESOURCES),
+            part(client, ListKind::Tools, kinds, Kinds::TOOLS),
+            part(client, ListKind::Prompts, kinds, Kinds::PROMPTS),
+            part(client, ListKind::Resources, kinds, Kinds::RESOURCES),
+            part(client, ListKind::Templates, kinds, Kinds::RESOURCES),
         );
         for (found, place) in [
             (tools, &mut listing.tools),
@@ -222,19 +231,26 @@ async fn part(client: &Client, kind: ListKind, asked: Kinds, of: Kinds) -> Resul
     }
     match client.list(kind).await {
         Ok(found) => {
-            let total = found.items.len();
-            let items: Vec<_> = found.items.into_iter().filter_map(|raw| Item::new(raw, key)).collect();
-            if items.len() < total {
-                let left_out = total - items.len();
-                tracing::warn!(
-                    server = &**client.server(),
-                    "{left_out} items without a `{key}` are left out"
-                );
+            let mut problems = Vec::new();
+            let mut nameless = 0;
+            let take = |raw| {
+                let item =
+                    if kind == ListKind::Tools { Item::tool(raw) } else { Item::new(raw, key).map(Ok) };
+                match item {
+                    Some(Ok(item)) => return Some(item),
+                    Some(Err(problem)) => problems.push(problem),
+                    None => nameless += 1,
+                }
+                None
+            };
+            let items: Vec<_> = found.items.into_iter().filter_map(take).collect();
+            if nameless > 0 {
+                problems.push(format!("{nameless} items without a `{key}` are left out"));
             }
             // A legacy server says nothing about keeping its lists: then nobody may (`mcp-ecosystem.md` 2, lists).
             let modern = matches!(client.era(), Era::Modern);
             let public = modern && found.private == Some(false);
-            Ok(Some(Part { items, ttl_ms: found.ttl_ms.unwrap_or(0), public }))
+            Ok(Some(Part { items, ttl_ms: found.ttl_ms.unwrap_or(0), public, problems }))
         }
         // Many servers offer resources and know no templates.
         Err(ListError::Refused { body, .. }) if body.code == code::METHOD_NOT_FOUND => {

@@ -5,9 +5,10 @@
 use crate::announce::Kinds;
 use crate::config::{FrontConfig, Names};
 use crate::directory::template::Template;
+use crate::error;
 use crate::names::{Candidate, Shown, expose};
 use bytes::{BufMut, Bytes, BytesMut};
-use host_message::{find_member, write_string};
+use host_message::{Mirror, find_member, mirrors, write_string};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub(crate) struct Item {
     key: Box<str>,
     /// Where that stands in `raw`, with its quotes.
     at: Range<usize>,
+    /// Of a tool: the arguments that clients repeat in headers.
+    mirrors: Arc<[Mirror]>,
 }
 
 impl Item {
@@ -28,7 +31,19 @@ impl Item {
     pub(crate) fn new(raw: Bytes, key: &str) -> Option<Self> {
         let member = find_member(&raw, key)?;
         let text = member.string(&raw)?.into();
-        Some(Self { at: member.value_range(), key: text, raw })
+        Some(Self { at: member.value_range(), key: text, raw, mirrors: Arc::default() })
+    }
+
+    /// A tool. `Err` says why it must not be offered, with its name.
+    pub(crate) fn tool(raw: Bytes) -> Option<Result<Self, String>> {
+        let item = Self::new(raw, "name")?;
+        let schema = find_member(&item.raw, "inputSchema");
+        let found = mirrors(schema.map(|member| member.value(&item.raw)).unwrap_or_default());
+        Some(match found {
+            Ok(found) if found.is_empty() => Ok(item),
+            Ok(found) => Ok(Self { mirrors: found.into(), ..item }),
+            Err(problem) => Err(format!("tool `{}` is left out: {problem}", error::shown(&item.key))),
+        })
     }
 
     /// The item under another name.
@@ -49,6 +64,8 @@ pub(crate) struct Part {
     pub(crate) ttl_ms: u64,
     /// Whether anybody may be given the kept copy.
     pub(crate) public: bool,
+    /// What was left out of it, a sentence each.
+    pub(crate) problems: Vec<String>,
 }
 
 /// All lists of one server.
@@ -73,6 +90,8 @@ pub(crate) struct Route {
     pub(crate) server: Arc<str>,
     /// The server's own name for it as raw JSON, where that is another.
     pub(crate) own: Option<Bytes>,
+    /// Of a tool: the arguments that clients repeat in headers.
+    pub(crate) mirrors: Arc<[Mirror]>,
 }
 
 /// A list of all servers.
@@ -99,16 +118,27 @@ pub(crate) struct View {
     resource_servers: Vec<Arc<str>>,
     /// Merged instructions; `None` if no server has any.
     pub(crate) instructions: Option<String>,
+    /// What the operator should know about it, a sentence each.
+    pub(crate) notes: Vec<String>,
+    /// What it was merged from.
+    pub(crate) servers: Vec<Listed>,
 }
 
 impl View {
     /// Merges the lists of the servers, which come in the order of the configuration.
-    pub(crate) fn merge(servers: &[Listed], config: &FrontConfig) -> Self {
+    pub(crate) fn merge(servers: Vec<Listed>, config: &FrontConfig) -> Self {
         let mut view = Self::default();
-        (view.tools, view.tool_routes) = named(servers, config, "tool");
-        (view.prompts, view.prompt_routes) = named(servers, config, "prompt");
-        view.merge_resources(servers);
-        view.instructions = instructions(servers);
+        (view.tools, view.tool_routes) = named(&servers, config, "tool", &mut view.notes);
+        (view.prompts, view.prompt_routes) = named(&servers, config, "prompt", &mut view.notes);
+        view.merge_resources(&servers);
+        view.instructions = instructions(&servers);
+        for (server, listing) in &servers {
+            for part in [&listing.tools, &listing.prompts, &listing.resources, &listing.templates] {
+                view.notes
+                    .extend(part.problems.iter().map(|problem| format!("server `{server}`: {problem}")));
+            }
+        }
+        view.servers = servers;
         view
     }
 
@@ -119,7 +149,7 @@ impl View {
         for (server, listing) in servers {
             for item in &listing.resources.items {
                 if let Some(owner) = self.resource_routes.get(&item.key) {
-                    warn_twice("resource", &item.key, owner, server);
+                    self.notes.push(twice("resource", &item.key, owner, server));
                     continue;
                 }
                 self.resource_routes.insert(item.key.clone(), Arc::clone(server));
@@ -127,7 +157,7 @@ impl View {
             }
             for item in &listing.templates.items {
                 if let Some(owner) = templates.get(&*item.key) {
-                    warn_twice("resource template", &item.key, owner, server);
+                    self.notes.push(twice("resource template", &item.key, owner, server));
                     continue;
                 }
                 templates.insert(&item.key, server);
@@ -211,7 +241,12 @@ impl Shelf {
 }
 
 /// Merges tools or prompts, whose names must differ.
-fn named(servers: &[Listed], config: &FrontConfig, kind: &'static str) -> (Shelf, HashMap<Box<str>, Route>) {
+fn named(
+    servers: &[Listed],
+    config: &FrontConfig,
+    kind: &'static str,
+    notes: &mut Vec<String>,
+) -> (Shelf, HashMap<Box<str>, Route>) {
     let tools = kind == "tool";
     let mut items = Vec::new();
     let mut candidates = Vec::new();
@@ -234,29 +269,30 @@ fn named(servers: &[Listed], config: &FrontConfig, kind: &'static str) -> (Shelf
     shelf.clash = exposed.clash;
     let mut routes = HashMap::with_capacity(items.len());
     for ((shown, (server, item)), candidate) in exposed.shown.iter().zip(&items).zip(&candidates) {
-        let server = Arc::clone(server);
+        let (server, mirrors) = (Arc::clone(server), Arc::clone(&item.mirrors));
         match shown {
             Shown::Own => {
-                routes.insert(item.key.clone(), Route { server, own: None });
+                routes.insert(item.key.clone(), Route { server, own: None, mirrors });
                 shelf.items.push(item.raw.clone());
             }
             Shown::As(name) => {
                 let own = Some(item.raw.slice(item.at.clone()));
-                routes.insert(name.as_str().into(), Route { server, own });
+                routes.insert(name.as_str().into(), Route { server, own, mirrors });
                 shelf.items.push(item.renamed(name));
             }
-            Shown::Hidden => tracing::warn!(
-                server = candidate.server,
-                name = candidate.name,
-                "the server lists a {kind} without a name, or twice; it is left out"
-            ),
+            Shown::Hidden => notes.push(format!(
+                "server `{}` lists a {kind} `{}` twice, or without a name; it is left out",
+                candidate.server,
+                error::shown(candidate.name)
+            )),
         }
     }
     (shelf, routes)
 }
 
-fn warn_twice(kind: &str, key: &str, owner: &str, other: &str) {
-    tracing::warn!("{kind} `{key}` is offered by `{owner}` and by `{other}`; `{owner}` answers for it");
+fn twice(kind: &str, key: &str, owner: &str, other: &str) -> String {
+    let key = error::shown(key);
+    format!("{kind} `{key}` is offered by `{owner}` and by `{other}`; `{owner}` answers for it")
 }
 
 /// Each server's instructions under its name.

@@ -80,7 +80,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// The answers to `left` requests that are in flight, after what has come already.
+    /// The answers to `left` requests that are in flight, after what has come already; if that is nothing, after a sign of life.
     pub(crate) fn answers(
         first: impl IntoIterator<Item = Bytes>,
         rest: mpsc::Receiver<Event>,
@@ -88,7 +88,10 @@ impl Stream {
         visit: Option<Visit>,
         every: Duration,
     ) -> Answering {
-        let first = first.into_iter().map(|message| event(&message)).collect();
+        let mut first: VecDeque<Bytes> = first.into_iter().map(|message| event(&message)).collect();
+        if first.is_empty() {
+            first.push_back(ALIVE);
+        }
         Self::answering(Origin::Events { events: rest, visit }, first, left, every)
     }
 

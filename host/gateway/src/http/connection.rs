@@ -4,19 +4,21 @@
 //! which clients notice as a failed call. Ours is one timer per connection that looks whether anything moves.
 
 use super::service::{Shared, handle};
+use super::strangers::Stranger;
 use crate::config::Stop;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 /// Most that one connection buffers of what it reads; larger bodies come in pieces.
 const BUFFER: usize = 64 << 10;
@@ -26,34 +28,66 @@ const BUFFER: usize = 64 << 10;
 struct Activity {
     /// Bytes that have come.
     received: AtomicU64,
+    /// Bytes that have gone.
+    sent: AtomicU64,
     /// Bytes that had come when the last request began or ended.
     accounted: AtomicU64,
     /// Requests that have begun.
     begun: AtomicU64,
     /// Requests that are being handled: whatever arrives meanwhile is their body, which has a limit of its own, or waits for its turn.
     busy: AtomicU64,
+    /// Whether a request has shown that it may ask.
+    known: AtomicBool,
 }
 
 impl Activity {
     fn account(&self) {
         self.accounted.store(self.received.load(Ordering::Relaxed), Ordering::Relaxed);
     }
+
+    fn count_sent(&self, result: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(sent)) = result {
+            self.sent.fetch_add(*sent as u64, Ordering::Relaxed);
+        }
+    }
 }
 
-/// Serves one connection to its end.
-pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, header_timeout: Duration, stop: Stop) {
-    // An answer in several small writes would otherwise wait for acknowledgements that the other side delays (`mcp-ecosystem.md` 10).
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!("can't set TCP_NODELAY: {error}");
-    }
-    let Ok(local) = stream.local_addr() else { return };
+/// What a connection is held to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// For the head of a request, from its first byte, and for the first request of a connection.
+    pub(crate) header: Duration,
+    /// Between two requests.
+    pub(crate) idle: Duration,
+}
+
+/// Serves one connection, which came to the address `local`, to its end. `stranger` is its place until it has shown that it may ask.
+pub(crate) async fn serve<S>(
+    stream: S,
+    local: IpAddr,
+    stranger: Stranger,
+    shared: Arc<Shared>,
+    limits: Limits,
+    stop: Stop,
+) where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let activity = Arc::new(Activity::default());
+    let evicted = stranger.evicted.clone();
+    let stranger = Arc::new(Mutex::new(Some(stranger)));
     let service = service_fn(|request| {
-        let (shared, activity) = (Arc::clone(&shared), Arc::clone(&activity));
+        let (shared, activity, stranger) =
+            (Arc::clone(&shared), Arc::clone(&activity), Arc::clone(&stranger));
         async move {
             activity.begun.fetch_add(1, Ordering::Relaxed);
             activity.busy.fetch_add(1, Ordering::Relaxed);
-            let response = handle(&shared, local.ip(), request).await;
+            let admitted = || {
+                if !activity.known.load(Ordering::Relaxed) {
+                    activity.known.store(true, Ordering::Relaxed);
+                    stranger.lock().unwrap_or_else(PoisonError::into_inner).take();
+                }
+            };
+            let response = handle(&shared, local, request, admitted).await;
             activity.account();
             activity.busy.fetch_sub(1, Ordering::Relaxed);
             Ok::<_, Infallible>(response)
@@ -64,8 +98,8 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, header_timeout
     builder.header_read_timeout(None).max_buf_size(BUFFER);
     let connection = builder.serve_connection(io, service);
     tokio::pin!(connection);
-    let mut watch = std::pin::pin!(stalled(&activity, header_timeout));
-    let mut draining = false;
+    let mut watch = std::pin::pin!(stalled(&activity, limits));
+    let mut ending = false;
     loop {
         tokio::select! {
             biased;
@@ -75,42 +109,71 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, header_timeout
                 }
                 return;
             }
-            () = stop.drain.cancelled(), if !draining => {
-                draining = true;
+            () = stop.drain.cancelled(), if !ending => {
+                ending = true;
                 connection.as_mut().graceful_shutdown();
             }
             () = stop.cut.cancelled() => return,
-            () = &mut watch => {
-                tracing::debug!("a connection was closed because the head of a request did not arrive in time");
+            () = evicted.cancelled(), if !activity.known.load(Ordering::Relaxed) => {
+                tracing::debug!("a connection was closed that had shown no token when its place was needed");
                 return;
+            }
+            end = &mut watch => match end {
+                Stall::Head => {
+                    tracing::debug!("a connection was closed because the head of a request did not arrive in time");
+                    return;
+                }
+                Stall::Idle => {
+                    // A request that arrives at this moment is still answered, if all of its head arrives.
+                    ending = true;
+                    connection.as_mut().graceful_shutdown();
+                    watch.set(stalled(&activity, Limits { idle: Duration::MAX, ..limits }));
+                }
             }
         }
     }
 }
 
-/// Returns when a request has begun to arrive and no more than its beginning came within the limit.
-async fn stalled(activity: &Activity, limit: Duration) {
+/// Why a connection has come to its end.
+enum Stall {
+    /// A request, or the first one, did not begin as it must.
+    Head,
+    /// Nobody asks anything.
+    Idle,
+}
+
+/// Returns when a request has begun to arrive and no more than its beginning came within the limit, or when none came for long.
+async fn stalled(activity: &Activity, limits: Limits) -> Stall {
     let mut before = (0, false);
+    let (mut moved, mut idle_since) = ((0, 0), Instant::now());
     loop {
-        tokio::time::sleep(limit).await;
+        tokio::time::sleep(limits.header).await;
         let begun = activity.begun.load(Ordering::Relaxed);
-        let partial = activity.busy.load(Ordering::Relaxed) == 0
-            && activity.received.load(Ordering::Relaxed) > activity.accounted.load(Ordering::Relaxed);
+        let busy = activity.busy.load(Ordering::Relaxed) > 0;
+        let partial =
+            !busy && activity.received.load(Ordering::Relaxed) > activity.accounted.load(Ordering::Relaxed);
         // A connection on which nothing was ever asked has had its time after the first round.
         if begun == 0 || (partial && before == (begun, true)) {
-            return;
+            return Stall::Head;
+        }
+        // A stream of events is an answer that is being written; its signs of life are bytes too.
+        let moving = (begun, activity.sent.load(Ordering::Relaxed));
+        if busy || moving != moved {
+            (moved, idle_since) = (moving, Instant::now());
+        } else if idle_since.elapsed() >= limits.idle {
+            return Stall::Idle;
         }
         before = (begun, partial);
     }
 }
 
 /// A stream that counts what it reads.
-struct Counted {
-    stream: TcpStream,
+struct Counted<S> {
+    stream: S,
     activity: Arc<Activity>,
 }
 
-impl AsyncRead for Counted {
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -124,13 +187,15 @@ impl AsyncRead for Counted {
     }
 }
 
-impl AsyncWrite for Counted {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let result = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.activity.count_sent(&result);
+        result
     }
 
     fn poll_write_vectored(
@@ -138,7 +203,9 @@ impl AsyncWrite for Counted {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let result = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.activity.count_sent(&result);
+        result
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -2,8 +2,10 @@
 
 use super::routing::{self, Mirrored};
 use crate::error::RpcError;
+use crate::front::Front;
 use host_message::{Envelope, JsonKind, Params, Revision, code, meta, method};
 use http::{HeaderMap, StatusCode};
+use std::sync::Arc;
 
 /// Why a request is not served, with the status that goes with it.
 pub(crate) type Rejected = (StatusCode, RpcError);
@@ -55,4 +57,25 @@ pub(crate) fn check(
     let mirrored = Mirrored { version: &version, method, name: name.as_deref() };
     routing::check(headers, &mirrored).map_err(|text| bad(RpcError::new(code::HEADER_MISMATCH, text)))?;
     check_version(&version).map_err(bad)
+}
+
+/// Checks the headers that repeat arguments of a tool. Which those are is in the tool's schema, so a tool that is not known yet is waited
+/// for; one that nobody has is refused later, by name.
+pub(crate) async fn check_arguments(
+    front: &Front,
+    headers: &HeaderMap,
+    params: Option<&Params>,
+) -> Result<(), Rejected> {
+    let Some(params) = params else { return Ok(()) };
+    let Some(name) = params.name().and_then(|name| params.text(name).ok()) else { return Ok(()) };
+    let directory = front.directory();
+    let mut mirrors = directory.view().tool(&name).map(|route| Arc::clone(&route.mirrors));
+    if mirrors.is_none() {
+        directory.wait().await;
+        mirrors = directory.view().tool(&name).map(|route| Arc::clone(&route.mirrors));
+    }
+    let Some(mirrors) = mirrors.filter(|mirrors| !mirrors.is_empty()) else { return Ok(()) };
+    let arguments = params.arguments().map(|member| member.value(params.raw())).unwrap_or_default();
+    routing::check_arguments(headers, &mirrors, arguments)
+        .map_err(|text| (StatusCode::BAD_REQUEST, RpcError::new(code::HEADER_MISMATCH, text)))
 }

@@ -18,6 +18,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
 use media::Accepts;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Answers a POST.
 pub(crate) async fn handle(shared: &Shared, head: &Parts, body: Incoming) -> Response<Answering> {
@@ -32,7 +33,9 @@ pub(crate) async fn handle(shared: &Shared, head: &Parts, body: Incoming) -> Res
     let front = &shared.front;
     let bytes = match incoming::read(body, front.config().message_limit, shared.body_timeout).await {
         Ok(bytes) => bytes,
-        Err(status) => return respond::text(status, status.canonical_reason().unwrap_or_default()),
+        Err(status) => {
+            return respond::last(respond::text(status, status.canonical_reason().unwrap_or_default()));
+        }
     };
     let envelope = match Envelope::parse(bytes) {
         Ok(envelope) => envelope,
@@ -112,7 +115,11 @@ async fn modern_request(
     params: Option<&Params>,
     accepts: Accepts,
 ) -> Response<Answering> {
-    if let Err((status, error)) = modern::check(headers, envelope, params) {
+    let mut checked = modern::check(headers, envelope, params);
+    if checked.is_ok() && envelope.method() == Some(method::TOOLS_CALL) {
+        checked = modern::check_arguments(front, headers, params).await;
+    }
+    if let Err((status, error)) = checked {
         return respond::json(status, error.message(envelope.id_raw()));
     }
     let caller = Caller { era: Era::Modern, link: Link::Http, session: None };
@@ -163,14 +170,19 @@ async fn deliver(
         Reply::Call(source) => source,
     };
     loop {
-        match source.next().await {
+        let next = if accepts.events {
+            match tokio::time::timeout(keep_alive, source.next()).await {
+                Ok(next) => next,
+                // It takes long and says nothing. As a stream it can show that it is still there.
+                Err(_) => return stream(source, None, visit, keep_alive),
+            }
+        } else {
+            source.next().await
+        };
+        match next {
             Some(Event::Answer(answer)) => return respond::answer(answer, era),
-            Some(Event::Progress(first)) if accepts.events => {
-                let (first, rest) = match source {
-                    Source::Live(live) => (None, pump(live, Event::Progress(first))),
-                    Source::Task(rest) => (Some(first), rest),
-                };
-                return respond::events(Stream::answers(first, rest, 1, visit, keep_alive));
+            Some(first @ Event::Progress(_)) if accepts.events => {
+                return stream(source, Some(first), visit, keep_alive);
             }
             // A client that takes nothing but JSON goes without progress.
             Some(Event::Progress(_)) => {}
@@ -178,6 +190,20 @@ async fn deliver(
             None => return respond::empty(StatusCode::ACCEPTED),
         }
     }
+}
+
+/// Goes on with a request as a stream of events, beginning with what came already.
+fn stream(
+    source: Source,
+    first: Option<Event>,
+    visit: Option<Visit>,
+    keep_alive: Duration,
+) -> Response<Answering> {
+    let (first, rest) = match source {
+        Source::Live(live) => (None, pump(live, first)),
+        Source::Task(rest) => (first, rest),
+    };
+    respond::events(Stream::answers(first.map(Event::into_message), rest, 1, visit, keep_alive))
 }
 
 fn notification(front: &Front, headers: &HeaderMap, envelope: &Envelope) -> Response<Answering> {

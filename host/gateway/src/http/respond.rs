@@ -6,7 +6,7 @@ use crate::answer::Answer;
 use crate::error::modern_status;
 use bytes::Bytes;
 use host_message::Era;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 /// `Mcp-Session-Id`.
@@ -70,9 +70,15 @@ pub(crate) fn not_allowed(allow: &'static str) -> Response<Answering> {
     response
 }
 
+/// The rest of the request is not read, or its sender has no business here: the connection ends after this.
+pub(crate) fn last(mut response: Response<Answering>) -> Response<Answering> {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
 /// The request is not for us to answer.
 pub(crate) fn refused(refusal: Refusal) -> Response<Answering> {
-    match refusal {
+    last(match refusal {
         Refusal::Unauthorized => {
             let mut response = text(StatusCode::UNAUTHORIZED, "Unauthorized");
             let challenge = HeaderValue::from_static("Bearer realm=\"MCP Gateway\"");
@@ -80,5 +86,5 @@ pub(crate) fn refused(refusal: Refusal) -> Response<Answering> {
             response
         }
         Refusal::Forbidden(reason) => text(StatusCode::FORBIDDEN, reason),
-    }
+    })
 }

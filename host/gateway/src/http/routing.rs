@@ -4,6 +4,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use host_message::Mirror;
 use http::HeaderMap;
 use std::borrow::Cow;
 
@@ -13,6 +14,9 @@ pub(crate) const VERSION: &str = "mcp-protocol-version";
 pub(crate) const METHOD: &str = "mcp-method";
 /// `Mcp-Name`.
 pub(crate) const NAME: &str = "mcp-name";
+
+/// Begins the name of a header that repeats an argument.
+const PARAM: &str = "mcp-param-";
 
 /// What a body says that headers must repeat.
 #[derive(Debug)]
@@ -39,6 +43,32 @@ pub(crate) fn check(headers: &HeaderMap, body: &Mirrored<'_>) -> Result<(), Stri
     } else {
         // A value that routes what has no name would be read by somebody, just not by us.
         one(headers, NAME)?;
+    }
+    Ok(())
+}
+
+/// Compares the headers that repeat arguments with the raw `arguments`. The error is the text for code −32020. Headers that the tool
+/// does not ask for are nobody's business here.
+pub(crate) fn check_arguments(
+    headers: &HeaderMap,
+    mirrors: &[Mirror],
+    arguments: &[u8],
+) -> Result<(), String> {
+    for mirror in mirrors {
+        let name = format!("{PARAM}{}", mirror.header().to_ascii_lowercase());
+        let offered = match one(headers, &name)? {
+            None => None,
+            Some(offered) => Some(
+                decode(offered).ok_or_else(|| format!("{name} header carries a malformed base64 value"))?,
+            ),
+        };
+        if mirror.value(arguments).agrees(offered.as_deref()) {
+            continue;
+        }
+        return Err(match offered {
+            None => format!("{name} header is missing, or cannot say what the argument is"),
+            Some(_) => format!("{name} header does not match the argument in the body"),
+        });
     }
     Ok(())
 }

@@ -23,11 +23,12 @@ pub(crate) struct Shared {
 /// Where MCP is spoken.
 const ENDPOINT: &str = "/mcp";
 
-/// Answers one request that came to the address `local`.
+/// Answers one request that came to the address `local`. `admitted` hears that it may ask.
 pub(crate) async fn handle(
     shared: &Shared,
     local: IpAddr,
     request: Request<Incoming>,
+    admitted: impl FnOnce(),
 ) -> Response<Answering> {
     let front = &shared.front;
     let (head, body) = request.into_parts();
@@ -39,6 +40,7 @@ pub(crate) async fn handle(
     if let Err(refusal) = shared.guard.check(front.config().token.as_ref(), &head.uri, &head.headers, local) {
         return respond::refused(refusal);
     }
+    admitted();
     if path != ENDPOINT {
         return respond::redirect(ENDPOINT);
     }

@@ -3,11 +3,15 @@
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+/// A connection of any kind.
+pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
 pub(super) struct Http {
-    stream: TcpStream,
+    stream: Box<dyn Wire>,
     buffer: Vec<u8>,
     pub(super) session: Option<String>,
     next: u64,
@@ -47,7 +51,11 @@ impl Http {
     pub(super) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: Vec::new(), session: None, next: 1 }
+        Self::over(stream)
+    }
+
+    pub(super) fn over(stream: impl Wire + 'static) -> Self {
+        Self { stream: Box::new(stream), buffer: Vec::new(), session: None, next: 1 }
     }
 
     /// Writes a request with exactly these headers besides `Host` (unless given) and `Content-Length`.
@@ -64,7 +72,28 @@ impl Http {
         }
         text.push_str("\r\n");
         text.push_str(body);
+        self.raw(&text).await;
+    }
+
+    /// Writes what is no whole request.
+    pub(super) async fn raw(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// Whether something has come, without waiting for it.
+    pub(super) fn has_bytes(&mut self) -> bool {
+        let mut piece = [0; 64];
+        let mut piece = tokio::io::ReadBuf::new(&mut piece);
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let ready = std::pin::Pin::new(&mut self.stream).poll_read(&mut context, &mut piece).is_ready();
+        self.buffer.extend_from_slice(piece.filled());
+        ready
+    }
+
+    /// Reads until the connection ends, and gives what came.
+    pub(super) async fn rest(&mut self) -> String {
+        while self.fill().await {}
+        String::from_utf8(std::mem::take(&mut self.buffer)).unwrap()
     }
 
     async fn fill(&mut self) -> bool {

@@ -183,3 +183,51 @@ async fn servers_come_and_go_with_a_reload() {
     world.front.reload(FrontConfig::default());
     assert_eq!(names(&http.ask("tools/list", json!({})).await, "tools"), ["one__echo", "two__echo"]);
 }
+
+#[tokio::test]
+async fn each_session_sees_what_its_own_server_lists() {
+    let world = World::of(vec![
+        Script::new("one", Speaks::Legacy).tools(&["mine", "echo"]),
+        Script::new("two", Speaks::Legacy).tools(&["last"]),
+    ])
+    .await;
+    let (mut first, mut second) = (world.http().await, world.http().await);
+    first.initialize("2025-11-25").await;
+    second.initialize("2025-06-18").await;
+    let mut stream = world.http().await;
+    let session = first.session.clone().unwrap();
+    stream.write("GET", "/mcp", &[("Mcp-Session-Id", &session), ("Accept", "text/event-stream")], "").await;
+    assert_eq!(stream.head().await.status, 200);
+    let all = ["mine", "echo", "last"];
+    for http in [&mut first, &mut second] {
+        assert_eq!(names(&http.ask("tools/list", json!({})).await, "tools"), all);
+    }
+    // Each gets a tool of its own, and sees it in the list that it asks for next.
+    for (http, n) in [(&mut first, 1), (&mut second, 2)] {
+        http.ask("tools/call", json!({"name":"mine","arguments":{"n":n}})).await;
+        let own = format!("echo-mine-{n}");
+        let expected = ["mine", "echo", &own, "last"];
+        assert_eq!(names(&http.ask("tools/list", json!({})).await, "tools"), expected);
+        let params = json!({"name":own,"arguments":{"text":"x"}});
+        assert_eq!(http.ask("tools/call", params).await["result"]["content"][0]["text"], "one:x");
+    }
+    assert_eq!(
+        first.ask("tools/call", json!({"name":"echo-mine-2"})).await["error"]["message"],
+        "unknown tool `echo-mine-2` (nearest: `echo-mine-1`)"
+    );
+    // Who has no session, and who comes later, sees what everybody sees.
+    let mut modern = world.http().await;
+    let listed = modern.ask_modern("tools/list", json!({})).await.1;
+    assert_eq!(names(&listed, "tools"), all);
+    let mut third = world.http().await;
+    third.initialize("2025-11-25").await;
+    assert_eq!(names(&third.ask("tools/list", json!({})).await, "tools"), all);
+    // A change for all arrives on top of what a session has of its own.
+    let fresh = vec!["{\"name\":\"fresh\"}".to_owned()];
+    world.servers["two"].change("tools", fresh).await;
+    while stream.event().await.unwrap()["method"] != "notifications/tools/list_changed" {}
+    let expected = ["mine", "echo", "echo-mine-1", "fresh"];
+    while names(&first.ask("tools/list", json!({})).await, "tools") != expected {
+        tokio::task::yield_now().await;
+    }
+}

@@ -87,6 +87,14 @@ impl Script {
         }
     }
 
+    /// Says something on every connection.
+    pub(super) async fn say(&self, message: &Value) {
+        let outs = self.out.lock().unwrap().clone();
+        for out in outs {
+            let _ = out.lock().await.write_all(format!("{message}\n").as_bytes()).await;
+        }
+    }
+
     fn listening(&self) -> Option<Value> {
         let seen = self.seen.borrow();
         let line = seen.iter().rev().find(|line| line.contains("subscriptions/listen"))?;
@@ -99,6 +107,8 @@ impl Script {
         let (input, output) = tokio::io::split(stream);
         let output = Arc::new(tokio::sync::Mutex::new(output));
         self.out.lock().unwrap().push(Arc::clone(&output));
+        // What this connection alone has got.
+        let mut mine = Vec::new();
         let mut lines = BufReader::new(input).lines();
         while let Ok(Some(line)) = lines.next_line().await {
             self.seen.send_modify(|seen| seen.push(line.clone()));
@@ -107,7 +117,7 @@ impl Script {
             }
             // Half a surrogate pair is grammar to us and an error to this parser.
             let message: Value = serde_json::from_str(&line.replace("\\ud800", "")).unwrap();
-            let replies = match self.reply(&line, &message) {
+            let replies = match self.reply(&line, &message, &mut mine) {
                 Reply::Lines(lines) => lines,
                 Reply::Die => break,
             };
@@ -121,7 +131,7 @@ impl Script {
         let _ = output.lock().await.shutdown().await;
     }
 
-    fn reply(&self, line: &str, message: &Value) -> Reply {
+    fn reply(&self, line: &str, message: &Value, mine: &mut Vec<String>) -> Reply {
         let id = &message["id"];
         if id.is_null() {
             return Reply::Lines(Vec::new());
@@ -154,10 +164,18 @@ impl Script {
                     .to_string(),
                 ]);
             }
-            "tools/list" => self.list("tools", params),
-            "prompts/list" => self.list("prompts", params),
-            "resources/list" => self.list("resources", params),
-            "resources/templates/list" => self.list("resourceTemplates", params),
+            "tools/list" => self.list("tools", params, mine),
+            "prompts/list" => self.list("prompts", params, &[]),
+            "resources/list" => self.list("resources", params, &[]),
+            "resources/templates/list" => self.list("resourceTemplates", params, &[]),
+            // Gets a tool more on this connection, and says so before it answers.
+            "tools/call" if params["name"] == "mine" => {
+                mine.push(format!("{{\"name\":\"echo-mine-{}\"}}", params["arguments"]["n"]));
+                let message = json!({"jsonrpc":"2.0","method":"notifications/tools/list_changed"});
+                let result = self.complete("\"content\":[]");
+                let answer = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}");
+                return Reply::Lines(vec![message.to_string(), answer]);
+            }
             "tools/call" => return self.call(line, id, params),
             "prompts/get" => {
                 let name = params["name"].as_str().unwrap_or_default();
@@ -186,9 +204,9 @@ impl Script {
         }
     }
 
-    fn list(&self, list: &'static str, params: &Value) -> String {
+    fn list(&self, list: &'static str, params: &Value, mine: &[String]) -> String {
         let lists = self.lists.lock().unwrap();
-        let items = lists.get(list).map(Vec::as_slice).unwrap_or_default();
+        let items = [lists.get(list).map(Vec::as_slice).unwrap_or_default(), mine].concat();
         let start: usize =
             params["cursor"].as_str().map_or(0, |cursor| cursor.trim_start().parse().unwrap_or(0));
         let size = if self.page == 0 { items.len() } else { self.page };

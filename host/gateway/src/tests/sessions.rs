@@ -158,3 +158,22 @@ async fn batches() {
     let initialize = "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{}}]";
     assert_eq!(http.post(initialize).await.json()[0]["error"]["code"], -32600);
 }
+
+#[tokio::test]
+async fn a_batch_has_its_bounds() {
+    let world = World::of(vec![]).await;
+    let mut http = world.http().await;
+    http.initialize("2025-03-26").await;
+    let most = host_message::MAX_BATCH;
+    let batch = |n: usize| {
+        serde_json::Value::from_iter((0..n).map(|id| json!({"jsonrpc":"2.0","id":id,"method":"ping"})))
+            .to_string()
+    };
+    assert_eq!(http.post(&batch(most)).await.json().as_array().unwrap().len(), most);
+    let refused = http.post(&batch(most + 1)).await;
+    let error = json!({"code":-32600,"message":"the batch holds more than 1000 messages"});
+    assert_eq!((refused.status, &refused.json()["error"]), (400, &error));
+    // What is counted are messages, whatever they are: sixteen megabytes of zeros are eight million.
+    let zeros = format!("[{}0]", "0,".repeat(1 << 20));
+    assert_eq!(http.post(&zeros).await.json()["error"], error);
+}

@@ -171,3 +171,47 @@ async fn a_call_that_hangs_is_cut_by_the_second_token() {
     pipe.serving.await.unwrap().unwrap();
     world.servers["a"].saw(|line| line.contains("notifications/cancelled")).await;
 }
+
+#[tokio::test]
+async fn a_batch_has_its_bounds() {
+    let world = World::of(vec![]).await;
+    let mut pipe = Pipe::open(&world);
+    pipe.ask(1, "initialize", json!({"protocolVersion":"2025-03-26"})).await;
+    let batch = vec![json!({"jsonrpc":"2.0","id":2,"method":"ping"}); host_message::MAX_BATCH + 1];
+    pipe.write(&json!(batch).to_string()).await;
+    let error = json!({"code":-32600,"message":"the batch holds more than 1000 messages"});
+    assert_eq!(pipe.read().await.unwrap(), json!({"jsonrpc":"2.0","id":null,"error":error}));
+    assert_eq!(pipe.end().await, [Value::Null; 0], "nothing of it was carried out");
+}
+
+#[tokio::test]
+async fn a_call_that_is_taken_back_in_the_same_breath_is_never_answered() {
+    let world = World::of(vec![Script::new("a", Speaks::Legacy).tools(&["echo"])]).await;
+    world.front.ready().await;
+    let mut pipe = Pipe::open(&world);
+    pipe.ask(1, "initialize", json!({"protocolVersion":"2025-11-25"})).await;
+    let call = |id: i64| json!({"jsonrpc":"2.0","id":id,"method":"tools/call","params":{"name":"echo"}});
+    for id in 2..50 {
+        let cancelled = json!({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":id}});
+        // One write, so that both are there before anything of the first has run.
+        pipe.write(&format!("{}\n{cancelled}\n{}", call(id), call(id + 1000))).await;
+        assert_eq!(pipe.read().await.unwrap()["id"], id + 1000, "only what was not taken back");
+    }
+    assert_eq!(pipe.end().await, [Value::Null; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_call_is_not_cut() {
+    let world = World::of(vec![Script::new("a", Speaks::Legacy).tools(&["hang"])]).await;
+    world.front.ready().await;
+    let mut pipe = Pipe::open(&world);
+    pipe.ask(1, "initialize", json!({"protocolVersion":"2025-11-25"})).await;
+    pipe.write("{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/call\",\"params\":{\"name\":\"hang\"}}")
+        .await;
+    let line = world.servers["a"].saw(|line| line.contains("\"hang\"")).await;
+    tokio::time::sleep(std::time::Duration::from_secs(3600)).await;
+    let upward: Value = serde_json::from_str(&line).unwrap();
+    world.servers["a"].say(&json!({"jsonrpc":"2.0","id":upward["id"],"result":{"content":[]}})).await;
+    assert_eq!(pipe.read().await.unwrap(), json!({"jsonrpc":"2.0","id":2,"result":{"content":[]}}));
+    assert_eq!(world.servers["a"].count("notifications/cancelled"), 0);
+}

@@ -12,7 +12,6 @@ const PING: &str = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}";
 #[tokio::test]
 async fn paths_and_methods() {
     let world = World::of(vec![]).await;
-    let mut http = world.http().await;
     world.front.ready().await;
     for (method, path, headers, status) in [
         ("GET", "/health", &[][..], 200),
@@ -33,6 +32,8 @@ async fn paths_and_methods() {
         ("POST", "/mcp", &[("Host", "evil.example")], 403),
         ("GET", "/other", &[("Origin", "http://evil.example")], 403),
     ] {
+        // A refusal ends its connection.
+        let mut http = world.http().await;
         let response = http.send(method, path, headers, "").await;
         assert_eq!(response.status, status, "{method} {path} {headers:?} {response:?}");
         if status == 307 {
@@ -76,7 +77,6 @@ async fn media_types() {
 async fn tokens_and_origins() {
     let config = FrontConfig { token: Some(Token::new("secret")), ..FrontConfig::default() };
     let world = World::with(vec![], config, HttpConfig::default()).await;
-    let mut http = world.http().await;
     let good = ("Authorization", "Bearer secret");
     let evil = ("Origin", "http://evil.example");
     for (headers, status) in [
@@ -91,8 +91,13 @@ async fn tokens_and_origins() {
     ] {
         let mut all = JSON.to_vec();
         all.extend(&headers);
+        let mut http = world.http().await;
         let response = http.send("POST", "/mcp", &all, PING).await;
         assert_eq!(response.status, status, "{headers:?}");
+        if status == 401 || status == 403 {
+            assert_eq!(response.headers["connection"], "close");
+            assert_eq!(http.rest().await, "");
+        }
         if status == 401 {
             assert_eq!(response.headers["www-authenticate"], "Bearer realm=\"MCP Gateway\"");
             assert_eq!(response.body, "Unauthorized");
@@ -103,7 +108,8 @@ async fn tokens_and_origins() {
             assert_eq!(response.body, text);
         }
     }
-    assert_eq!(http.send("GET", "/anything", &[], "").await.status, 401);
+    assert_eq!(world.http().await.send("GET", "/anything", &[], "").await.status, 401);
+    let mut http = world.http().await;
     let health = http.send("GET", "/health", &[], "").await.status;
     assert!(matches!(health, 200 | 503));
 }
@@ -130,7 +136,8 @@ async fn messages_that_are_none() {
         );
     }
     assert_eq!(http.post(PING).await.status, 200, "the connection is as good as before");
-    assert_eq!(http.post(&format!("\"{}\"", "x".repeat(1000))).await.status, 413);
+    let refused = http.post(&format!("\"{}\"", "x".repeat(1000))).await;
+    assert_eq!((refused.status, refused.headers["connection"].as_str()), (413, "close"));
 }
 
 #[tokio::test]
@@ -194,6 +201,57 @@ async fn modern_headers() {
             assert_eq!(answer["error"]["data"], json!({"supported":["2026-07-28"],"requested":"v999"}));
         }
     }
+}
+
+#[tokio::test]
+async fn arguments_that_are_repeated_in_headers() {
+    let schema = r#"{"name":"echo","inputSchema":{"type":"object","properties":{
+        "text":{"type":"string","x-mcp-header":"Text"},"n":{"type":"integer","x-mcp-header":"N"}}}}"#;
+    let bad = r#"{"name":"bad","inputSchema":{"type":"object","properties":{"x":{"type":"number","x-mcp-header":"X"}}}}"#;
+    let script =
+        Script::new("a", Speaks::Legacy).raw("tools", vec![schema.replace('\n', ""), bad.to_owned()]);
+    let world = World::of(vec![script]).await;
+    let mut http = world.http().await;
+    let base = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/call"), ("Mcp-Name", "echo")];
+    let text = ("Mcp-Param-Text", "hi");
+    let n = ("mcp-param-n", "7");
+    let full = json!({"text":"hi","n":7});
+    for (headers, arguments, problem) in [
+        (vec![text, n], &full, ""),
+        (vec![text, ("Mcp-Param-N", "7.0"), ("Mcp-Param-Other", "x")], &full, ""),
+        (vec![("Mcp-Param-Text", "=?base64?aGk=?="), n], &full, ""),
+        (vec![], &json!({"text":null}), ""),
+        (vec![], &json!({}), ""),
+        (vec![text], &full, "mcp-param-n header is missing, or cannot say what the argument is"),
+        (
+            vec![("Mcp-Param-Text", "ho"), n],
+            &full,
+            "mcp-param-text header does not match the argument in the body",
+        ),
+        (vec![text, n, n], &full, "mcp-param-n header appears more than once"),
+        (
+            vec![("Mcp-Param-Text", "=?base64?!?="), n],
+            &full,
+            "mcp-param-text header carries a malformed base64 value",
+        ),
+        (vec![text], &json!({}), "mcp-param-text header does not match the argument in the body"),
+    ] {
+        let params = modern(json!({"name":"echo","arguments":arguments}));
+        let body = json!({"jsonrpc":"2.0","id":"q","method":"tools/call","params":params}).to_string();
+        let all = [JSON, &base, &headers].concat();
+        let response = http.send("POST", "/mcp", &all, &body).await;
+        let answer = response.json();
+        if problem.is_empty() {
+            assert_eq!(response.status, 200, "{headers:?} {arguments} {answer}");
+            assert!(answer["result"].is_object(), "{answer}");
+        } else {
+            let error = json!({"code":-32020,"message":problem});
+            assert_eq!((response.status, &answer["error"]), (400, &error), "{headers:?} {arguments}");
+        }
+    }
+    // A tool whose annotations break the rules is not offered.
+    let listed = http.ask_modern("tools/list", json!({})).await.1;
+    assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -259,3 +259,66 @@ async fn the_oldest_notifications_go_when_a_caller_does_not_read() {
     }
     assert_eq!(seen, vec![json!(7), json!(8), json!(9)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn notifications_that_wait_are_bounded_in_bytes_too() {
+    let mut stage = Stage::one(legacy(silence));
+    let config = crate::PoolConfig { queue_bytes: 1000, ..Default::default() };
+    let client = stage.pool_with(config).acquire("a", &Owner::Shared, None).await.unwrap();
+    let peer = stage.peer().await;
+    let mut one = call(&client, "tools/call", &json!({ "_meta": { "progressToken": 1 } }));
+    let progress = |n: i32, filler: usize| {
+        let params = json!({ "progressToken": one.id(), "progress": n, "message": "x".repeat(filler) });
+        json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": params })
+    };
+    // Longer than all that may wait: it waits alone, and goes when the next one comes.
+    peer.says(&progress(0, 5000));
+    for n in 1..10 {
+        peer.says(&progress(n, 300));
+    }
+    let mut two = call(&client, "ping", &json!({}));
+    peer.says(&json!({ "jsonrpc": "2.0", "id": two.id(), "result": {} }));
+    two.response().await.unwrap();
+    let long = progress(20, 5000);
+    let mut seen = vec![];
+    for _ in 0..2 {
+        seen.push(next(&mut one).await.unwrap().1["progress"].clone());
+    }
+    assert_eq!(seen, [8, 9]);
+    peer.says(&long);
+    assert_eq!(next(&mut one).await.unwrap().1["progress"], 20, "a long one that need not wait is not lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_without_a_limit_is_never_cut() {
+    let mut stage = Stage::one(legacy(silence));
+    let client = stage.pool().acquire("a", &Owner::Shared, None).await.unwrap();
+    let mut peer = stage.peer().await;
+    let mut one = call(&client, "tools/call", &json!({}));
+    let id = peer.sees("tools/call").await["id"].clone();
+    tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+    peer.says(&json!({ "jsonrpc": "2.0", "id": id, "result": "at last" }));
+    assert_eq!(value(&one.response().await.unwrap())["result"], "at last");
+    assert!(peer.seen_so_far().iter().all(|message| message["method"] != "notifications/cancelled"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_beyond_all_bounds_ends_the_server() {
+    let most = host_message::MAX_BATCH;
+    for (items, alive) in [(most, true), (most + 1, false)] {
+        let mut stage = Stage::one(legacy(silence));
+        let client = stage.pool().acquire("a", &Owner::Shared, None).await.unwrap();
+        let peer = stage.peer().await;
+        let mut one = call(&client, "tools/call", &json!({}));
+        let batch = vec![json!({ "jsonrpc": "2.0", "method": "notifications/x" }); items];
+        peer.says(&json!(batch));
+        peer.says(&json!({ "jsonrpc": "2.0", "id": one.id(), "result": 1 }));
+        match next(&mut one).await {
+            Ok((kind, _)) => assert!(alive && kind == "response"),
+            Err(error) => {
+                let text = "the server has gone: it sent a batch of more than 1000 messages";
+                assert!(!alive && error.to_string() == text, "{error}");
+            }
+        }
+    }
+}

@@ -190,6 +190,26 @@ async fn refusals_of_initialize() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_servers_own_words_are_cut_and_cannot_move_or_hide_anything() {
+    let stage = Stage::one(Arc::new(|message: &Value| match message["method"].as_str() {
+        Some("server/discover") => error(message, -32601, "unknown"),
+        Some("initialize") => error(message, -32000, &"\u{202e}evil ".repeat(50_000)),
+        _ => vec![],
+    }));
+    let text = refusal(&stage).await.text.clone();
+    let start = "the server refused `initialize` with error -32000: \\u{202e}evil \\u{202e}evil ";
+    assert!(text.starts_with(start), "{text}");
+    assert!(text.ends_with('…') && text.len() < 1200, "{}", text.len());
+    let stage = Stage::one(Arc::new(|message: &Value| match message["method"].as_str() {
+        Some("server/discover") => error(message, -32601, "unknown"),
+        Some("initialize") => result(message, &json!({ "protocolVersion": "9".repeat(50_000) })),
+        _ => vec![],
+    }));
+    let text = refusal(&stage).await.text.clone();
+    assert!(text.ends_with("…, which the gateway does not") && text.len() < 400, "{}", text.len());
+}
+
+#[tokio::test(start_paused = true)]
 async fn rubbish_instead_of_mcp_is_shown() {
     let manner: Manner = Arc::new(|message| {
         if message["method"] == "server/discover" {

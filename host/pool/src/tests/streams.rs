@@ -133,6 +133,20 @@ async fn a_line_without_end_is_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn last_words_are_cut_and_cannot_move_or_hide_anything() {
+    let (wire, _their_stdin, their_stdout, mut their_stderr) = wire(1 << 16, &PoolConfig::default());
+    let words = format!("refused: user\u{202e}nimda \u{200b}\u{1b}[2J{}", "\u{7}".repeat(1500));
+    their_stderr.write_all(words.as_bytes()).await.unwrap();
+    drop((their_stdout, their_stderr));
+    wire.dead.cancelled().await;
+    let text = wire.obituary().await;
+    let expected =
+        "its output ended; its last words: refused: user\\u{202e}nimda \\u{200b}\\u{1b}[2J\\u{7}\\u{7}";
+    assert!(text.starts_with(expected), "{text}");
+    assert!(text.ends_with('…') && text.len() < 2200, "{}", text.len());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_last_message_without_newline_counts() {
     let (wire, _their_stdin, mut their_stdout, _their_stderr) = wire(1 << 16, &PoolConfig::default());
     let mut call = wire.call("x", None).unwrap();

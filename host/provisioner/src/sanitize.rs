@@ -1,36 +1,36 @@
-//! Text from plugins, made fit for logs, terminals and status pages: what could move a cursor, reorder letters or hide is shown as an
-//! escape, and everything has a length.
+//! Text of others (plugins, servers, clients), made fit for logs, terminals, status pages and the failures that a model reads: what could
+//! move a cursor, reorder letters or hide is shown as an escape, and everything has a length.
 
 /// Bytes of a text that stands in one line: a failure, a label, a note.
-pub(crate) const LINE: usize = 4 << 10;
+pub const LINE: usize = 4 << 10;
 
 /// Bytes of a document that a person reads.
-pub(crate) const DOCUMENT: usize = 64 << 10;
+pub const DOCUMENT: usize = 64 << 10;
 
-/// A text for one line, at most `max` bytes of it.
-pub(crate) fn line(text: &str, max: usize) -> String {
+/// A text for one line, at most `max` bytes of what is shown and a mark where it was cut.
+#[must_use]
+pub fn line(text: &str, max: usize) -> String {
     clean(text, max, false)
 }
 
-/// A text of several lines: line ends and tabs stay.
-pub(crate) fn block(text: &str, max: usize) -> String {
+/// A text of several lines: line ends and tabs stay. `max` as for [`line`].
+#[must_use]
+pub fn block(text: &str, max: usize) -> String {
     clean(text, max, true)
 }
 
 fn clean(text: &str, max: usize, lines: bool) -> String {
     let mut out = String::with_capacity(text.len().min(max) + 8);
     for c in text.chars() {
-        if out.len() + c.len_utf8() > max {
+        let plain = (lines && matches!(c, '\n' | '\t')) || !hostile(c);
+        // What counts is what is shown: an escape is up to ten bytes for one.
+        let length = if plain { c.len_utf8() } else { c.escape_default().len() };
+        if out.len() + length > max {
             out.push('…');
             break;
         }
-        if lines && matches!(c, '\n' | '\t') {
-            out.push(c);
-        } else if hostile(c) {
-            out.extend(c.escape_debug());
-        } else {
-            out.push(c);
-        }
+        // Not `escape_debug`, which takes fillers that show nothing for letters.
+        if plain { out.push(c) } else { out.extend(c.escape_default()) }
     }
     out
 }
@@ -57,6 +57,7 @@ mod tests {
             ("user\u{202e}nimda", "user\\u{202e}nimda"),
             ("in\u{200b}visible", "in\\u{200b}visible"),
             ("\u{7f}\u{9b}", "\\u{7f}\\u{9b}"),
+            ("fill\u{3164}er", "fill\\u{3164}er"),
         ] {
             assert_eq!(line(text, LINE), shown);
         }
@@ -68,5 +69,7 @@ mod tests {
         assert_eq!(line("äää", 4), "ää…");
         assert_eq!(line("äää", 5), "ää…");
         assert_eq!(line("äää", 6), "äää");
+        assert_eq!(line("a\u{1b}b", 6), "a…", "an escape is not cut in two");
+        assert_eq!(line(&"\u{202e}".repeat(1000), 80).len(), 80 + '…'.len_utf8());
     }
 }
