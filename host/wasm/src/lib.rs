@@ -35,6 +35,7 @@ mod v0_1;
 mod wasi;
 mod watch;
 
+pub use check::{Asks, asks};
 pub use error::{LoadError, LoadErrorKind};
 pub use grants::{EmbeddedGrant, FolderGrant, Grants, HostPattern};
 pub use host::{LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};

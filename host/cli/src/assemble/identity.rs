@@ -1,5 +1,6 @@
 //! Who this gateway is: an installation that outlives restarts, and this run of it.
 
+use crate::assemble::private;
 use anyhow::{Context, Result};
 use std::path::Path;
 
@@ -18,6 +19,7 @@ impl Identity {
     /// # Errors
     /// The state folder cannot be used.
     pub(crate) fn load(state: &Path) -> Result<Self> {
+        private::folder("state folder", state)?;
         let path = state.join("gateway-id");
         let gateway = match std::fs::read_to_string(&path) {
             Ok(text) if is_id(text.trim()) => text.trim().to_owned(),
@@ -34,7 +36,6 @@ impl Identity {
 
 /// Two gateways may start for the first time at once: whoever links its file first decides for both.
 fn create(state: &Path, path: &Path) -> Result<String> {
-    std::fs::create_dir_all(state).with_context(|| format!("make state folder {}", state.display()))?;
     let id = random_id('g')?;
     let fresh = state.join(format!(".{id}"));
     std::fs::write(&fresh, &id).with_context(|| format!("write {}", fresh.display()))?;
