@@ -12,7 +12,9 @@ fn page(path: &str) -> String {
 fn flags(text: &str) -> BTreeSet<String> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '-';
     text.split(|c: char| !word(c))
-        .filter(|word| word.starts_with("--") && word.len() > 2)
+        .filter(|word| {
+            word.strip_prefix("--").is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()))
+        })
         .map(|word| word.trim_end_matches('-').to_owned())
         .collect()
 }

@@ -1,6 +1,7 @@
 //! Which running gateway a command speaks to.
 
 use super::scene;
+use gateway_tests::harness::Signal;
 use serde_json::Value;
 
 /// The session ids that a refusal lists.
@@ -59,6 +60,8 @@ async fn of_several_gateways_one_is_chosen_by_its_session() {
     }
     let unknown = scene.run(["plugin", "reload", "--session", "nobody"]).await.expect_code(1);
     assert!(ids.iter().all(|id| unknown.stderr.contains(id.as_str())), "{}", unknown.seen());
+    // The second one still has its server when the first has ended.
+    first.signal(Signal::TERM);
+    first.ended().await.finished.expect_code(0);
     second.end().await;
-    first.end().await;
 }
