@@ -3,6 +3,8 @@
 #![expect(clippy::indexing_slicing, reason = "what is not as the story says ends the test there")]
 
 mod bad_input;
+mod pages;
+mod sessions;
 
 use gateway_tests::harness::Scene;
 use serde_json::{Value, json};
@@ -102,6 +104,9 @@ async fn programs_can_read_every_answer() {
     assert_eq!(embedded["runs"], json!(["component"]));
     let inspected = scene.run(["plugin", "inspect", "embedded", "--json"]).await.expect_code(0).json();
     assert_eq!(&inspected, embedded);
+    assert_eq!(inspected["granted"], json!(["embedded"]));
+    assert_eq!(inspected["limits"]["memory"], "64MiB");
+    assert!(inspected["digest"].as_str().unwrap().starts_with("sha256:"), "{inspected}");
     let checked = scene.run(["plugin", "check", "embedded", "--json"]).await.expect_code(0).json();
     assert_eq!(checked["ok"], true);
     assert_eq!(checked["plugin"]["digest"], inspected["digest"]);
@@ -125,7 +130,7 @@ async fn programs_can_read_every_answer() {
     assert_eq!(one["status"]["state"], "ready");
     assert_eq!(one["plan"]["kind"], "component");
     let reloaded = scene.run(["plugin", "reload", "--json"]).await.expect_code(0).json();
-    assert_eq!(reloaded["plugins"][0]["outcome"], "replaced");
+    assert_eq!(reloaded["plugins"][0]["outcome"], "unchanged");
     gateway.end().await;
 }
 

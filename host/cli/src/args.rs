@@ -9,7 +9,8 @@ use std::time::Duration;
 #[derive(Debug, Parser)]
 #[command(name = "gateway", version, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = "\
-Exit codes: 0 done · 1 failed · 2 the command line or a file is wrong · 3 a tool or check said no · 130 cut short by a second signal
+Exit codes: 0 done · 1 failed · 2 the command line or a file is wrong · 3 a tool or check said no · \
+4 done without the servers that failed · 130 cut short by a second signal
 
 Try: gateway quickstart")]
 pub(crate) struct Cli {
@@ -82,7 +83,7 @@ pub(crate) struct SourceArgs {
     #[arg(long, value_name = "NAME", help_heading = "Provisioners")]
     pub provisioner: Option<String>,
 
-    /// How long a server may take to come up
+    /// How long a server may take to come up: `90s`, `2m`; a bare number is seconds
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Provisioners")]
     pub max_server_startup_timeout: Option<Duration>,
 
@@ -204,10 +205,13 @@ pub(crate) enum PluginCommand {
 /// Which running gateway is meant.
 #[derive(Debug, Args, Clone, Default)]
 pub(crate) struct RunningArgs {
-    /// State folder of the gateway (default: the usual one of this user)
+    /// Settings file of the gateway, for the state folder that it may name (default: `gateway.yaml` in this folder, if it is there)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "state")]
+    pub settings: Option<PathBuf>,
+    /// State folder of the gateway (default: what the settings say, else the usual one of this user)
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub state: Option<PathBuf>,
-    /// Session id, where several gateways run
+    /// Session id, where several gateways run, or as much of its beginning as only one has; each prints its id at the start
     #[arg(long, value_name = "ID")]
     pub session: Option<String>,
 }

@@ -1,13 +1,17 @@
 //! Joins everything: from files and flags to servers, provisioners, a pool and a front. The one place that names every crate.
 
 pub(crate) mod app;
+pub(crate) mod asks;
 pub(crate) mod deferred;
 pub(crate) mod grants;
 pub(crate) mod identity;
 pub(crate) mod inputs;
 pub(crate) mod placement;
+pub(crate) mod preflight;
+pub(crate) mod private;
 pub(crate) mod refusing;
 pub(crate) mod spec;
+pub(crate) mod tools_asked;
 
 pub(crate) use app::App;
 pub(crate) use inputs::Inputs;

@@ -13,6 +13,11 @@ pub(crate) fn plugin_names() -> Vec<&'static str> {
     PLUGINS.iter().map(|(name, _)| *name).collect()
 }
 
+/// A bundled server.
+pub(crate) fn server(name: &str) -> Option<&'static [u8]> {
+    SERVERS.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
+}
+
 /// Names of the bundled servers.
 pub(crate) fn server_names() -> Vec<&'static str> {
     SERVERS.iter().map(|(name, _)| *name).collect()

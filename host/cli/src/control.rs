@@ -3,9 +3,9 @@
 //! A Unix socket in the state folder, for this user only. One JSON object a line in, one a line out. It has no part in MCP: what an
 //! agent is connected to must never be where its own limits are changed.
 
+use crate::assemble::private;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,9 +84,7 @@ pub(crate) fn serve(
     stop: CancellationToken,
 ) -> Result<Control> {
     let folder = folder(state);
-    std::fs::create_dir_all(&folder).with_context(|| format!("make folder {}", folder.display()))?;
-    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700))
-        .with_context(|| format!("make folder {} private", folder.display()))?;
+    private::folder("folder of control sockets", &folder)?;
     // Sockets of gateways that were killed go with the next start.
     drop(running(state));
     let path = folder.join(format!("{session}.sock"));
@@ -115,7 +113,18 @@ pub(crate) fn serve(
     Ok(Control { path })
 }
 
+/// Whether the other end is a process of this user. The folder keeps others out already; this holds also if somebody opens it.
+fn same_user(stream: &UnixStream) -> Result<()> {
+    let peer = stream.peer_cred().context("ask who is at the other end")?.uid();
+    let user = rustix::process::geteuid().as_raw();
+    if peer != user {
+        bail!("the other end belongs to user {peer}, and this is user {user}");
+    }
+    Ok(())
+}
+
 async fn converse(stream: UnixStream, answer: Arc<dyn Answer>) -> Result<()> {
+    same_user(&stream)?;
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read.take(LINE_LIMIT)).lines();
     if let Some(line) = lines.next_line().await? {
@@ -141,6 +150,10 @@ fn running(state: &Path) -> Vec<(String, PathBuf)> {
         .filter_map(|entry| {
             let path = entry.path();
             let session = path.file_name()?.to_str()?.strip_suffix(".sock")?.to_owned();
+            // It will be shown, so it must be what a gateway calls itself.
+            if session.is_empty() || !session.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
+                return None;
+            }
             // A socket that nobody listens on is of a gateway that was killed.
             if std::os::unix::net::UnixStream::connect(&path).is_err() {
                 let _ = std::fs::remove_file(&path);
@@ -153,6 +166,10 @@ fn running(state: &Path) -> Vec<(String, PathBuf)> {
     found
 }
 
+fn ids(sessions: &[(String, PathBuf)]) -> String {
+    sessions.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>().join(", ")
+}
+
 /// Asks a running gateway.
 ///
 /// # Errors
@@ -160,23 +177,27 @@ fn running(state: &Path) -> Vec<(String, PathBuf)> {
 pub(crate) async fn ask(state: &Path, session: Option<&str>, request: &Request) -> Result<serde_json::Value> {
     let mut found = running(state);
     if let Some(session) = session {
-        found.retain(|(id, _)| id == session);
+        found.retain(|(id, _)| !session.is_empty() && id.starts_with(session));
     }
     let path = match found.as_slice() {
         [] if session.is_some() => bail!(
-            "no gateway with session `{}` runs (state folder {})",
+            "no gateway with session `{}` runs (state folder {}; there {})",
             session.unwrap_or_default(),
-            state.display()
+            state.display(),
+            match running(state).as_slice() {
+                [] => "runs none".to_owned(),
+                others => format!("run {}", ids(others)),
+            }
         ),
         [] => bail!("no gateway runs (state folder {}); start one with `gateway run`", state.display()),
         [(_, path)] => path,
         several => {
-            let ids: Vec<_> = several.iter().map(|(id, _)| id.as_str()).collect();
-            bail!("{} gateways run; choose one with `--session`: {}", several.len(), ids.join(", "))
+            bail!("{} gateways run; choose one with `--session`: {}", several.len(), ids(several))
         }
     };
     let exchange = async {
         let mut stream = UnixStream::connect(path).await?;
+        same_user(&stream)?;
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
         stream.write_all(&line).await?;
@@ -226,7 +247,22 @@ mod tests {
         let second = serve(state.path(), "s2", Arc::new(Echo), stop.clone()).unwrap();
         let error = ask(state.path(), None, &Request::Servers).await.unwrap_err().to_string();
         assert_eq!(error, "2 gateways run; choose one with `--session`: s1, s2");
-        drop((control, second));
+        for (session, told) in
+            [("s1", Ok("notes")), ("", Err("no gateway with session ``")), ("s3", Err("run s1, s2"))]
+        {
+            let asked = ask(state.path(), Some(session), &Request::Server { name: "notes".to_owned() }).await;
+            match told {
+                Ok(name) => assert_eq!(asked.unwrap()["name"], name),
+                Err(text) => {
+                    let error = asked.unwrap_err().to_string();
+                    assert!(error.contains(text), "{error}");
+                }
+            }
+        }
+        // What is no id of a gateway is not shown.
+        let odd = std::os::unix::net::UnixListener::bind(state.path().join("run/\u{1b}[2J.sock")).unwrap();
+        assert_eq!(running(state.path()).len(), 2);
+        drop((control, second, odd));
         assert!(running(state.path()).is_empty());
     }
 }

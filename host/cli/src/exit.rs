@@ -1,4 +1,4 @@
-//! Exit codes, documented in the help and in `reference.md`.
+//! Exit codes, documented in the help.
 
 /// Done.
 pub(crate) const DONE: u8 = 0;
@@ -8,5 +8,7 @@ pub(crate) const FAILED: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 /// It worked, and the answer is no: a tool's own error, a plugin that does not pass its check.
 pub(crate) const SAID_NO: u8 = 3;
+/// Done in part: some servers did not come up, and the answer is without them. If none came up, it is [`FAILED`].
+pub(crate) const PARTLY: u8 = 4;
 /// Interrupted by a second signal.
 pub(crate) const INTERRUPTED: u8 = 130;

@@ -14,7 +14,7 @@ mod output;
 mod signals;
 mod streams;
 
-use args::{Cli, Command};
+use args::{Cli, Command, ToolsCommand};
 use clap::Parser;
 use environment::Environment;
 use std::ffi::OsString;
@@ -32,7 +32,8 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     let environment = Environment::of_process();
-    logging::start(&environment, verbose(&cli.command));
+    let tells_failures = matches!(cli.command, Command::Tools(_));
+    logging::start(&environment, verbose(&cli.command), tells_failures);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return output::failed(&anyhow::Error::new(error).context("start the runtime")),
@@ -47,5 +48,11 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 fn verbose(command: &Command) -> bool {
-    matches!(command, Command::Run(run) if run.source.verbose)
+    match command {
+        Command::Run(run) => run.source.verbose,
+        Command::Tools(ToolsCommand::List { source, .. } | ToolsCommand::Call { source, .. }) => {
+            source.verbose
+        }
+        _ => false,
+    }
 }

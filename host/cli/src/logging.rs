@@ -5,13 +5,16 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// Turns the log on. A second call does nothing, so that tests may call it.
-pub(crate) fn start(environment: &Environment, verbose: bool) {
+///
+/// `tells_failures`: the command itself says which servers did not come up, so that the log need not.
+pub(crate) fn start(environment: &Environment, verbose: bool, tells_failures: bool) {
     let filter = match environment.get(environment::LOG) {
         Some(text) => EnvFilter::new(text),
         None if verbose => {
             EnvFilter::new("info,host_pool=debug,host_wasm=debug,host_gateway=debug,host_cli=debug")
         }
-        None => EnvFilter::new("warn"),
+        None if tells_failures => EnvFilter::new("warn,host_pool::start=error"),
+        None => EnvFilter::new("warn,host_wasm::swap=info"),
     };
     let colours = std::io::stderr().is_terminal() && environment.get(environment::NO_COLOR).is_none();
     let _ = tracing_subscriber::fmt()

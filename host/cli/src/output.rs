@@ -75,6 +75,30 @@ pub(crate) fn failed(error: &anyhow::Error) -> u8 {
     }
 }
 
+/// A name out of a file of another run as it can be shown: without what a terminal would obey, and no longer than a name is.
+pub(crate) fn name(text: &str) -> String {
+    const LONGEST: usize = 200;
+    text.chars()
+        .take(LONGEST)
+        .flat_map(|c| if c.is_control() || is_bidi(c) { c.escape_unicode().collect() } else { vec![c] })
+        .collect()
+}
+
+/// Characters that turn the direction of what follows them, so that it reads as something else.
+fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A digest in the one form in which digests are shown: `sha256:` and 64 hexadecimal digits.
+pub(crate) fn digest(hex: &str) -> String {
+    format!("sha256:{}", hex.trim_start_matches("sha256:"))
+}
+
+/// The same, as short as a person can still compare it.
+pub(crate) fn short_digest(hex: &str) -> String {
+    digest(hex).chars().take("sha256:".len() + 12).collect()
+}
+
 /// Columns for people, aligned.
 pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = header.iter().map(|h| h.chars().count()).collect();
@@ -90,4 +114,24 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let mut lines = vec![line(&mut header.iter().copied())];
     lines.extend(rows.iter().map(|row| line(&mut row.iter().map(String::as_str))));
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_strangers_are_shown_harmless() {
+        assert_eq!(name("notes"), "notes");
+        assert_eq!(name("a\u{1b}[2J\nb\u{202e}c"), "a\\u{1b}[2J\\u{a}b\\u{202e}c");
+        assert_eq!(name(&"x".repeat(1000)).len(), 200);
+    }
+
+    #[test]
+    fn digests_have_one_form() {
+        let hex = "0123456789abcdef".repeat(4);
+        assert_eq!(digest(&hex), format!("sha256:{hex}"));
+        assert_eq!(digest(&digest(&hex)), digest(&hex));
+        assert_eq!(short_digest(&hex), "sha256:0123456789ab");
+    }
 }

@@ -14,7 +14,7 @@ use crate::decode::{Fields, flag_of};
 use crate::host::HostPattern;
 use crate::path::{Base, Located};
 use crate::pattern::Pattern;
-use crate::quantity::parse_size;
+use crate::quantity::{Cpus, parse_cpus, parse_size};
 use crate::report::Report;
 use crate::server::{ACCESS, Access, FOLDER_PATH};
 
@@ -31,6 +31,8 @@ pub struct Grants {
     pub http: Vec<HttpGrant>,
     /// To ask registries about images.
     pub registry: Option<RegistryGrant>,
+    /// Hosts and ports of endpoints that it may hand to the gateway, which then connects to them.
+    pub connect: Vec<HostPattern>,
     /// Secrets of its own.
     pub secrets: Vec<SecretGrant>,
 }
@@ -40,16 +42,18 @@ pub struct Grants {
 pub struct EmbeddedGrant {
     /// Memory of one server in bytes.
     pub memory: u64,
-    /// Folders, each with all that is below it.
+    /// Processors of one server; none for no ceiling.
+    pub cpu: Option<Cpus>,
+    /// Folders, each with all that is below it, beside those that the operator's own file gives to a server.
     pub folders: Vec<FolderGrant>,
-    /// Hosts, with ports.
+    /// Hosts, with ports, that servers may be let out to; empty: their own entries decide alone.
     pub hosts: Vec<HostPattern>,
 }
 
 impl Default for EmbeddedGrant {
-    /// 256 MiB, no folders, no hosts.
+    /// 256 MiB, no ceiling of processors, no folders, hosts as the servers' entries have them.
     fn default() -> EmbeddedGrant {
-        EmbeddedGrant { memory: 256 << 20, folders: Vec::new(), hosts: Vec::new() }
+        EmbeddedGrant { memory: 256 << 20, cpu: None, folders: Vec::new(), hosts: Vec::new() }
     }
 }
 
@@ -109,6 +113,13 @@ pub(crate) static GRANTS: Table = Table::new(
             "Send HTTP requests; a request needs one element that covers it.",
         ),
         key("registry", Form::Group(&REGISTRY), "Ask registries about images."),
+        key(
+            "connect",
+            Form::List(&Form::Special("host:port")),
+            "Endpoints that the plugin may hand to the gateway, which then connects to them. Addresses of private \
+             networks and of this machine must be written out.",
+        )
+        .or("none"),
         key("secrets", Form::List(&Form::Group(&SECRET)), "Secrets that belong to the plugin itself."),
     ]],
 );
@@ -118,12 +129,19 @@ static EMBEDDED: Table = Table::new(
     "The most that the plugin may give to one component.",
     &[&[
         key("memory", Form::Size, "Memory.").or("256MiB"),
-        key("folders", Form::List(&Form::Group(&FOLDER)), "Folders, each with all that is below it.")
-            .or("none"),
+        key("cpu", Form::Cpus, "Processors; without it there is no ceiling.").or("none"),
+        key(
+            "folders",
+            Form::List(&Form::Group(&FOLDER)),
+            "Folders, each with all that is below it, for servers whose entry asks for them with `volumes`. What the entry has under \
+             `folders` needs no grant.",
+        )
+        .or("none"),
         key(
             "hosts",
             Form::List(&Form::Special("host:port")),
-            "Hosts with ports. `*` stands for one label or one port.",
+            "Hosts with ports that servers may be let out to; without any, each server's own entry decides alone. `*` stands for one label or \
+             one port.",
         )
         .or("none"),
     ]],
@@ -190,6 +208,7 @@ impl Grants {
                 .collect(),
             registry: refusable(&fields, "registry", report)
                 .map(|fields| RegistryGrant::decode(fields, report)),
+            connect: fields.parsed_list("connect", report, HostPattern::with_port),
             secrets: fields
                 .groups("secrets", report)
                 .into_iter()
@@ -254,6 +273,7 @@ impl EmbeddedGrant {
         let defaults = EmbeddedGrant::default();
         let grant = EmbeddedGrant {
             memory: fields.parsed("memory", report, parse_size).unwrap_or(defaults.memory),
+            cpu: fields.parsed("cpu", report, parse_cpus),
             folders: folders(&fields, "folders", base, report),
             hosts: fields.parsed_list("hosts", report, HostPattern::with_port),
         };

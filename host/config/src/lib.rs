@@ -48,6 +48,7 @@ pub use grants::{
 pub use host::{AllowedHost, HostPattern, PortPattern, Protocol};
 pub use limits::Limits;
 pub use misfit::Misfit;
+pub use nearest::nearest;
 pub use path::Located;
 pub use pattern::Pattern;
 pub use placement::PlacementRule;

@@ -1,7 +1,8 @@
 //! The word that was probably meant.
 
-/// The candidate nearest to `word`, if one is near enough to be what was meant.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// The candidate nearest to `word`, if one is near enough to be what was meant: at most a third of the letters differ, letter case and
+/// the signs between words aside.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = fold(word);
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {

@@ -6,12 +6,15 @@ use crate::decode::Fields;
 use crate::decode::table::{Form, Table, key};
 use crate::nearest::suggestion;
 use crate::pattern::Pattern;
+use crate::problem::Place;
 use crate::report::Report;
 use crate::server::{Kind, Server};
 
 /// One rule; the first that fits a server decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlacementRule {
+    /// Where it stands.
+    pub place: Place,
     /// Names of servers; empty for all.
     pub servers: Vec<Pattern>,
     /// What the server is; none for anything.
@@ -54,6 +57,7 @@ impl PlacementRule {
         report: &mut Report,
     ) -> PlacementRule {
         let rule = PlacementRule {
+            place: report.place(fields.at()),
             servers: fields.parsed_list("servers", report, str::parse),
             kind: fields.choice("kind", report),
             provisioner: fields.text("provisioner", report),

@@ -41,7 +41,7 @@ pub enum PluginSource {
 pub(crate) static PLUGIN: Table = Table::new(
     "plugins.NAME",
     "A plugin. Its name has up to 40 lower-case letters, digits and `-`, and starts with a letter. It \
-     has exactly one of `path` and `bundled`.",
+     has exactly one of `path` and `bundled`, or neither if its file is given with `--plugin`.",
     &[&[
         key("path", Form::Path, "Its component, relative to this file."),
         key("bundled", Form::Text, "Name of a plugin that the gateway carries inside itself."),
@@ -64,7 +64,7 @@ impl PluginSettings {
         let source = source(&name, at, &fields, base, context, report);
         let grants = Grants::decode(fields.group_or_empty("grants", report), base, report);
         let limits = Limits::decode(fields.group_or_empty("limits", report), report);
-        let settings = settings(&fields, report);
+        let settings = serde_json::Value::Object(settings(&fields, report));
         fields.done();
         Some(PluginSettings { name, place: report.place(at), source: source?, grants, limits, settings })
     }
@@ -97,8 +97,14 @@ fn source(
             report.problem_with_hint(fields.at_key("bundled"), "both `path` and `bundled`", hint);
         }
         (false, false) => {
+            if let Some((_, file)) = context.given_plugins.iter().find(|(given, _)| given == name) {
+                return Some(PluginSource::File(file.clone()));
+            }
             let what = format!("nothing says where the plugin `{name}` is");
-            report.problem_with_hint(at, what, format!("for example `path: ./{name}.wasm`"));
+            let hint = format!(
+                "for example `path: ./{name}.wasm` here, or `--plugin ./{name}.wasm` on the command line"
+            );
+            report.problem_with_hint(at, what, hint);
         }
         _ => {}
     }
@@ -112,12 +118,18 @@ fn source(
     path.map(PluginSource::File).or(bundled.map(PluginSource::Bundled))
 }
 
-fn settings(fields: &Fields<'_>, report: &mut Report) -> serde_json::Value {
-    let empty = || serde_json::Value::Object(serde_json::Map::new());
-    let Some(node) = fields.node("settings") else { return empty() };
+/// A map that is handed on as it is, from the key `settings`.
+pub(crate) fn settings(
+    fields: &Fields<'_>,
+    report: &mut Report,
+) -> serde_json::Map<String, serde_json::Value> {
+    let Some(node) = fields.node("settings") else { return serde_json::Map::new() };
     if node.entries().is_none() {
         report.problem(node.at(), format!("`settings` must be a map, not {}", node.noun()));
-        return empty();
+        return serde_json::Map::new();
     }
-    Value::decode(node, Schema::Core, report).to_json()
+    match Value::decode(node, Schema::Core, report).to_json() {
+        serde_json::Value::Object(map) => map,
+        _ => serde_json::Map::new(),
+    }
 }

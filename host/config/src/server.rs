@@ -101,9 +101,9 @@ pub struct Server {
     pub component: Option<ComponentSource>,
     /// Folders it sees.
     pub folders: Vec<Folder>,
-    /// Memory it may use in bytes; none for the gateway's default.
+    /// Memory it may use in bytes; none for its provisioner's default.
     pub memory: Option<u64>,
-    /// Processors it may use; none for the gateway's default.
+    /// Processors it may use; none for its provisioner's default.
     pub cpus: Option<Cpus>,
     /// How long one running copy lives.
     pub lifetime: Lifetime,
@@ -113,6 +113,8 @@ pub struct Server {
     pub call_timeout: Option<Duration>,
     /// What to do about a field that the platform cannot honour.
     pub on_unenforced: OnUnenforced,
+    /// For its provisioner, which says what it takes; empty unless said.
+    pub settings: serde_json::Map<String, serde_json::Value>,
 }
 
 /// The keys of an entry in a catalogue; `gateway.yaml` knows them too.
@@ -125,7 +127,7 @@ static CATALOG_KEYS: &[Key] = &[
     ),
     key("image", Form::Text, "Container image with the server."),
     key("title", Form::Text, "For people."),
-    key("description", Form::Text, "For people; searched by `mcp-find`."),
+    key("description", Form::Text, "For people."),
     key("icon", Form::Text, "URL of a picture."),
     key("readme", Form::Text, "URL of a page about it."),
     key("longLived", Form::Flag, "Keep it for the whole session.").or("false"),

@@ -24,6 +24,8 @@ use crate::yaml::{self, Document, Position};
 pub struct Context<'a> {
     /// Names of the plugins that the gateway carries inside itself.
     pub bundled_plugins: &'a [&'a str],
+    /// Plugins whose files were given beside the settings, by name. An entry of such a name may leave `path` out.
+    pub given_plugins: &'a [(String, Located)],
 }
 
 /// A settings file, checked.
@@ -117,6 +119,24 @@ impl Settings {
         context: &Context<'_>,
     ) -> Result<Settings, Problems> {
         Settings::read(text, file_name, &Base::new(base_dir), context)
+    }
+
+    /// Reads nothing but `state`: whoever looks for a gateway that runs needs no more, and what else may have become wrong with the
+    /// file since it was started is not in his way.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no YAML, or `state` is no path.
+    pub fn state_of(path: &Path) -> Result<Option<Located>, Problems> {
+        let text = file::read(path)?;
+        let base = Base::of_file(path);
+        let mut report = Report::new(&path.display().to_string(), Mode::Own);
+        let state = yaml::read(&text, &mut report, |document, report| {
+            let mut not_asked = Report::new("", Mode::Own);
+            let root = document.root();
+            let fields = root.and_then(|root| Fields::open(root, &SETTINGS, "the file", &mut not_asked));
+            Some(fields.and_then(|fields| fields.path("state", &base, report)))
+        });
+        report.finish(state).map(|(state, _)| state)
     }
 
     fn read(text: &str, file_name: &str, base: &Base, context: &Context<'_>) -> Result<Settings, Problems> {

@@ -69,6 +69,8 @@ pub enum Class {
     Timeout,
     /// Nobody waits any more.
     Cancelled,
+    /// The platform or the plugin has no such thing, and never will unchanged.
+    Unsupported,
     /// None of these.
     Other,
 }
@@ -92,6 +94,7 @@ impl Class {
             Self::Config => "config",
             Self::Timeout => "timeout",
             Self::Cancelled => "cancelled",
+            Self::Unsupported => "unsupported",
             Self::Other => "other",
         }
     }

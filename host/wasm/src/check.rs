@@ -30,11 +30,41 @@ pub(crate) struct Checked {
     pub(crate) abilities: Vec<String>,
 }
 
+/// What a component imports, whatever it is granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asks {
+    /// Every import, as it stands in the component.
+    pub imports: Vec<String>,
+    /// The interfaces of the contract among them that need a grant: `embedded`, `http`.
+    pub abilities: Vec<String>,
+    /// SHA-256 of the bytes in hexadecimal.
+    pub digest: String,
+}
+
+/// Reads what a plugin imports, without running it and without regard to grants: for an operator who decides about them.
+///
+/// # Errors
+/// It is no component, or no plugin; see the module.
+pub fn asks(plugin: &str, bytes: &[u8]) -> Result<Asks, LoadError> {
+    let names = outside(plugin, bytes)?;
+    let needs_grant = |name: &&str| CARRIED.contains(name) || LATER.contains(name);
+    let contract = names.imports.iter().filter_map(|name| of_contract(name)).map(|(interface, _)| interface);
+    let abilities = contract.filter(needs_grant).map(str::to_owned).collect();
+    Ok(Asks { imports: names.imports, abilities, digest: crate::server::hex(bytes) })
+}
+
 /// Checks the bytes of a plugin against what it is granted.
 ///
 /// # Errors
 /// See the module.
 pub(crate) fn check(plugin: &str, bytes: &[u8], grants: &Grants) -> Result<Checked, LoadError> {
+    let names = outside(plugin, bytes)?;
+    let abilities = imports(plugin, &names, grants)?;
+    Ok(Checked { abilities })
+}
+
+/// What a plugin shows to the outside.
+fn outside(plugin: &str, bytes: &[u8]) -> Result<Names, LoadError> {
     let format = |text: String| LoadError::new(plugin, LoadErrorKind::Format, text);
     format_of(bytes).map_err(|(text, hint)| match hint {
         Some(hint) => format(text).with_hint(hint),
@@ -42,8 +72,7 @@ pub(crate) fn check(plugin: &str, bytes: &[u8], grants: &Grants) -> Result<Check
     })?;
     let names = names(bytes).map_err(&format)?;
     exports(plugin, &names)?;
-    let abilities = imports(plugin, &names, grants)?;
-    Ok(Checked { abilities })
+    Ok(names)
 }
 
 const BUILD: &str = "build it for `wasm32-wasip2`, or make a component of it with `wasm-tools component new`";

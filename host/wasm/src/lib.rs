@@ -37,6 +37,7 @@ mod watch;
 
 use host_provisioner::sanitize;
 
+pub use check::{Asks, asks};
 pub use error::{LoadError, LoadErrorKind};
 pub use grants::{EmbeddedGrant, FolderGrant, Grants, HostPattern};
 pub use host::{LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};

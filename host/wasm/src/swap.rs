@@ -77,13 +77,18 @@ impl Plugin {
                 .with_hint("end these servers first, or use a version that reads their state"));
         }
         let description = Arc::clone(&loaded.description);
+        if description.digest == self.current.load().description.digest {
+            return Ok(description);
+        }
         let old = self.current.swap(Arc::new(loaded));
+        let which = |of: &Description| {
+            format!("version {} (sha256:{})", of.version, of.digest.chars().take(12).collect::<String>())
+        };
         tracing::info!(
-            plugin = self.identity().name,
-            old = old.description.version,
-            new = description.version,
-            digest = description.digest,
-            "plugin replaced"
+            "plugin `{}` replaced: {} instead of {}",
+            self.identity().name,
+            which(&description),
+            which(&old.description)
         );
         Ok(description)
     }

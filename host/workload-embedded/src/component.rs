@@ -68,6 +68,16 @@ impl LoadedComponent {
         self.size
     }
 
+    /// Memory in MiB without which it cannot start: what its largest linear memory has before the first instruction. 0 if that cannot
+    /// be told without starting it.
+    #[must_use]
+    pub fn least_memory_mib(&self) -> u32 {
+        // wasmtime counts pages of 64 KiB.
+        let needed = self.pre.instance_pre().component().resources_required();
+        let pages = needed.and_then(|needed| needed.max_initial_memory_size).unwrap_or_default();
+        u32::try_from(pages.div_ceil(16)).unwrap_or(u32::MAX)
+    }
+
     pub(crate) fn pre(&self) -> &CommandPre<State> {
         &self.pre
     }

@@ -1,10 +1,9 @@
-//! A provisioner: where a server runs, and how it is taken down. Start by changing the name, the summary and `provision`.
+//! A provisioner: where a server runs, and how it is taken down. Start by changing the name, the summary and `spec`.
 
-use gateway_plugin::{
-    Call, Info, Lease, Provisioned, Provisioner, ReleaseReason, Result, Server, State, WorkloadKind,
-};
-use gateway_plugin::{NoSettings, embedded, types::Amount};
-use std::time::Duration;
+use gateway_plugin::types::{Amount, Document};
+use gateway_plugin::{Blueprint, Call, Info, Lease, NoSettings, Provisioned, Provisioner, ReleaseReason};
+use gateway_plugin::{Result, Server, State, WorkloadKind, embedded};
+use std::{collections::BTreeMap, time::Duration};
 
 gateway_plugin::settings! {
     /// What the operator can write under `plugins.my-provisioner.settings`, in camel case.
@@ -24,15 +23,15 @@ impl Provisioner for MyProvisioner {
             .runs(&[WorkloadKind::Component])
             .reads_state(&[1]);
 
+    fn plan(call: &Call<Self>, server: &Server) -> Result<Blueprint> {
+        let memory = spec(call, server)?.limits.memory.map(|memory| memory.written);
+        let documents = vec![Document::json("component", &BTreeMap::from([("memory", memory)]))?];
+        Ok(Blueprint { documents, ..Blueprint::default() })
+    }
+
     fn provision(call: &Call<Self>, server: &Server) -> Result<Provisioned> {
-        let mut spec = embedded::Spec::new(embedded::component(&server.workload)?);
-        spec.environment.clone_from(&server.environment);
-        spec.limits.memory.clone_from(&server.limits.memory);
-        if let (None, Some(mib)) = (&spec.limits.memory, call.settings.memory_mib) {
-            spec.limits.memory = Some(Amount { mib, written: format!("{mib}MiB") });
-        }
         call.host.progress(format!("start component `{}`", server.id));
-        let started = call.host.embedded().start(&spec)?;
+        let started = call.host.embedded().start(&spec(call, server)?)?;
         Ok(Provisioned::new(started.connection, State::new(1, &started.workload)?))
     }
 
@@ -43,6 +42,17 @@ impl Provisioner for MyProvisioner {
         }
         Ok(())
     }
+}
+
+/// What shall run: `plan` shows it, `provision` carries it out.
+fn spec(call: &Call<MyProvisioner>, server: &Server) -> Result<embedded::Spec> {
+    let mut spec = embedded::Spec::new(embedded::component(&server.workload)?);
+    spec.environment.clone_from(&server.environment);
+    spec.limits.memory.clone_from(&server.limits.memory);
+    if let (None, Some(mib)) = (&spec.limits.memory, call.settings.memory_mib) {
+        spec.limits.memory = Some(Amount { mib, written: format!("{mib}MiB") });
+    }
+    Ok(spec)
 }
 
 gateway_plugin::export!(MyProvisioner);

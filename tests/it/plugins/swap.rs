@@ -69,7 +69,7 @@ async fn a_hangup_signal_and_a_changed_file_do_the_same() {
     by_signal.end().await;
     scene.file("acme.wasm", another_build(&component, "first"));
     let watching = scene.serve(["--watch", "--verbose"]).await;
-    exchange(&scene, &watching, &component, || {}, ["plugin replaced", "the changed file is not used"]).await;
+    exchange(&scene, &watching, &component, || {}, ["`acme` replaced", "the changed file is not used"]).await;
     watching.end().await;
 }
 

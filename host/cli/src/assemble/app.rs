@@ -1,15 +1,17 @@
 //! The assembled program: provisioners by name, servers with their places, a pool over them.
 
 use crate::assemble::Inputs;
+use crate::assemble::asks::Named;
 use crate::assemble::deferred::Deferred;
 use crate::assemble::grants;
 use crate::assemble::identity::Identity;
 use crate::assemble::placement::{Place, Placement};
 use crate::assemble::refusing::Refusing;
 use crate::assemble::spec::server_spec;
+use crate::assemble::tools_asked::ToolsAsked;
 use crate::bundled;
 use crate::environment::Environment;
-use crate::output::Usage;
+use crate::output::{Usage, name};
 use anyhow::{Context, Result};
 use host_config::{PluginSettings, PluginSource, SecretSource, Server};
 use host_pool::{Pool, PoolConfig, ServerEntry};
@@ -18,6 +20,7 @@ use host_resolver::{Resolver, Source};
 use host_wasm::{LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
 use host_workload_embedded::{EmbeddedEngine, EngineConfig};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +28,9 @@ use std::time::Duration;
 const COMPILE_WITHIN: Duration = Duration::from_secs(120);
 /// How long one lease of a dead run may take to be released.
 const RELEASE_WITHIN: Duration = Duration::from_secs(60);
+
+/// What stands for the provisioner of a server that needs none, because it runs already.
+pub(crate) const NO_PROVISIONER: &str = "none";
 
 /// A server and where it goes.
 pub(crate) struct Placed {
@@ -34,6 +40,8 @@ pub(crate) struct Placed {
     pub(crate) spec: Arc<ServerSpec>,
     /// Who brings it up.
     pub(crate) provisioner: Arc<dyn Provisioner>,
+    /// The same as a plugin; absent where the provisioner only refuses.
+    pub(crate) plugin: Option<Arc<Deferred>>,
 }
 
 /// The assembled program.
@@ -46,10 +54,14 @@ pub(crate) struct App {
     pub(crate) host: Arc<PluginHost>,
     /// Runs components.
     pub(crate) embedded: Arc<EmbeddedEngine>,
+    /// Knows secrets.
+    pub(crate) resolver: Arc<Resolver>,
     /// Every plugin that could be used, by name.
     pub(crate) provisioners: BTreeMap<String, Arc<Deferred>>,
     /// Every server.
     pub(crate) placed: Vec<Placed>,
+    /// What became of `--tools`.
+    pub(crate) tools_asked: Arc<ToolsAsked>,
 }
 
 impl App {
@@ -85,9 +97,11 @@ impl App {
             rules: &inputs.settings.placement,
             plugins: &chosen,
         };
-        let placed =
+        let placed: Vec<Placed> =
             inputs.servers.iter().map(|server| place(server, &placement, &provisioners, &resolver)).collect();
-        Ok(Self { identity, host, embedded, provisioners, placed, inputs })
+        let images = placed.iter().map(|p| (p.server.name.clone(), p.server.image.clone())).collect();
+        let tools_asked = Arc::new(ToolsAsked::new(inputs.tool_words.clone(), images));
+        Ok(Self { identity, host, embedded, resolver, provisioners, placed, tools_asked, inputs })
     }
 
     /// A pool over the servers.
@@ -125,7 +139,8 @@ impl App {
             if left.iter().all(|behind| behind.lease.request != lease.request) {
                 lines.push(format!(
                     "took down server `{}`, which session {} left",
-                    lease.server_name, lease.session
+                    name(&lease.server_name),
+                    name(&lease.session)
                 ));
             }
         }
@@ -153,8 +168,8 @@ impl App {
 pub(crate) fn left_behind(behind: &LeftBehind) -> String {
     format!(
         "warning: server `{}` of session {} is still there: {}",
-        behind.lease.server_name,
-        behind.lease.session,
+        name(&behind.lease.server_name),
+        name(&behind.lease.session),
         behind.failure.one_line()
     )
 }
@@ -179,6 +194,10 @@ fn resolver(inputs: &Inputs, environment: &Environment) -> Result<Resolver> {
 }
 
 /// The specification by which the host loads a plugin.
+///
+/// *Invariant:* what is granted without a word of the operator is granted to bytes of ours, and to no file. An exported bundled plugin is
+/// still the bundled one, so it is recognised by its content and then loaded from the program; whatever its file may become later needs
+/// grants of its own.
 pub(crate) fn plugin_spec(plugin: &PluginSettings) -> Result<PluginSpec> {
     let (source, bundled) = match &plugin.source {
         PluginSource::Bundled(name) => {
@@ -186,12 +205,12 @@ pub(crate) fn plugin_spec(plugin: &PluginSettings) -> Result<PluginSpec> {
                 bundled::plugin(name).with_context(|| format!("there is no bundled plugin `{name}`"))?;
             (host_wasm::PluginSource::Bytes(bytes.into()), true)
         }
-        PluginSource::File(file) => {
-            // An exported bundled plugin is still the bundled one.
-            let same = std::fs::read(&file.path)
-                .is_ok_and(|bytes| bundled::PLUGINS.iter().any(|(_, b)| **b == *bytes));
-            (host_wasm::PluginSource::File(file.path.clone()), same)
-        }
+        PluginSource::File(file) => match ours(&file.path) {
+            Some(bytes) if plugin.grants == host_config::Grants::default() => {
+                (host_wasm::PluginSource::Bytes(bytes.into()), true)
+            }
+            _ => (host_wasm::PluginSource::File(file.path.clone()), false),
+        },
     };
     Ok(PluginSpec {
         name: plugin.name.clone(),
@@ -200,6 +219,12 @@ pub(crate) fn plugin_spec(plugin: &PluginSettings) -> Result<PluginSpec> {
         limits: grants::limits(&plugin.limits),
         settings: plugin.settings.clone(),
     })
+}
+
+/// The bundled plugin of which a file is a copy.
+pub(crate) fn ours(file: &Path) -> Option<&'static [u8]> {
+    let bytes = std::fs::read(file).ok()?;
+    bundled::PLUGINS.iter().find(|(_, ours)| **ours == *bytes).map(|(_, ours)| *ours)
 }
 
 fn provisioners(
@@ -213,12 +238,14 @@ fn provisioners(
             &format!("plugin:{}", plugin.name),
             plugin.grants.secrets.iter().map(|s| s.name.clone()),
         );
-        found.insert(plugin.name.clone(), Deferred::new(Arc::clone(host), plugin_spec(plugin)?));
+        let deferred = Deferred::new(Arc::clone(host), plugin_spec(plugin)?, Named::of(plugin));
+        found.insert(plugin.name.clone(), deferred);
     }
     for name in bundled::plugin_names() {
         if !found.contains_key(name) {
             let plugin = bundled_settings(name);
-            found.insert(name.to_owned(), Deferred::new(Arc::clone(host), plugin_spec(&plugin)?));
+            let deferred = Deferred::new(Arc::clone(host), plugin_spec(&plugin)?, Named::of(&plugin));
+            found.insert(name.to_owned(), deferred);
         }
     }
     Ok(found)
@@ -260,10 +287,19 @@ fn place(
     provisioners: &BTreeMap<String, Arc<Deferred>>,
     resolver: &Resolver,
 ) -> Placed {
-    let refuse = |text: String, hint: Option<String>, spec: ServerSpec| {
-        let mut failure = Failure::new(Phase::Validate, Class::Config, text);
-        failure.hint = hint;
-        Placed { server: server.clone(), spec: Arc::new(spec), provisioner: Refusing::new("none", failure) }
+    let place = placement.of(server);
+    let refuse = |failure: Failure, spec: ServerSpec| {
+        // It is refused under the name of the provisioner where it belongs, so that a list shows it there.
+        let name = match &place {
+            Place::Provisioner(name) => name.as_str(),
+            Place::Nowhere => NO_PROVISIONER,
+        };
+        Placed {
+            server: server.clone(),
+            spec: Arc::new(spec),
+            provisioner: Refusing::new(name, failure),
+            plugin: None,
+        }
     };
     let empty = || {
         ServerSpec::new(
@@ -271,36 +307,34 @@ fn place(
             Workload::Image { reference: String::new(), digest: None, arguments: Vec::new() },
         )
     };
+    let config = |text: String| Failure::new(Phase::Validate, Class::Config, text);
     let spec = match server_spec(server) {
         Ok(spec) => spec,
-        Err(error) => return refuse(format!("{error:#}"), None, empty()),
+        Err(error) => return refuse(config(format!("{error:#}")), empty()),
     };
-    match placement.of(server) {
-        Place::Nowhere => refuse("remote servers are not in this version".to_owned(), None, spec),
-        Place::Provisioner(name) => match provisioners.get(&name) {
-            Some(deferred) => {
-                resolver.declare(spec.id.as_str(), spec.secrets.iter().cloned());
-                let spec = Arc::new(spec);
-                deferred.place(Arc::clone(&spec));
-                Placed {
-                    server: server.clone(),
-                    spec,
-                    provisioner: Arc::clone(deferred) as Arc<dyn Provisioner>,
-                }
-            }
-            None => {
-                let kind = server.kind();
-                let text = format!(
-                    "server `{}` ({kind}) belongs to the provisioner `{name}`, which is not in this version",
-                    server.name
-                );
-                let hint = format!(
-                    "give a plugin of that name with `--plugin`, or another with `placement:` (known: {})",
-                    known(provisioners)
-                );
-                refuse(text, Some(hint), spec)
-            }
-        },
+    let Place::Provisioner(name) = &place else {
+        return refuse(config("remote servers are not in this version".to_owned()), spec);
+    };
+    let Some(deferred) = provisioners.get(name) else {
+        let text = format!(
+            "server `{}` ({}) belongs to the provisioner `{name}`, which is not in this version",
+            server.name,
+            server.kind()
+        );
+        let hint = format!(
+            "give a plugin of that name with `--plugin`, or another with `placement:` (known: {})",
+            known(provisioners)
+        );
+        return refuse(config(text).with_hint(hint), spec);
+    };
+    resolver.declare(spec.id.as_str(), spec.secrets.iter().cloned());
+    let spec = Arc::new(spec);
+    deferred.place(Arc::clone(&spec));
+    Placed {
+        server: server.clone(),
+        spec,
+        provisioner: Arc::clone(deferred) as Arc<dyn Provisioner>,
+        plugin: Some(Arc::clone(deferred)),
     }
 }
 

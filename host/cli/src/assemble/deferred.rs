@@ -3,12 +3,16 @@
 //! *Invariant:* `prepare` has succeeded, with all servers placed here, before any `provision`. A failure to load or prepare is not kept: it
 //! reaches those who waited, and the next call tries again.
 
+use crate::assemble::app::ours;
+use crate::assemble::asks::{self, Named};
 use async_trait::async_trait;
 use host_provisioner::{
     Blueprint, Call, Class, Connection, Description, Failure, FieldReport, Health, Lease, ManagedObject,
     Phase, Provisioned, Provisioner, ReleaseReason, RequestId, ServerSpec, SweepReport,
 };
-use host_wasm::{LoadError, Plugin, PluginHost, PluginSource, PluginSpec};
+use host_wasm::{
+    Asks, Grants, Limits, LoadError, LoadErrorKind, Plugin, PluginHost, PluginSource, PluginSpec,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -20,16 +24,18 @@ const PREPARE_WITHIN: Duration = Duration::from_secs(300);
 pub(crate) struct Deferred {
     host: Arc<PluginHost>,
     spec: PluginSpec,
+    named: Named,
     plugin: OnceCell<Arc<Plugin>>,
     prepared: OnceCell<()>,
     servers: Mutex<Vec<Arc<ServerSpec>>>,
 }
 
 impl Deferred {
-    pub(crate) fn new(host: Arc<PluginHost>, spec: PluginSpec) -> Arc<Self> {
+    pub(crate) fn new(host: Arc<PluginHost>, spec: PluginSpec, named: Named) -> Arc<Self> {
         Arc::new(Self {
             host,
             spec,
+            named,
             plugin: OnceCell::new(),
             prepared: OnceCell::new(),
             servers: Mutex::default(),
@@ -46,12 +52,66 @@ impl Deferred {
     /// # Errors
     /// Why it cannot be used.
     pub(crate) async fn plugin(&self) -> Result<&Arc<Plugin>, LoadError> {
-        self.plugin.get_or_try_init(|| self.host.load(self.spec.clone())).await
+        let load = async || match self.host.load(self.spec.clone()).await {
+            Err(error) if error.kind == LoadErrorKind::Grant => Err(self.advised(error).await),
+            loaded => loaded,
+        };
+        self.plugin.get_or_try_init(load).await
+    }
+
+    /// The refusal of an import, with everything that is missing as lines to be pasted instead of the first import's setting.
+    async fn advised(&self, mut error: LoadError) -> LoadError {
+        if let Ok(asks) = self.asks().await {
+            let missing = asks::missing(&asks, &self.spec.grants);
+            if !missing.is_empty() {
+                error.hint = Some(self.named.advice(&missing, &self.spec.grants));
+            }
+        }
+        error
+    }
+
+    /// What its component imports, whatever it was granted.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no plugin.
+    pub(crate) async fn asks(&self) -> Result<Asks, LoadError> {
+        asks::asks(&self.spec.name, &self.spec.source).await
+    }
+
+    /// What it was granted.
+    pub(crate) fn grants(&self) -> &Grants {
+        &self.spec.grants
+    }
+
+    /// What it may use up.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.spec.limits
+    }
+
+    /// How the operator named it.
+    pub(crate) fn named(&self) -> &Named {
+        &self.named
     }
 
     /// Whether it comes from a file, which may change.
     pub(crate) fn is_file(&self) -> bool {
         matches!(self.spec.source, PluginSource::File(_))
+    }
+
+    /// Why the file that the operator named is not what runs, if it is not: a copy of a bundled plugin has the bundled grants, and they
+    /// are for those bytes alone.
+    pub(crate) fn strayed(&self) -> Option<String> {
+        let file = self.named.file.as_ref().filter(|_| !self.is_file())?;
+        if ours(file).is_some() {
+            return None;
+        }
+        let text = format!(
+            "file {} is no longer the plugin that comes with this gateway, and has no grants of its own; grant it what it needs under \
+             `plugins.{}` in gateway.yaml and start anew",
+            file.display(),
+            self.spec.name
+        );
+        Some(text)
     }
 
     /// Where its component is.
@@ -116,11 +176,13 @@ impl Provisioner for Deferred {
     }
 
     async fn validate(&self, call: &Call, server: &ServerSpec) -> Result<Vec<FieldReport>, Failure> {
-        self.ready().await?.validate(call, server).await
+        self.plugin().await.map_err(failure)?.validate(call, server).await
     }
 
     async fn plan(&self, call: &Call, server: &ServerSpec) -> Result<Blueprint, Failure> {
-        self.ready().await?.plan(call, server).await
+        // A plan may be asked for without a start (`--dry-run`), and `prepare` may create things. Both may be called at any time
+        // (`wit/v0.1/lifecycle.wit`, Repeating).
+        self.plugin().await.map_err(failure)?.plan(call, server).await
     }
 
     async fn provision(&self, call: &Call, server: &Arc<ServerSpec>) -> Result<Provisioned, Failure> {

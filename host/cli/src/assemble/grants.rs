@@ -13,7 +13,7 @@ pub(crate) fn grants(plugin: &c::PluginSettings, bundled: bool) -> Result<w::Gra
         None => None,
         Some(grant) => Some(w::EmbeddedGrant {
             memory: grant.memory,
-            cpu_millis: None,
+            cpu_millis: grant.cpu.map(|cpus| u32::try_from(cpus.millis()).unwrap_or(u32::MAX)),
             folders: grant
                 .folders
                 .iter()
@@ -23,22 +23,22 @@ pub(crate) fn grants(plugin: &c::PluginSettings, bundled: bool) -> Result<w::Gra
                     access: access(folder.access),
                 })
                 .collect(),
-            hosts: if grant.hosts.is_empty() {
-                None
-            } else {
-                Some(grant.hosts.iter().map(|host| host.to_string().parse()).collect::<Result<_, String>>()?)
-            },
+            hosts: if grant.hosts.is_empty() { None } else { Some(hosts(&grant.hosts)?) },
         }),
     };
     Ok(w::Grants {
         embedded,
-        connect: Vec::new(),
+        connect: hosts(&plugin.grants.connect)?,
         secrets: plugin.grants.secrets.iter().map(|s| s.name.clone()).collect(),
         docker: plugin.grants.docker.is_some(),
         kubernetes: plugin.grants.kubernetes.is_some(),
         http: !plugin.grants.http.is_empty(),
         registry: plugin.grants.registry.is_some(),
     })
+}
+
+fn hosts(patterns: &[c::HostPattern]) -> Result<Vec<w::HostPattern>, String> {
+    patterns.iter().map(|pattern| pattern.to_string().parse()).collect()
 }
 
 fn access(access: c::Access) -> Access {

@@ -1,5 +1,6 @@
 //! Who this gateway is: an installation that outlives restarts, and this run of it.
 
+use crate::assemble::private;
 use anyhow::{Context, Result};
 use std::path::Path;
 
@@ -18,6 +19,7 @@ impl Identity {
     /// # Errors
     /// The state folder cannot be used.
     pub(crate) fn load(state: &Path) -> Result<Self> {
+        private::folder("state folder", state)?;
         let path = state.join("gateway-id");
         let gateway = match std::fs::read_to_string(&path) {
             Ok(text) if is_id(text.trim()) => text.trim().to_owned(),
@@ -34,7 +36,6 @@ impl Identity {
 
 /// Two gateways may start for the first time at once: whoever links its file first decides for both.
 fn create(state: &Path, path: &Path) -> Result<String> {
-    make(state).with_context(|| format!("make state folder {}", state.display()))?;
     let id = random_id('g')?;
     let fresh = state.join(format!(".{id}"));
     std::fs::write(&fresh, &id).with_context(|| format!("write {}", fresh.display()))?;
@@ -46,18 +47,6 @@ fn create(state: &Path, path: &Path) -> Result<String> {
             .map(|text| text.trim().to_owned())
             .with_context(|| format!("read {}", path.display())),
     }
-}
-
-/// For this user alone, whatever the umask: the ledgers in it are believed.
-#[cfg(unix)]
-fn make(state: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state)
-}
-
-#[cfg(not(unix))]
-fn make(state: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(state)
 }
 
 fn is_id(text: &str) -> bool {

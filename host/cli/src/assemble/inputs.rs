@@ -10,7 +10,7 @@ use host_config::{Catalog, Context, PluginSettings, PluginSource, Server, Settin
 use std::path::{Path, PathBuf};
 
 /// The file that is read when no other is named.
-const DEFAULT_SETTINGS: &str = "gateway.yaml";
+pub(crate) const DEFAULT_SETTINGS: &str = "gateway.yaml";
 
 /// Everything that was asked for.
 pub(crate) struct Inputs {
@@ -26,6 +26,8 @@ pub(crate) struct Inputs {
     pub(crate) provisioner: Option<String>,
     /// `--tools`.
     pub(crate) tools: ToolFilter,
+    /// The entries of `--tools`, as typed.
+    pub(crate) tool_words: Vec<String>,
     /// State folder.
     pub(crate) state: PathBuf,
     /// Cache folder.
@@ -50,7 +52,11 @@ impl Inputs {
                 .copied()
                 .collect::<Vec<_>>(),
         );
-        let context = Context { bundled_plugins: &known };
+        let mut given = Vec::new();
+        for (path, name) in args.plugin.iter().zip(&names).filter(|(path, _)| is_path(path)) {
+            given.push((name.clone(), located(path)?));
+        }
+        let context = Context { bundled_plugins: &known, given_plugins: &given };
         let settings = match &args.settings {
             Some(path) => Settings::load(path, &context)?,
             None if Path::new(DEFAULT_SETTINGS).exists() => {
@@ -92,6 +98,7 @@ impl Inputs {
             chosen: names,
             provisioner: args.provisioner.clone(),
             tools: ToolFilter::new(&args.tools),
+            tool_words: args.tools.clone(),
             state,
             cache: environment.cache_dir(),
             start_timeout: args.max_server_startup_timeout,
@@ -121,10 +128,14 @@ fn list(known: &[&str], plugins: &[PluginSettings]) -> String {
     names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
 }
 
+/// Whether a plugin that was given on the command line is a file; else it is a name.
+pub(crate) fn is_path(given: &str) -> bool {
+    given.contains('/') || given.ends_with(".wasm")
+}
+
 /// The name of a plugin that was given on the command line: a bundled name as it is, of a file its stem, `k8s.wasm` being `kubernetes`.
 fn plugin_name(given: &str) -> String {
-    let is_path = given.contains('/') || given.ends_with(".wasm");
-    let stem = if is_path {
+    let stem = if is_path(given) {
         Path::new(given).file_stem().and_then(|s| s.to_str()).unwrap_or(given).to_lowercase()
     } else {
         given.to_owned()
@@ -135,15 +146,14 @@ fn plugin_name(given: &str) -> String {
 }
 
 fn add_plugin(plugins: &mut Vec<PluginSettings>, given: &str, name: &str) -> Result<()> {
-    let is_path = given.contains('/') || given.ends_with(".wasm");
     if let Some(known) = plugins.iter_mut().find(|p| p.name == name) {
         // The settings' grants, limits and settings stay; only the file is another.
-        if is_path {
+        if is_path(given) {
             known.source = PluginSource::File(located(given)?);
         }
         return Ok(());
     }
-    let source = if is_path {
+    let source = if is_path(given) {
         PluginSource::File(located(given)?)
     } else if bundled::plugin(name).is_some() {
         PluginSource::Bundled(name.to_owned())

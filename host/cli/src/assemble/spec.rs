@@ -64,6 +64,7 @@ fn build(server: &Server) -> Result<p::ServerSpec> {
         OnUnenforced::Refuse => p::Unenforced::Refuse,
         OnUnenforced::Report => p::Unenforced::Report,
     };
+    spec.settings = serde_json::Value::Object(server.settings.clone()).to_string();
     spec.start_timeout = server.start_timeout;
     spec.call_timeout = server.call_timeout;
     for (key, value) in [("title", &server.title), ("description", &server.description)] {

@@ -1,11 +1,11 @@
 //! What would be run: `gateway run --dry-run`, and a part of `gateway server inspect`.
 
-use crate::assemble::App;
-use crate::assemble::app::Placed;
+use crate::assemble::app::{NO_PROVISIONER, Placed};
+use crate::assemble::{App, preflight};
 use crate::exit;
-use crate::output::{print, print_json};
+use crate::output::{print, print_json, say};
 use anyhow::Result;
-use host_provisioner::{Blueprint, Call, Failure, FieldReport, Honoured, RequestId};
+use host_provisioner::{Blueprint, Call, Class, Failure, FieldReport, RequestId};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -14,64 +14,64 @@ const WITHIN: Duration = Duration::from_secs(60);
 
 /// Prints the plan of every server; says no if one of them could not be provisioned.
 pub(super) async fn run(app: App, as_json: bool) -> Result<u8> {
-    let mut plans = Vec::new();
-    let mut refused = 0;
+    let warnings = preflight::whole(&app).await;
+    let mut servers = Vec::new();
     for placed in &app.placed {
-        let plan = plan(placed).await;
-        refused += usize::from(plan.is_err());
-        plans.push((placed, plan));
+        servers.push(of(&app, placed).await);
     }
+    for warning in &warnings {
+        say(&format!("warning: {warning}"));
+    }
+    let refused = servers.iter().any(is_refused);
     if as_json {
-        let servers: Vec<Value> = plans.iter().map(|(placed, plan)| value(placed, plan)).collect();
-        print_json(&json!({"servers": servers}));
+        print_json(&json!({"servers": servers, "warnings": warnings}));
+    } else if servers.is_empty() {
+        print(&app.inputs.no_servers());
     } else {
-        for (placed, plan) in &plans {
-            print(&text(placed, plan));
-        }
-        if plans.is_empty() {
-            print(&app.inputs.no_servers());
-        }
+        servers.iter().for_each(|server| print(&text(server)));
     }
-    app.host.shutdown(Duration::from_secs(5)).await;
-    Ok(if refused > 0 { exit::SAID_NO } else { exit::DONE })
+    app.close().await;
+    Ok(if refused { exit::SAID_NO } else { exit::DONE })
 }
 
-/// The plan of one server, for programs.
-pub(super) async fn of(placed: &Placed) -> Value {
-    value(placed, &plan(placed).await)
-}
-
-async fn plan(placed: &Placed) -> Result<Blueprint, Failure> {
-    let bits = getrandom::u64().unwrap_or_default();
-    let call = Call::new(RequestId::from_bits(bits), WITHIN);
-    let mut fields = placed.provisioner.validate(&call, &placed.spec).await?;
-    let mut blueprint = placed.provisioner.plan(&call, &placed.spec).await?;
-    fields.retain(|field| !blueprint.fields.iter().any(|known| known.field == field.field));
-    blueprint.fields.extend(fields);
-    Ok(blueprint)
-}
-
-fn value(placed: &Placed, plan: &Result<Blueprint, Failure>) -> Value {
-    let mut row = json!({
+/// The plan of one server and what stands against it, for programs.
+pub(super) async fn of(app: &App, placed: &Placed) -> Value {
+    let (blueprint, printed, mut problems) = match plan(placed).await {
+        Ok((blueprint, printed)) => (blueprint, printed, Vec::new()),
+        Err(failure) => (Blueprint::default(), false, vec![failure]),
+    };
+    // A component that is not there was told by the plan already.
+    let no_component = problems.iter().any(|problem| problem.class == Class::Image);
+    let more = preflight::server(app, placed, &blueprint).await;
+    problems.extend(more.into_iter().filter(|problem| !(no_component && problem.class == Class::Image)));
+    let provisioner = Some(placed.provisioner.name()).filter(|name| *name != NO_PROVISIONER);
+    json!({
         "name": placed.server.name,
         "id": placed.spec.id.as_str(),
         "kind": placed.server.kind().as_str(),
-        "provisioner": placed.provisioner.name(),
-    });
-    let more = match plan {
-        Ok(plan) => json!({
-            "documents": plan.documents.iter().map(|d| json!({"title": d.title, "mediaType": d.media_type, "text": d.text})).collect::<Vec<_>>(),
-            "fields": plan.fields.iter().map(field).collect::<Vec<_>>(),
-            "pins": plan.pins.iter().map(|p| json!({"reference": p.reference, "digest": p.digest})).collect::<Vec<_>>(),
-        }),
-        Err(failure) => json!({"failure": {
-            "phase": failure.phase.as_str(), "class": failure.class.as_str(), "text": failure.text, "hint": failure.hint,
-        }}),
+        "provisioner": provisioner,
+        "printsPlans": printed || !problems.is_empty(),
+        "documents": blueprint.documents.iter().map(|d| json!({"title": d.title, "mediaType": d.media_type, "text": d.text})).collect::<Vec<_>>(),
+        "fields": blueprint.fields.iter().map(field).collect::<Vec<_>>(),
+        "pins": blueprint.pins.iter().map(|p| json!({"reference": p.reference, "digest": p.digest})).collect::<Vec<_>>(),
+        "problems": problems.iter().map(problem).collect::<Vec<_>>(),
+    })
+}
+
+/// What validation and plan say together, and whether there is a plan: a plugin need not print any (`wit/v0.1/lifecycle.wit`, `plan`),
+/// which says nothing about the server.
+async fn plan(placed: &Placed) -> Result<(Blueprint, bool), Failure> {
+    let bits = getrandom::u64().unwrap_or_default();
+    let call = Call::new(RequestId::from_bits(bits), WITHIN);
+    let mut fields = placed.provisioner.validate(&call, &placed.spec).await?;
+    let (mut blueprint, printed) = match placed.provisioner.plan(&call, &placed.spec).await {
+        Ok(blueprint) => (blueprint, true),
+        Err(failure) if failure.class == Class::Unsupported => (Blueprint::default(), false),
+        Err(failure) => return Err(failure),
     };
-    if let (Some(row), Some(more)) = (row.as_object_mut(), more.as_object()) {
-        row.extend(more.clone());
-    }
-    row
+    fields.retain(|field| !blueprint.fields.iter().any(|known| known.field == field.field));
+    blueprint.fields.extend(fields);
+    Ok((blueprint, printed))
 }
 
 /// One field report for programs.
@@ -79,27 +79,82 @@ pub(super) fn field(report: &FieldReport) -> Value {
     json!({"field": report.field, "honoured": report.honoured.as_str(), "note": report.note})
 }
 
-fn text(placed: &Placed, plan: &Result<Blueprint, Failure>) -> String {
-    let mut lines = vec![format!(
-        "server `{}` ({}) → provisioner `{}`",
-        placed.server.name,
-        placed.server.kind(),
-        placed.provisioner.name()
-    )];
-    match plan {
-        Ok(plan) => {
-            for document in &plan.documents {
-                lines.push(format!("  {} ({})", document.title, document.media_type));
-                lines.extend(document.text.lines().map(|line| format!("    {line}")));
-            }
-            for field in plan.fields.iter().filter(|field| field.honoured != Honoured::Honoured) {
-                lines.push(format!("  {} {}: {}", field.field, field.honoured.as_str(), field.note));
-            }
-        }
-        Err(failure) => {
-            lines.push(format!("  refused: {}", failure.text));
-            lines.extend(failure.hint.iter().map(|hint| format!("  hint: {hint}")));
+fn problem(failure: &Failure) -> Value {
+    json!({
+        "phase": failure.phase.as_str(), "class": failure.class.as_str(), "text": failure.text, "hint": failure.hint,
+    })
+}
+
+fn is_refused(server: &Value) -> bool {
+    list(server, "problems").next().is_some()
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    value.get(key).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn word<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The same for people.
+pub(super) fn text(server: &Value) -> String {
+    let to = match word(server, "provisioner") {
+        "" => "no provisioner".to_owned(),
+        name => format!("provisioner `{name}`"),
+    };
+    let mut lines = vec![format!("server `{}` ({}) → {to}", word(server, "name"), word(server, "kind"))];
+    for document in list(server, "documents") {
+        lines.push(format!("  {} ({})", word(document, "title"), word(document, "mediaType")));
+        lines.extend(word(document, "text").lines().map(|line| format!("    {line}")));
+    }
+    if server.get("printsPlans") == Some(&Value::Bool(false)) {
+        lines.push(
+            "  its plugin prints no plans; nothing stands against the server as far as can be told"
+                .to_owned(),
+        );
+    }
+    for field in list(server, "fields").filter(|field| word(field, "honoured") != "honoured") {
+        lines.push(format!(
+            "  {} {}: {}",
+            word(field, "field"),
+            word(field, "honoured"),
+            word(field, "note")
+        ));
+    }
+    for problem in list(server, "problems") {
+        lines.push(format!("  refused: {}", word(problem, "text")));
+        match word(problem, "hint") {
+            "" => {}
+            hint => lines.push(format!("  hint: {hint}")),
         }
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_what_programs_read() {
+        let server = json!({
+            "name": "notes", "kind": "component", "provisioner": "acme", "printsPlans": true,
+            "documents": [{"title": "component", "mediaType": "text/plain", "text": "one\ntwo"}],
+            "fields": [
+                {"field": "user", "honoured": "not-enforced", "note": "no users"},
+                {"field": "mounts", "honoured": "honoured", "note": ""},
+            ],
+            "problems": [{"text": "too much", "hint": "less"}, {"text": "too little", "hint": null}],
+        });
+        let expected = "server `notes` (component) → provisioner `acme`\n  component (text/plain)\n    one\n    two\n  user not-enforced: \
+                        no users\n  refused: too much\n  hint: less\n  refused: too little";
+        assert_eq!(text(&server), expected);
+        assert!(is_refused(&server));
+        let nowhere = json!({"name": "far", "kind": "remote", "provisioner": null, "printsPlans": false});
+        assert_eq!(
+            text(&nowhere),
+            "server `far` (remote) → no provisioner\n  its plugin prints no plans; nothing stands against the server as far as can be told"
+        );
+    }
 }

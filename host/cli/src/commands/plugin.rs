@@ -1,16 +1,20 @@
 //! `gateway plugin list|inspect|check|export|reload`.
 
 use crate::args::{PluginCommand, SourceArgs};
+use crate::assemble::asks;
+use crate::assemble::deferred::Deferred;
+use crate::assemble::inputs::is_path;
 use crate::assemble::{App, Inputs};
 use crate::bundled;
 use crate::commands::{running, server};
 use crate::control::Request;
 use crate::environment::Environment;
 use crate::exit;
-use crate::output::{Usage, print, print_json, say, table};
+use crate::output::{Usage, digest, print, print_json, say, table};
 use anyhow::{Context, Result};
+use host_config::{format_duration, format_size};
 use host_provisioner::{Description, Provisioner};
-use host_wasm::LoadError;
+use host_wasm::{Limits, LoadError, LoadErrorKind};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -40,7 +44,7 @@ async fn list(source: &SourceArgs, environment: &Environment, as_json: bool) -> 
     let mut values = Vec::new();
     for (name, deferred) in &app.provisioners {
         values.push(match deferred.plugin().await {
-            Ok(plugin) => value(name, &plugin.description()),
+            Ok(plugin) => value(name, deferred, Some(&plugin.description())).await,
             Err(error) => json!({"name": name, "error": error.to_string()}),
         });
     }
@@ -72,14 +76,17 @@ async fn list(source: &SourceArgs, environment: &Environment, as_json: bool) -> 
     Ok(exit::DONE)
 }
 
+/// A plugin that was named on the command line.
+struct Named {
+    app: App,
+    name: String,
+    deferred: Arc<Deferred>,
+    loaded: Result<Arc<Description>, LoadError>,
+}
+
 /// The plugin that a path or name means, loaded.
-async fn load(
-    mut source: SourceArgs,
-    environment: &Environment,
-    given: &str,
-) -> Result<(App, Result<Arc<Description>, LoadError>, String)> {
-    let is_path = given.contains('/') || given.ends_with(".wasm");
-    if is_path || bundled::plugin(given).is_some() {
+async fn load(mut source: SourceArgs, environment: &Environment, given: &str) -> Result<Named> {
+    if is_path(given) || bundled::plugin(given).is_some() {
         source.plugin.push(given.to_owned());
         // Placement is not wanted here, and a plugin that cannot be loaded is an answer, not an error.
         source.provisioner.get_or_insert_with(|| "embedded".to_owned());
@@ -95,14 +102,18 @@ async fn load(
         Usage(format!("there is no plugin `{given}` (there are {known}); a file is given by its path"))
     })?;
     let loaded = deferred.plugin().await.map(|plugin| plugin.description());
-    Ok((app, loaded, name))
+    Ok(Named { app, name, deferred, loaded })
 }
 
 async fn inspect(source: SourceArgs, environment: &Environment, given: &str, as_json: bool) -> Result<u8> {
-    let (app, loaded, name) = load(source, environment, given).await?;
+    let Named { app, name, deferred, loaded } = load(source, environment, given).await?;
     app.close().await;
-    let description = loaded.map_err(crate::assemble::deferred::failure).context("load the plugin")?;
-    let value = value(&name, &description);
+    let value = match loaded {
+        Ok(description) => value(&name, &deferred, Some(&description)).await,
+        // It is not run before it is granted what it asks for; what it asks for can be read without that.
+        Err(error) if error.kind == LoadErrorKind::Grant => value(&name, &deferred, None).await,
+        Err(error) => return Err(crate::assemble::deferred::failure(error)).context("load the plugin"),
+    };
     if as_json {
         print_json(&value);
         return Ok(exit::DONE);
@@ -115,6 +126,13 @@ async fn inspect(source: SourceArgs, environment: &Environment, given: &str, as_
                 .map(|i| i.as_str().map_or_else(|| i.to_string(), str::to_owned))
                 .collect::<Vec<_>>()
                 .join(", "),
+            Value::Object(parts) if key == "limits" => parts
+                .iter()
+                .map(|(name, part)| {
+                    format!("{name} {}", part.as_str().map_or_else(|| part.to_string(), str::to_owned))
+                })
+                .collect::<Vec<_>>()
+                .join(", "),
             other => other.to_string(),
         };
         print(&format!("{key}: {text}"));
@@ -123,12 +141,13 @@ async fn inspect(source: SourceArgs, environment: &Environment, given: &str, as_
 }
 
 async fn check(source: SourceArgs, environment: &Environment, given: &str, as_json: bool) -> Result<u8> {
-    let (app, loaded, name) = load(source, environment, given).await?;
+    let Named { app, name, deferred, loaded } = load(source, environment, given).await?;
     app.close().await;
     match loaded {
         Ok(description) => {
             if as_json {
-                print_json(&json!({"ok": true, "plugin": value(&name, &description)}));
+                let plugin = value(&name, &deferred, Some(&description)).await;
+                print_json(&json!({"ok": true, "plugin": plugin}));
             } else {
                 print(&format!("ok: plugin `{name}` version {} can be used", description.version));
             }
@@ -148,19 +167,54 @@ async fn check(source: SourceArgs, environment: &Environment, given: &str, as_js
     }
 }
 
-fn value(name: &str, description: &Description) -> Value {
-    let schema = |text: &str| serde_json::from_str::<Value>(text).unwrap_or(Value::Null);
-    json!({
+/// Everything about a plugin: what its component asks for, what it was given, and what it says about itself, if it could be asked.
+async fn value(name: &str, deferred: &Deferred, description: Option<&Description>) -> Value {
+    let mut value = json!({
         "name": name,
+        "granted": asks::granted(deferred.grants()),
+        "limits": limits(deferred.limits()),
+    });
+    let mut add = |more: Value| {
+        if let (Some(value), Value::Object(more)) = (value.as_object_mut(), more) {
+            value.extend(more);
+        }
+    };
+    if let Ok(asks) = deferred.asks().await {
+        let missing = asks::missing(&asks, deferred.grants());
+        // Names of imports are text from a stranger's file.
+        let imports: Vec<String> = asks.imports.iter().map(|name| name.escape_debug().to_string()).collect();
+        add(json!({"digest": digest(&asks.digest), "imports": imports, "abilities": asks.abilities}));
+        if !missing.is_empty() {
+            let advice = deferred.named().advice(&missing, deferred.grants());
+            add(json!({"missing": missing, "toGrant": advice}));
+        }
+    }
+    let Some(description) = description else { return value };
+    let schema = |text: &str| serde_json::from_str::<Value>(text).unwrap_or(Value::Null);
+    add(json!({
         "ownName": description.name,
         "version": description.version,
-        "digest": description.digest,
+        "digest": digest(&description.digest),
         "summary": description.summary,
         "runs": description.runs.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
         "abilities": description.abilities,
         "readsState": description.reads_state,
         "settingsSchema": schema(&description.settings_schema),
         "serverSettingsSchema": schema(&description.server_settings_schema),
+    }));
+    value
+}
+
+/// Limits, by their keys in the settings.
+fn limits(limits: &Limits) -> Value {
+    json!({
+        "memory": format_size(limits.memory),
+        "call": format_duration(limits.call),
+        "cpu": format_duration(limits.cpu),
+        "handles": limits.handles,
+        "hostCalls": limits.host_calls,
+        "concurrency": limits.concurrency,
+        "data": format_size(limits.data),
     })
 }
 

@@ -1,6 +1,7 @@
 //! `gateway quickstart`: the main job in one command, shown by a real MCP client over HTTP.
 
 use crate::args::{QuickstartArgs, SourceArgs};
+use crate::assemble::inputs::DEFAULT_SETTINGS;
 use crate::assemble::{App, Inputs};
 use crate::commands::serve;
 use crate::environment::{self, Environment};
@@ -54,7 +55,12 @@ fn settings(notes: &Path) -> Result<Settings> {
         "front: {{listWait: 60s}}\nservers:\n  time: {{bundled: time}}\n  notes:\n    bundled: notes\n    folders: [{{path: {}, mount: /notes, access: readWrite}}]\n",
         json!(notes.to_string_lossy())
     );
-    Ok(Settings::parse(&text, "quickstart", notes, &FileContext { bundled_plugins: &["embedded"] })?)
+    Ok(Settings::parse(
+        &text,
+        "quickstart",
+        notes,
+        &FileContext { bundled_plugins: &["embedded"], ..FileContext::default() },
+    )?)
 }
 
 /// Does what an editor would do, and says what came back.
@@ -71,16 +77,17 @@ async fn demonstrate(url: &str, token: &str, notes: &Path) -> Result<()> {
     say(&format!("3. both servers are up, {} tools: {}  ({})", names.len(), names.join(", "), took(step)));
 
     let title = format!("Hello from the gateway {}", std::process::id());
-    for (tool, arguments) in [
-        ("now", json!({"zone": "Europe/Berlin"})),
+    for (number, tool, arguments) in [
+        (4, "now", json!({"zone": "Europe/Berlin"})),
         (
+            5,
             "create_note",
             json!({"title": title, "content": "Written by a WebAssembly component that sees this folder and nothing else."}),
         ),
     ] {
         let step = Instant::now();
         let answer = call(&client, tool, arguments).await?;
-        say(&format!("4. called `{tool}`  ({})", took(step)));
+        say(&format!("{number}. called `{tool}`  ({})", took(step)));
         print(&answer.lines().map(|line| format!("     {line}")).collect::<Vec<_>>().join("\n"));
     }
     say(&format!("   the note is a file in {}", notes.display()));
@@ -114,9 +121,13 @@ fn explain(url: &str, token: &str, notes: &Path) {
     let over_http = json!({"mcpServers": {"gateway": {"type": "http", "url": url, "headers": {"Authorization": format!("Bearer {token}")}}}});
     let program =
         std::env::current_exe().map_or_else(|_| "gateway".to_owned(), |path| path.display().to_string());
-    let over_stdio = json!({"mcpServers": {"gateway": {"command": program, "args": ["run", "--settings", "gateway.yaml"]}}});
+    // An editor starts programs wherever it likes, so every path is absolute.
+    let settings = std::path::absolute(DEFAULT_SETTINGS).unwrap_or_else(|_| DEFAULT_SETTINGS.into());
+    let settings = settings.display().to_string();
+    let over_stdio =
+        json!({"mcpServers": {"gateway": {"command": program, "args": ["run", "--settings", settings]}}});
     say(&format!(
-        "\nConnect an editor to this gateway while it runs:\n\n    {over_http}\n\nor let the editor start one, with a gateway.yaml like this:\n\n    servers:\n      time: {{bundled: time}}\n      notes: {{bundled: notes, folders: [{{path: {}, mount: /notes, access: readWrite}}]}}\n\n    {over_stdio}\n\nServing until Ctrl-C.",
+        "\nConnect an editor to this gateway while it runs:\n\n    {over_http}\n\nor let the editor start one, with {settings} like this:\n\n    servers:\n      time: {{bundled: time}}\n      notes: {{bundled: notes, folders: [{{path: {}, mount: /notes, access: readWrite}}]}}\n\n    {over_stdio}\n\nServing until Ctrl-C.",
         notes.display()
     ));
 }

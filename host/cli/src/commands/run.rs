@@ -18,16 +18,17 @@ const PORT: u16 = 8811;
 pub(super) async fn run(args: RunArgs, environment: &Environment) -> Result<u8> {
     let inputs = Inputs::load(&args.source, environment)?;
     let transport = transport(&args, &inputs)?;
+    let token = match &transport {
+        Transport::Stdio => None,
+        Transport::Http(address) => token(&args, address.ip(), environment)?,
+    };
     let app = App::assemble(inputs, environment).await?;
     if args.dry_run {
         return crate::commands::plan::run(app, args.json).await;
     }
     let listener = match transport {
         Transport::Stdio => Listener::Stdio,
-        Transport::Http(address) => {
-            let token = token(&args, address.ip(), environment)?;
-            serve::bind(address, token).await?
-        }
+        Transport::Http(address) => serve::bind(address, token).await?,
     };
     serve::serve(app, listener, args.watch).await
 }

@@ -3,7 +3,7 @@
 use crate::assemble::App;
 use crate::commands::plan;
 use crate::control::{Answer, Request};
-use crate::output::say;
+use crate::output::{digest, say, short_digest};
 use anyhow::{Context, Result, bail};
 use host_pool::{Pool, ServerStatus};
 use host_wasm::Watch;
@@ -41,9 +41,18 @@ impl Running {
                 rows.push(json!({"plugin": known, "outcome": "not-loaded", "text": "it was not needed yet; its file is read when it is"}));
                 continue;
             };
+            if let Some(why) = deferred.strayed() {
+                rows.push(json!({"plugin": known, "outcome": "kept", "error": why}));
+                continue;
+            }
+            let old = plugin.status().description;
             rows.push(match plugin.replace(deferred.source()).await {
-                Ok(description) => json!({
-                    "plugin": known, "outcome": "replaced", "version": description.version, "digest": description.digest,
+                Ok(new) if new.digest == old.digest => json!({
+                    "plugin": known, "outcome": "unchanged", "version": new.version, "digest": digest(&new.digest),
+                }),
+                Ok(new) => json!({
+                    "plugin": known, "outcome": "replaced", "version": new.version, "digest": digest(&new.digest),
+                    "oldVersion": old.version, "oldDigest": digest(&old.digest),
                 }),
                 Err(error) => json!({"plugin": known, "outcome": "kept", "error": error.to_string()}),
             });
@@ -54,14 +63,26 @@ impl Running {
     /// As [`Running::reload`], for a signal: says what happened.
     pub(crate) async fn reload_and_say(&self, name: Option<&str>) {
         match self.reload(name).await {
-            Ok(rows) => rows.iter().for_each(|row| say(&reload_line(row))),
+            // The log tells of what was replaced, as it does with `--watch`.
+            Ok(rows) => {
+                let told = |row: &&Value| row["outcome"] == "replaced";
+                rows.iter().filter(|row| !told(row)).for_each(|row| say(&reload_line(row)));
+            }
             Err(error) => say(&format!("error: {error:#}")),
         }
     }
 
     /// Replaces plugins when their files change. Plugins that come from files are loaded for it now.
     pub(crate) fn watch(&self, stop: &CancellationToken) {
-        for deferred in self.app.provisioners.values().filter(|deferred| deferred.is_file()) {
+        for deferred in self.app.provisioners.values().filter(|deferred| deferred.named().file.is_some()) {
+            if !deferred.is_file() {
+                say(&format!(
+                    "warning: --watch: plugin `{}` is a copy of the one that comes with this gateway and has its grants; another file in its \
+                     place needs grants of its own, under `plugins:` in gateway.yaml",
+                    deferred.named().name
+                ));
+                continue;
+            }
             let deferred = Arc::clone(deferred);
             let stop = stop.clone();
             tokio::spawn(async move {
@@ -94,7 +115,7 @@ impl Running {
             .find(|placed| placed.server.name == name)
             .with_context(|| format!("there is no server `{name}` here"))?;
         let status = self.pool.statuses().into_iter().find(|status| &*status.name == name);
-        let plan = plan::of(placed).await;
+        let plan = plan::of(&self.app, placed).await;
         Ok(json!({"status": status.as_ref().map(row), "plan": plan}))
     }
 }
@@ -102,15 +123,20 @@ impl Running {
 /// One line for people.
 pub(crate) fn reload_line(row: &Value) -> String {
     let text = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default();
+    let which =
+        |version: &str, digest: &str| format!("version {} ({})", text(version), short_digest(text(digest)));
+    let plugin = text("plugin");
     match text("outcome") {
         "replaced" => format!(
-            "plugin `{}` replaced: version {}, digest {}",
-            text("plugin"),
-            text("version"),
-            text("digest").get(..12).unwrap_or_default()
+            "plugin `{plugin}` replaced: {} instead of {}",
+            which("version", "digest"),
+            which("oldVersion", "oldDigest")
         ),
-        "kept" => format!("plugin `{}` kept as it was: {}", text("plugin"), text("error")),
-        _ => format!("plugin `{}`: {}", text("plugin"), text("text")),
+        "unchanged" => {
+            format!("plugin `{plugin}` unchanged: its file is still {}", which("version", "digest"))
+        }
+        "kept" => format!("plugin `{plugin}` kept as it was: {}", text("error")),
+        _ => format!("plugin `{plugin}`: {}", text("text")),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::streams;
 use anyhow::{Context, Result};
 use host_config::NamePolicy;
 use host_gateway::{Front, FrontConfig, HttpConfig, Names, Stop};
-use std::collections::HashMap;
+use host_pool::ServerState;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,8 +91,7 @@ pub(crate) fn front(
 ) -> Arc<Front> {
     let settings = &app.inputs.settings.front;
     let filter = app.inputs.tools.clone();
-    let images: HashMap<String, String> =
-        app.placed.iter().map(|p| (p.server.name.clone(), p.server.image.clone())).collect();
+    let asked = Arc::clone(&app.tools_asked);
     let prefixes = app
         .placed
         .iter()
@@ -107,9 +106,7 @@ pub(crate) fn front(
             NamePolicy::Fail => Names::Fail,
         },
         prefixes,
-        filter: Arc::new(move |server, tool| {
-            filter.allows(server, images.get(server).map_or("", String::as_str), tool, None)
-        }),
+        filter: Arc::new(move |server, tool| asked.allows(&filter, server, tool)),
         list_wait: list_wait.unwrap_or(settings.list_wait),
         ..FrontConfig::default()
     };
@@ -137,6 +134,10 @@ pub(crate) async fn serve_with(
     watch: bool,
     beside: impl FnOnce(Option<String>) -> Beside,
 ) -> Result<u8> {
+    say(&format!(
+        "session {} (`--session` of `gateway server` and `gateway plugin reload`)",
+        app.identity.session
+    ));
     if app.placed.is_empty() {
         say(&format!("warning: {}", app.inputs.no_servers()));
     }
@@ -172,6 +173,7 @@ pub(crate) async fn serve_with(
     let (front, served) = match listener {
         Listener::Stdio => {
             let front = front(&app, &pool, None, None);
+            tell_unfit_tools(&app, &pool, &front, &control_stop);
             let (input, output) = streams::standard();
             let mut beside = beside(None);
             let served = tokio::select! {
@@ -182,6 +184,7 @@ pub(crate) async fn serve_with(
         }
         Listener::Http { listener, address, token } => {
             let front = front(&app, &pool, token.as_ref(), None);
+            tell_unfit_tools(&app, &pool, &front, &control_stop);
             let url = format!("http://{address}/mcp");
             say(&format!("listening at {url}"));
             if let Some(token) = token.as_ref().filter(|token| token.made_here) {
@@ -211,6 +214,41 @@ pub(crate) async fn serve_with(
         (true, false) => exit::FAILED,
         (false, false) => exit::DONE,
     })
+}
+
+/// Says which entries of `--tools` fit nothing, as soon as every server has come up or failed.
+fn tell_unfit_tools(
+    app: &Arc<App>,
+    pool: &Arc<host_pool::Pool>,
+    front: &Arc<Front>,
+    stop: &CancellationToken,
+) {
+    if app.inputs.tool_words.is_empty() {
+        return;
+    }
+    let (app, pool, front, stop) = (Arc::clone(app), Arc::clone(pool), Arc::clone(front), stop.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = front.ready() => {
+                let failed: Vec<String> = failed(&pool).into_iter().map(|(name, _)| name).collect();
+                app.tools_asked.unfit(&failed).iter().for_each(|line| say(&format!("warning: {line}")));
+            }
+        }
+    });
+}
+
+/// Servers that did not come up, with the reason.
+pub(crate) fn failed(pool: &host_pool::Pool) -> Vec<(String, String)> {
+    let down = |state| matches!(state, ServerState::Failed | ServerState::BackingOff);
+    let statuses = pool.statuses().into_iter().filter(|status| down(status.state));
+    statuses
+        .map(|status| {
+            let why =
+                status.last_failure.as_ref().map_or_else(|| "it keeps ending".to_owned(), |f| f.one_line());
+            (status.name.to_string(), why)
+        })
+        .collect()
 }
 
 /// The ending, in order. True if something is left behind.

@@ -1,12 +1,16 @@
 //! `gateway server list|inspect`: how the servers of a running gateway fare.
 
 use crate::args::{RunningArgs, ServerCommand};
+use crate::assemble::inputs::DEFAULT_SETTINGS;
+use crate::commands::plan;
 use crate::control::{self, Request};
 use crate::environment::Environment;
 use crate::exit;
 use crate::output::{print, print_json, table};
 use anyhow::{Context, Result};
+use host_config::Settings;
 use serde_json::Value;
+use std::path::{Path, PathBuf};
 
 pub(super) async fn run(command: ServerCommand, environment: &Environment) -> Result<u8> {
     match command {
@@ -40,11 +44,24 @@ pub(super) async fn ask(
 ) -> Result<Value> {
     let state = match &running.state {
         Some(folder) => folder.clone(),
-        None => environment
-            .state_dir()
-            .context("there is no place for state: set HOME or GATEWAY_STATE, or use `--state`")?,
+        None => state_of(running, environment)?,
     };
     control::ask(&state, running.session.as_deref(), request).await
+}
+
+/// The state folder as `run` would find it: what the settings name, else the usual one.
+fn state_of(running: &RunningArgs, environment: &Environment) -> Result<PathBuf> {
+    let named = match &running.settings {
+        Some(file) => Settings::state_of(file)?,
+        None if Path::new(DEFAULT_SETTINGS).exists() => Settings::state_of(Path::new(DEFAULT_SETTINGS))?,
+        None => None,
+    };
+    match named {
+        Some(folder) => Ok(folder.path),
+        None => environment
+            .state_dir()
+            .context("there is no place for state: set HOME or GATEWAY_STATE, or use `--state`"),
+    }
 }
 
 fn line(server: &Value) -> Vec<String> {
@@ -69,36 +86,24 @@ fn since(seconds: u64) -> String {
     }
 }
 
+/// The status line by line, then the plan as `gateway run --dry-run` prints it.
 fn describe(answer: &Value) -> String {
     let mut lines = Vec::new();
-    for part in ["status", "plan"] {
-        lines.push(format!("{part}:"));
-        for (key, value) in answer[part].as_object().into_iter().flatten() {
-            match value {
-                Value::Null => {}
-                Value::String(text) => lines.push(format!("  {key}: {text}")),
-                Value::Array(items) => {
-                    for item in items {
-                        lines.push(format!("  {key}: {}", one_line(item)));
-                    }
-                }
-                other => lines.push(format!("  {key}: {}", one_line(other))),
+    for (key, value) in answer["status"].as_object().into_iter().flatten() {
+        match value {
+            Value::Null => {}
+            Value::String(text) => lines.push(format!("{key}: {text}")),
+            // The plan below has them, with what was planned.
+            Value::Array(_) if key == "fields" => {}
+            Value::Object(parts) => {
+                let said =
+                    parts.iter().filter(|(_, part)| part.as_str().is_some_and(|text| !text.is_empty()));
+                let said = said.map(|(name, part)| format!("{name}={}", part.as_str().unwrap_or_default()));
+                lines.push(format!("{key}: {}", said.collect::<Vec<_>>().join(" · ")));
             }
+            other => lines.push(format!("{key}: {other}")),
         }
     }
+    lines.push(plan::text(&answer["plan"]));
     lines.join("\n")
-}
-
-fn one_line(value: &Value) -> String {
-    match value {
-        Value::Object(map) => map
-            .iter()
-            .filter(|(_, value)| !value.is_null() && value.as_str() != Some(""))
-            .map(|(key, value)| {
-                format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-            })
-            .collect::<Vec<_>>()
-            .join(" · "),
-        other => other.to_string(),
-    }
 }

@@ -8,6 +8,7 @@ use crate::exit;
 use crate::output::{Usage, print, print_json, say, table};
 use crate::signals::Signals;
 use anyhow::{Context, Result};
+use host_config::nearest;
 use host_gateway::Stop;
 use rmcp::ServiceExt;
 use rmcp::model::CallToolRequestParams;
@@ -19,11 +20,19 @@ use std::time::Duration;
 pub(super) async fn run(command: ToolsCommand, environment: &Environment) -> Result<u8> {
     match command {
         ToolsCommand::List { source, json } => {
-            with_client(&source, environment, async |client| list(client, json).await).await
+            let (code, servers) =
+                with_client(&source, environment, async |client| list(client, json).await).await?;
+            if servers == Servers::None {
+                say("error: no server came up, so there are no tools");
+            }
+            Ok(if code == exit::DONE { of_list(servers) } else { code })
         }
         ToolsCommand::Call { tool, arguments, source, json } => {
             let arguments = parse(&arguments)?;
-            with_client(&source, environment, async |client| call(client, &tool, arguments, json).await).await
+            let called =
+                with_client(&source, environment, async |client| call(client, &tool, arguments, json).await);
+            // The servers that did not come up have no part in the answer of another one.
+            Ok(called.await?.0)
         }
     }
 }
@@ -37,7 +46,7 @@ async fn with_client(
     source: &SourceArgs,
     environment: &Environment,
     work: impl AsyncFnOnce(&Client) -> Result<u8>,
-) -> Result<u8> {
+) -> Result<(u8, Servers)> {
     let inputs = Inputs::load(source, environment)?;
     if inputs.servers.is_empty() {
         return Err(Usage(inputs.no_servers()).into());
@@ -64,14 +73,39 @@ async fn with_client(
         } => done,
         () = signals.drain.cancelled() => Ok(exit::INTERRUPTED),
     };
-    for status in pool.statuses() {
-        if let Some(failure) = &status.last_failure {
-            say(&format!("warning: server `{}`: {}", status.name, failure.one_line()));
-        }
+    let failed = serve::failed(&pool);
+    let names: Vec<String> = failed.iter().map(|(name, _)| name.clone()).collect();
+    app.tools_asked.unfit(&names).iter().for_each(|line| say(&format!("warning: {line}")));
+    for (name, why) in &failed {
+        say(&format!("failed: server `{name}`: {why}"));
     }
     let left = serve::end(&app, &front, &pool, &signals).await;
     serving.abort();
-    done.map(|code| if left && code == exit::DONE { exit::FAILED } else { code })
+    let servers = if failed.is_empty() {
+        Servers::All
+    } else if failed.len() < app.placed.len() {
+        Servers::Some
+    } else {
+        Servers::None
+    };
+    done.map(|code| (if left && code == exit::DONE { exit::FAILED } else { code }, servers))
+}
+
+/// How many servers came up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Servers {
+    All,
+    Some,
+    None,
+}
+
+/// The exit code of a list: what is there was printed, and whoever relies on all of it must be able to tell.
+fn of_list(servers: Servers) -> u8 {
+    match servers {
+        Servers::All => exit::DONE,
+        Servers::Some => exit::PARTLY,
+        Servers::None => exit::FAILED,
+    }
 }
 
 async fn list(client: &Client, json: bool) -> Result<u8> {
@@ -94,7 +128,16 @@ async fn list(client: &Client, json: bool) -> Result<u8> {
 async fn call(client: &Client, tool: &str, arguments: Map<String, Value>, json: bool) -> Result<u8> {
     let mut request = CallToolRequestParams::new(tool.to_owned());
     request.arguments = Some(arguments);
-    let result = client.call_tool(request).await.with_context(|| format!("call `{tool}`"))?;
+    let result = match client.call_tool(request).await {
+        Ok(result) => result,
+        Err(error) => {
+            let error = anyhow::Error::new(error).context(format!("call `{tool}`"));
+            return Err(match suggestion(client, tool).await {
+                Some(meant) => error.context(meant),
+                None => error,
+            });
+        }
+    };
     let value = serde_json::to_value(&result)?;
     if json {
         print_json(&value);
@@ -107,6 +150,22 @@ async fn call(client: &Client, tool: &str, arguments: Map<String, Value>, json: 
         }
     }
     Ok(if result.is_error == Some(true) { exit::SAID_NO } else { exit::DONE })
+}
+
+/// What was probably meant, if there is no tool of that name.
+async fn suggestion(client: &Client, tool: &str) -> Option<String> {
+    let tools = client.list_all_tools().await.ok()?;
+    if tools.iter().any(|known| known.name == tool) {
+        return None;
+    }
+    let near = nearest(tool, tools.iter().map(|known| known.name.as_ref()));
+    Some(match near {
+        Some(near) => format!("there is no tool `{tool}`; did you mean `{near}`?"),
+        None => format!(
+            "there is no tool `{tool}`; `gateway tools list` shows the {} that there are",
+            tools.len()
+        ),
+    })
 }
 
 /// `name=value` pairs, or one JSON object.

@@ -82,8 +82,8 @@ pub(super) static OWN_KEYS: &[Key] = &[
     key("bundled", Form::Text, "Name of a component that the gateway carries inside itself."),
     key("args", Form::List(&Form::Text), "Arguments of a component; another word for `command`."),
     key("folders", Form::List(&Form::Group(&FOLDER)), "Folders it sees."),
-    key("memory", Form::Size, "Memory it may use.").or("that of the gateway (`--memory`)"),
-    key("cpus", Form::Cpus, "Processors it may use.").or("that of the gateway (`--cpus`)"),
+    key("memory", Form::Size, "Memory it may use.").or("that of its provisioner; of `embedded`, `64MiB`"),
+    key("cpus", Form::Cpus, "Processors it may use.").or("that of its provisioner"),
     key(
         "lifetime",
         Form::Choice(Lifetime::NAMES),
@@ -98,6 +98,7 @@ pub(super) static OWN_KEYS: &[Key] = &[
         "What to do if the platform cannot honour a field: `refuse` to start, or start and `report` it.",
     )
     .or("refuse"),
+    key("settings", Form::Any, "A map that is handed to its provisioner, which says what it takes.").or("{}"),
 ];
 
 /// An entry of `servers:`.
@@ -149,6 +150,7 @@ impl Server {
         server.start_timeout = fields.parsed("startTimeout", report, parse_timeout);
         server.call_timeout = fields.parsed("callTimeout", report, parse_timeout);
         server.on_unenforced = fields.choice("onUnenforced", report).unwrap_or_default();
+        server.settings = crate::plugin::settings(&fields, report);
         check_name(&server.name, at, report);
         check_kind(&server, at, &fields, report);
         check_endpoint(&server, &fields, report);

@@ -9,7 +9,8 @@ use crate::plugin::PluginSource;
 use crate::server::{Access, ComponentSource, Kind, Lifetime, OnUnenforced};
 use crate::{Front, FrontTransport, HostPattern, NamePolicy};
 
-const CONTEXT: Context<'_> = Context { bundled_plugins: &["cloud", "docker", "embedded", "kubernetes"] };
+const CONTEXT: Context<'_> =
+    Context { bundled_plugins: &["cloud", "docker", "embedded", "kubernetes"], given_plugins: &[] };
 
 fn read(text: &str) -> Result<Settings, Problems> {
     Settings::parse(text, "gateway.yaml", Path::new("/etc/gateway"), &CONTEXT)
@@ -38,6 +39,7 @@ plugins:
     grants:
       embedded:
         memory: 512MiB
+        cpu: 1.5
         folders: [{path: ./data, access: readWrite}, {path: /srv}]
         hosts: ["api.example:443", "*.example:*", "db.example:5432/tcp"]
       docker:
@@ -49,6 +51,7 @@ plugins:
         - {host: "ecs.*.amazonaws.com", methods: [POST], paths: ["/*"], sign: {kind: awsSigV4, service: ecs}, private: false}
         - {host: api.acme.example, methods: [get, "*"], sign: {kind: bearer, secret: acme.key}}
       registry: {hosts: [ghcr.io, "localhost:5000"]}
+      connect: ["10.0.0.7:8080", "*.example:443"]
       secrets: [{name: acme.key, hosts: [api.acme.example]}]
     limits: {memory: 128MiB, call: 2m, cpu: 10s, handles: 10, hostCalls: 20, concurrency: 30, data: 1MiB}
     settings: {region: eu, octal: 010, on: yes, list: [1, 2.5, null], nested: {a: true}}
@@ -68,6 +71,7 @@ servers:
     startTimeout: 30s
     callTimeout: 1m
     onUnenforced: report
+    settings: {zone: eu, size: 010}
     env: [{name: A, value: 010}]
   time: {bundled: time}
   web: {image: mcp/web, allowHosts: ['api.example:443']}
@@ -111,8 +115,10 @@ fn plugins() {
         acme.settings,
         serde_json::json!({"region": "eu", "octal": 10, "on": "yes", "list": [1, 2.5, null], "nested": {"a": true}})
     );
-    let Grants { embedded, docker, kubernetes, http, registry, secrets } = &acme.grants;
+    let Grants { embedded, docker, kubernetes, http, registry, connect, secrets } = &acme.grants;
     let embedded = embedded.as_ref().unwrap();
+    assert_eq!(embedded.cpu.map(crate::Cpus::millis), Some(1500));
+    assert_eq!((connect[0].to_string(), connect.len()), ("10.0.0.7:8080".to_owned(), 2));
     assert_eq!((embedded.memory, embedded.folders.len(), embedded.hosts.len()), (512 << 20, 2, 3));
     assert_eq!(
         (embedded.folders[0].access, embedded.folders[1].access),
@@ -147,6 +153,11 @@ fn servers() {
     assert_eq!((notes.folders[0].access, notes.folders[1].access), (Access::ReadWrite, Access::ReadOnly));
     assert_eq!((notes.memory, notes.cpus.unwrap().nanos()), (Some(64 << 20), 500_000_000));
     assert_eq!((notes.lifetime, notes.on_unenforced), (Lifetime::Shared, OnUnenforced::Report));
+    assert_eq!(
+        serde_json::Value::Object(notes.settings.clone()),
+        serde_json::json!({"zone": "eu", "size": 10})
+    );
+    assert!(time.settings.is_empty());
     assert_eq!(notes.call_timeout, Some(Duration::from_secs(60)));
     assert_eq!(notes.env[0].value, "010");
     assert_eq!(time.component, Some(ComponentSource::Bundled("time".to_owned())));
@@ -300,7 +311,7 @@ placement:
     gateway.yaml:2:35: both `path` and `bundled`
       hint: a plugin comes from a file or from inside the gateway; keep one
     gateway.yaml:3:3: nothing says where the plugin `none` is
-      hint: for example `path: ./none.wasm`
+      hint: for example `path: ./none.wasm` here, or `--plugin ./none.wasm` on the command line
     gateway.yaml:4:19: the gateway carries no plugin `embeded` inside itself
       hint: did you mean `embedded`?
     gateway.yaml:4:38: `settings` must be a map, not a list
@@ -312,7 +323,7 @@ placement:
     gateway.yaml:4:84: unknown key `hostcalls`
       hint: did you mean `hostCalls`?
     gateway.yaml:8:17: `embedded` must be a map, not text
-      hint: it has the keys `memory`, `folders`, `hosts`
+      hint: it has the keys `memory`, `cpu`, `folders`, `hosts`
     gateway.yaml:9:15: `images` names nothing
       hint: what is not named is not granted; for example `images: ["mcp/*"]`
     gateway.yaml:9:27: each of `networks`: the empty text is not a pattern
@@ -340,7 +351,7 @@ placement:
     gateway.yaml:17:20: `hosts` names nothing
       hint: what is not named is not granted; for example `hosts: [api.example]`
     gateway.yaml:18:7: unknown key `filesystem`
-      hint: known here: `embedded`, `docker`, `kubernetes`, `http`, `registry`, `secrets`
+      hint: known here: `embedded`, `docker`, `kubernetes`, `http`, `registry`, `connect`, `secrets`
     gateway.yaml:19:64: each of `namespaces`: `*` is not the name of a namespace
       hint: write names of lower-case letters, digits and `-`; there are no patterns
     gateway.yaml:19:78: each of `kinds`: `Pod` is not a kind of object
@@ -433,4 +444,40 @@ fn files_are_found_from_where_the_file_is() {
     assert_eq!(settings.source, path.display().to_string());
     let absent = Settings::load(&folder.path().join("x.yaml"), &Context::default()).unwrap_err();
     assert!(absent.to_string().ends_with("x.yaml: no such file"), "{absent}");
+}
+
+#[test]
+fn an_entry_without_a_path_is_completed_by_a_file_that_was_given() {
+    let given = [("acme".to_owned(), Located::new("build/acme.wasm", Path::new("/work")).unwrap())];
+    let context = Context { given_plugins: &given, ..CONTEXT };
+    let read = |text| Settings::parse(text, "gateway.yaml", Path::new("/etc/gateway"), &context);
+    let settings = read("plugins: {acme: {grants: {embedded: true}}}").unwrap();
+    assert!(
+        matches!(&settings.plugins[0].source, PluginSource::File(file) if file.path == Path::new("/work/build/acme.wasm"))
+    );
+    assert!(settings.plugins[0].grants.embedded.is_some());
+    let settings = read("plugins: {acme: {path: ./own.wasm}}").unwrap();
+    assert!(matches!(&settings.plugins[0].source, PluginSource::File(file) if file.written == "./own.wasm"));
+    let problems = read("plugins: {other: {}}").unwrap_err().to_string();
+    assert!(problems.contains("nothing says where the plugin `other` is"), "{problems}");
+}
+
+#[test]
+fn the_state_folder_can_be_had_from_a_file_that_is_wrong_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.yaml");
+    for (text, state) in [
+        ("state: ./state\nserver: {}\nplacement: [{provisioner: gone}]\n", Some("state")),
+        ("servers: {}\n", None),
+        ("", None),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let found = Settings::state_of(&file).unwrap().map(|located| located.path);
+        assert_eq!(found, state.map(|name| folder.path().join(name)), "{text}");
+    }
+    for (text, what) in [("state: [", "not valid YAML"), ("state: [a]", "`state` must be")] {
+        std::fs::write(&file, text).unwrap();
+        let problems = Settings::state_of(&file).unwrap_err().to_string();
+        assert!(problems.contains(what), "{problems}");
+    }
 }

@@ -145,7 +145,12 @@ async fn keep(directory: &Directory, pool: &Arc<Pool>, server: &Arc<str>, stale:
                 directory.publish(server, mark, Found::Listing(Arc::clone(&known)));
             }
             Err(problem) => {
-                tracing::warn!(server = &**server, "{}", problem.text);
+                // A start that failed was told by the pool, and once is enough.
+                if problem.told {
+                    tracing::debug!(server = &**server, "{}", problem.text);
+                } else {
+                    tracing::warn!(server = &**server, "{}", problem.text);
+                }
                 directory.publish(server, mark, Found::Nothing);
                 if problem.passing {
                     retry_at = Some(Instant::now() + retry);
@@ -162,18 +167,22 @@ pub(super) struct Problem {
     pub(super) text: String,
     /// Whether it may work later.
     passing: bool,
+    /// Whether the log has it already.
+    told: bool,
 }
 
 async fn list(pool: &Arc<Pool>, server: &str, kinds: Kinds, known: &Listing) -> Result<Listing, Problem> {
     let client = pool.acquire(server, &Owner::Shared, None).await.map_err(|error| Problem {
+        told: matches!(error, AcquireError::Failed { .. }),
         text: match &error {
             AcquireError::Failed { failure, .. } => format!("can't start `{server}`: {}", failure.one_line()),
             other => format!("can't start `{server}`: {other}"),
         },
         passing: match &error {
-            AcquireError::Failed { failure, .. } => {
-                !matches!(failure.class, Class::Permanent | Class::Permission | Class::Image | Class::Config)
-            }
+            AcquireError::Failed { failure, .. } => !matches!(
+                failure.class,
+                Class::Permanent | Class::Permission | Class::Image | Class::Config | Class::Unsupported
+            ),
             AcquireError::Busy { .. } | AcquireError::Retired => true,
             _ => false,
         },
@@ -207,6 +216,7 @@ pub(super) async fn fetch(client: &Client, kinds: Kinds, known: &Listing) -> Res
     let late = || Problem {
         text: format!("can't list `{server}`: no answer within {} s", LIST_LIMIT.as_secs()),
         passing: true,
+        told: false,
     };
     tokio::time::timeout(LIST_LIMIT, fetch).await.map_err(|_| late())??;
     listing.instructions = client.instructions().map(Arc::from);
@@ -261,7 +271,8 @@ async fn part(client: &Client, kind: ListKind, asked: Kinds, of: Kinds) -> Resul
             Ok(None)
         }
         Err(error) => {
-            Err(Problem { text: format!("can't list `{}`: {error}", client.server()), passing: true })
+            let text = format!("can't list `{}`: {error}", client.server());
+            Err(Problem { text, passing: true, told: false })
         }
     }
 }

@@ -43,9 +43,8 @@ fn class(category: types::FailureCategory) -> Class {
     use types::FailureCategory as Category;
     match category {
         Category::Retryable => Class::Retryable,
-        Category::Permanent | Category::NotFound | Category::Conflict | Category::Unsupported => {
-            Class::Permanent
-        }
+        Category::Permanent | Category::NotFound | Category::Conflict => Class::Permanent,
+        Category::Unsupported => Class::Unsupported,
         Category::Permission => Class::Permission,
         Category::Quota => Class::Quota,
         Category::Image => Class::Image,
