@@ -49,7 +49,12 @@ pub(crate) static LIMITS: Table = Table::new(
         key("cpu", Form::Duration, "How long one call may compute.").or("5s"),
         key("handles", Form::Integer, "How many handles one call may hold at once.").or("1000"),
         key("hostCalls", Form::Integer, "How many host functions one call may use.").or("10000"),
-        key("concurrency", Form::Integer, "How many calls may run at once.").or("256"),
+        key(
+            "concurrency",
+            Form::Integer,
+            "How many calls may run at once; at most 512, because the places of all plugins are shared.",
+        )
+        .or("256"),
         key("data", Form::Size, "How much one call may hand over and get.").or("16MiB"),
     ]],
 );
