@@ -206,6 +206,7 @@ async fn describe(
         server: None,
         record: None,
         prepared: None,
+        description: None,
     };
     let done = run::run(&engines, &loaded, &limits, None, scope, Describe).await.map_err(|failure| {
         let error = bad(format!("cannot describe itself: {}", failure.text));

@@ -8,6 +8,7 @@ use crate::pipe::host::{Stderr, Stdin, Stdout};
 use crate::pipe::{Pipe, WhenFull};
 use crate::registry::{Registry, Workload};
 use crate::runtime::Runtime;
+use crate::scratch::Scratch;
 use crate::spec::StartSpec;
 use crate::state::{State, Streams};
 use crate::workload;
@@ -22,13 +23,16 @@ pub struct EngineConfig {
     /// Folder for compiled code, made when it is first needed. What lies there is run as native code, so it must belong to this user and nobody
     /// else may write to it. Without one, every process compiles anew.
     pub cache_dir: Option<PathBuf>,
+    /// Folder for the files of workloads ([`StartSpec::files`]), made when one is first needed, private to this user. Several engines may share it;
+    /// what a dead one left there is removed. Without one, files are refused.
+    pub files_dir: Option<PathBuf>,
     /// Workloads that may run at once.
     pub max_workloads: usize,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { cache_dir: None, max_workloads: 256 }
+        Self { cache_dir: None, files_dir: None, max_workloads: 256 }
     }
 }
 
@@ -55,6 +59,7 @@ pub struct EmbeddedEngine {
     runtime: OnceCell<Arc<Runtime>>,
     loader: Loader,
     registry: Arc<Registry>,
+    scratch: Arc<Scratch>,
 }
 
 impl EmbeddedEngine {
@@ -68,7 +73,8 @@ impl EmbeddedEngine {
             cache::check(folder)?;
         }
         let registry = Registry::new(config.max_workloads);
-        Ok(Arc::new(Self { config, runtime: OnceCell::new(), loader: Loader::default(), registry }))
+        let scratch = Arc::new(Scratch::new(config.files_dir.clone()));
+        Ok(Arc::new(Self { config, runtime: OnceCell::new(), loader: Loader::default(), registry, scratch }))
     }
 
     async fn runtime(&self) -> Result<&Arc<Runtime>, Error> {
@@ -118,11 +124,12 @@ impl EmbeddedEngine {
             stderr: Stderr::new(Arc::clone(&place.streams.stderr)),
         };
         let mut unfinished = Unfinished(Some(Arc::clone(&place.workload)));
-        let built = if spec.mounts.is_empty() {
-            State::build(&spec, &place.streams)
+        let built = if spec.mounts.is_empty() && spec.files.is_empty() {
+            State::build(&spec, &place.streams, &self.scratch)
         } else {
             let (spec, streams) = (spec.clone(), place.streams.clone());
-            blocking(move || State::build(&spec, &streams)).await
+            let scratch = Arc::clone(&self.scratch);
+            blocking(move || State::build(&spec, &streams, &scratch)).await
         };
         let state = match built {
             Ok(state) => state,

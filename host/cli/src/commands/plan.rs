@@ -65,7 +65,8 @@ fn value(placed: &Placed, plan: &Result<Blueprint, Failure>) -> Value {
             "pins": plan.pins.iter().map(|p| json!({"reference": p.reference, "digest": p.digest})).collect::<Vec<_>>(),
         }),
         Err(failure) => json!({"failure": {
-            "phase": failure.phase.as_str(), "class": failure.class.as_str(), "text": failure.text, "hint": failure.hint,
+            "phase": failure.phase.as_str(), "class": failure.class.as_str(), "step": failure.step, "text": failure.text,
+            "hint": failure.hint, "details": failure.details,
         }}),
     };
     if let (Some(row), Some(more)) = (row.as_object_mut(), more.as_object()) {

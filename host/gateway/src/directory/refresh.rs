@@ -168,9 +168,16 @@ async fn list(pool: &Arc<Pool>, server: &str, kinds: Kinds, known: &Listing) -> 
             other => format!("can't start `{server}`: {other}"),
         },
         passing: match &error {
-            AcquireError::Failed { failure, .. } => {
-                !matches!(failure.class, Class::Permanent | Class::Permission | Class::Image | Class::Config)
-            }
+            AcquireError::Failed { failure, .. } => !matches!(
+                failure.class,
+                Class::Permanent
+                    | Class::Permission
+                    | Class::Image
+                    | Class::Config
+                    | Class::NotFound
+                    | Class::Conflict
+                    | Class::Unsupported
+            ),
             AcquireError::Busy { .. } | AcquireError::Retired => true,
             _ => false,
         },

@@ -15,6 +15,9 @@ pub(crate) fn release(lease: &Lease, reason: ReleaseReason) -> Result<(), Failur
         ("by".to_owned(), crate::directive("version")),
     ];
     log::write(log::Level::Info, &format!("release {}", lease.server_id), &fields);
+    if lease.server_name.ends_with("resists at length") {
+        return Err(failure(FailureCategory::Retryable, "x".repeat(70_000)));
+    }
     if lease.server_name.ends_with("resists") {
         return Err(failure(FailureCategory::Retryable, "it does not go away"));
     }
