@@ -179,6 +179,7 @@ async fn how_a_workload_with_secrets_ended_is_not_told() {
     let fixture = Fixture::new();
     let plugin = fixture.plugin().await;
     for (name, secret) in [("component open", false), ("component closed", true)] {
+        // WASI 0.2 knows success and failure; the engine calls the latter 1.
         let server = misbehaving(name, &["exit", "7"], |spec| {
             if secret {
                 spec.secrets = vec!["token".to_owned()];
@@ -191,7 +192,7 @@ async fn how_a_workload_with_secrets_ended_is_not_told() {
         eventually("it has ended", || fixture.host.config.embedded.workloads().is_empty()).await;
         let health = plugin.probe(&call(), &lease).await.unwrap();
         let (text, code) = match secret {
-            false => ("WorkloadStatus::Ended: ended by itself with exit code 7", Some(7)),
+            false => ("WorkloadStatus::Ended: ended by itself with exit code 1", Some(1)),
             true => ("WorkloadStatus::Ended: it has ended", None),
         };
         assert_eq!((health.text.as_str(), health.exit_code), (text, code));
@@ -267,7 +268,6 @@ async fn a_server_reaches_only_what_its_entry_names() {
         })
         .await;
     assert!(provision(&granted, "component-destination").await.is_ok());
-    assert!(fixture.host.config.embedded.workloads().len() == 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
