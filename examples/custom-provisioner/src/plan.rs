@@ -39,14 +39,14 @@ pub fn plan(settings: &Settings, server: &Server) -> Result<(Spec, Fields)> {
     let mut spec = Spec::new(embedded::component(&server.workload)?);
     spec.environment = environment(settings, server)?;
     spec.mounts.clone_from(&server.mounts);
-    if let Egress::Only(destinations) = &server.network.egress {
-        spec.destinations.clone_from(destinations);
+    if let Egress::Only(_) = &server.network.egress {
+        spec.egress.clone_from(&server.network.egress);
     }
+    spec.files.clone_from(&server.files);
     spec.limits.cpu_millis = server.limits.cpu_millis;
     spec.limits.memory = memory(settings, server, &mut fields);
     // Refuse, never ignore: what is asked for and not done is said, and stops the server unless the operator accepts it.
     for (field, asked) in [
-        ("files", !server.files.is_empty()),
         ("limits.disk", server.limits.disk.is_some()),
         ("limits.processes", server.limits.processes.is_some()),
         ("network.egress", matches!(server.network.egress, Egress::Public | Egress::Other(_))),

@@ -69,7 +69,11 @@ pub enum Class {
     Timeout,
     /// Nobody waits any more.
     Cancelled,
-    /// The platform or the plugin has no such thing, and never will unchanged.
+    /// The object is not there, or not this gateway's.
+    NotFound,
+    /// The name is taken, or another manager changes the object.
+    Conflict,
+    /// The platform or the provisioner has no such thing, and never will unchanged.
     Unsupported,
     /// None of these.
     Other,
@@ -94,6 +98,8 @@ impl Class {
             Self::Config => "config",
             Self::Timeout => "timeout",
             Self::Cancelled => "cancelled",
+            Self::NotFound => "not-found",
+            Self::Conflict => "conflict",
             Self::Unsupported => "unsupported",
             Self::Other => "other",
         }
@@ -121,6 +127,9 @@ impl fmt::Display for ObjectRef {
     }
 }
 
+/// Details that stand in the one line; all of them are in the record.
+const DETAILS: usize = 4;
+
 /// Why a call did not succeed. Never holds a secret value or control characters.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{text}")]
@@ -129,10 +138,14 @@ pub struct Failure {
     pub phase: Phase,
     /// What it means.
     pub class: Class,
+    /// The step inside the call, if it has steps: `pull`, `schedule`, `ready`.
+    pub step: Option<String>,
     /// Lower-case fragment that completes "failed to …" or names the state.
     pub text: String,
     /// What the operator can do, one sentence.
     pub hint: Option<String>,
+    /// Further lines for a person: container states, events, the end of a log. At most a hundred.
+    pub details: Vec<String>,
     /// The objects concerned.
     pub objects: Vec<ObjectRef>,
     /// The platform's "not before".
@@ -148,8 +161,10 @@ impl Failure {
         Self {
             phase,
             class,
+            step: None,
             text: text.into(),
             hint: None,
+            details: Vec::new(),
             objects: Vec::new(),
             retry_after: None,
             plugin: String::new(),
@@ -163,12 +178,45 @@ impl Failure {
         self
     }
 
-    /// Text and hint in one line, for an MCP error message.
+    /// Text, step, the first details and the hint in one line, for an MCP error message.
     #[must_use]
     pub fn one_line(&self) -> String {
-        match &self.hint {
-            Some(hint) => format!("{} ({hint})", self.text),
-            None => self.text.clone(),
+        let mut line = self.text.clone();
+        if let Some(step) = &self.step {
+            line.push_str(&format!(" ({step})"));
         }
+        for detail in self.details.iter().take(DETAILS) {
+            line.push_str(&format!("; {detail}"));
+        }
+        if let Some(hint) = &self.hint {
+            line.push_str(&format!(" ({hint})"));
+        }
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_has_the_step_the_first_details_and_the_way_out() {
+        let mut failure = Failure::new(Phase::Provision, Class::Quota, "no place left").with_hint("buy more");
+        assert_eq!(failure.one_line(), "no place left (buy more)");
+        failure.step = Some("schedule".to_owned());
+        failure.details = (1..=9).map(|n| format!("event {n}")).collect();
+        assert_eq!(
+            failure.one_line(),
+            "no place left (schedule); event 1; event 2; event 3; event 4 (buy more)"
+        );
+    }
+
+    #[test]
+    fn only_what_may_change_by_itself_is_repeated() {
+        for class in [Class::NotFound, Class::Conflict, Class::Unsupported, Class::Permanent, Class::Timeout]
+        {
+            assert!(!class.is_retryable(), "{}", class.as_str());
+        }
+        assert!(Class::Retryable.is_retryable() && Class::Quota.is_retryable());
     }
 }

@@ -3,7 +3,8 @@
 
 use crate::{
     Blueprint, Call, Connection, Description, Failure, FieldReport, Health, Lease, ManagedObject,
-    Provisioned, Provisioner, ReleaseReason, ServerSpec, Status, Streams, SweepReport, WorkloadKind,
+    Provisioned, Provisioner, Reconnected, ReleaseReason, ServerSpec, Status, Streams, SweepReport,
+    WorkloadKind,
 };
 use async_trait::async_trait;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -116,7 +117,7 @@ impl Provisioner for FakeProvisioner {
         Ok(Health { status: Status::Unknown, text: String::new(), exit_code: None })
     }
 
-    async fn reconnect(&self, _: &Call, _: &Lease) -> Result<Option<Connection>, Failure> {
+    async fn reconnect(&self, _: &Call, _: &Lease) -> Result<Option<Reconnected>, Failure> {
         Ok(None)
     }
 

@@ -15,7 +15,7 @@ pub use connection::{BoxRead, BoxWrite, Connection, HttpEndpoint, HttpProtocol, 
 pub use error::{Class, Failure, ObjectRef, Phase};
 pub use provisioned::{
     Blueprint, Description, Document, FieldReport, Health, Honoured, Lease, ManagedObject, Ownership, Pin,
-    Provisioned, ReleaseReason, State, Status, SweepReport, WorkloadKind,
+    Provisioned, Reconnected, ReleaseReason, State, Status, SweepReport, WorkloadKind,
 };
 pub use spec::{
     Access, Egress, File, Lifetime, Limits, Mount, MountSource, Part, ServerId, ServerSpec, Transport, Value,
@@ -72,7 +72,7 @@ pub trait Provisioner: Send + Sync {
     ///
     /// # Errors
     /// The platform could not be asked.
-    async fn reconnect(&self, call: &Call, lease: &Lease) -> Result<Option<Connection>, Failure>;
+    async fn reconnect(&self, call: &Call, lease: &Lease) -> Result<Option<Reconnected>, Failure>;
 
     /// Takes a server down. Idempotent.
     ///

@@ -161,6 +161,18 @@ pub struct Provisioned {
     pub objects: Vec<ObjectRef>,
 }
 
+/// A new way to a workload that lives.
+#[derive(Debug)]
+pub struct Reconnected {
+    /// The way to it.
+    pub connection: Connection,
+    /// True: the same process is behind it, so its MCP session goes on. False: the lease is the same and the process is another, so a
+    /// handshake is due.
+    pub same_process: bool,
+    /// The lease as it is now.
+    pub lease: Lease,
+}
+
 /// Why a server is released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReleaseReason {

@@ -17,6 +17,7 @@ mod folder;
 pub(crate) use abandoned::{Abandoned, Left};
 pub(crate) use entry::{Begin, Subject};
 
+use crate::generated::Generated;
 use crate::limits::Met;
 use entry::Entry;
 use file::SessionFile;
@@ -54,6 +55,8 @@ struct Book {
 /// One lease of this run: what a call may have left.
 pub(crate) struct Record {
     pub(crate) begin: Begin,
+    /// Secrets that `secrets.generate` made for this lease. They live as long as it does, and only in memory.
+    pub(crate) generated: Generated,
     held: Mutex<Held>,
 }
 
@@ -84,7 +87,7 @@ impl Ledger {
 
     /// A lease of which nothing is written before something is noted.
     pub(crate) fn begin(&self, begin: Begin) -> Arc<Record> {
-        Arc::new(Record { begin, held: Mutex::default() })
+        Arc::new(Record { begin, generated: Generated::default(), held: Mutex::default() })
     }
 
     /// Notes that an object is about to be created. `durable` flushes it to the disk.
@@ -127,6 +130,7 @@ impl Ledger {
 
     /// Closes a lease: nothing of it is left.
     pub(crate) fn released(&self, record: &Arc<Record>) {
+        record.generated.wipe();
         let mut held = record.held();
         held.released = true;
         held.objects.clear();
@@ -244,8 +248,12 @@ impl Ledger {
         Ok(record)
     }
 
-    fn note_begin(&self, record: &Arc<Record>) -> io::Result<()> {
+    /// Notes that a lease began, if nothing of it is noted yet: from now on it is there to be released.
+    pub(crate) fn note_begin(&self, record: &Arc<Record>) -> io::Result<()> {
         let mut held = record.held();
+        if held.written {
+            return Ok(());
+        }
         let mut book = self.book();
         self.write_begin(&mut book, record)?;
         held.written = true;
@@ -279,6 +287,12 @@ impl Record {
     pub(crate) fn is_written(&self) -> bool {
         let held = self.held();
         held.written && !held.released
+    }
+
+    /// Whether something is known of it beyond that it began.
+    pub(crate) fn has_something(&self) -> bool {
+        let held = self.held();
+        held.written && !held.released && (held.state.is_some() || !held.objects.is_empty())
     }
 
     /// Whether it was closed.

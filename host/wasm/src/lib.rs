@@ -15,6 +15,7 @@
 mod check;
 mod engine;
 mod error;
+mod generated;
 mod grants;
 mod host;
 mod ledger;

@@ -209,6 +209,7 @@ async fn describe(
         server: None,
         record: None,
         prepared: None,
+        description: None,
     };
     let done =
         run::run(&engines, &loaded, &limits, Lane::Load, scope, Describe).await.map_err(|failure| {

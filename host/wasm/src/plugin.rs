@@ -1,6 +1,7 @@
 //! A plugin that can be called, as the pool knows it: the trait's methods, each a call in a fresh instance of whatever is loaded now.
 
 mod calls;
+mod halted;
 
 use crate::engine::{CALLS_OF_ONE, CLEANUP_OF_ONE};
 use crate::error::{LoadError, LoadErrorKind};
@@ -17,6 +18,7 @@ use crate::v0_1::context::{self, Who};
 use crate::v0_1::exports::Export;
 use crate::v0_1::types;
 use arc_swap::{ArcSwap, ArcSwapOption};
+use halted::Halted;
 use host_provisioner::{Call, Class, Failure, Phase, ReleaseReason, RequestId, ServerSpec, State};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -52,6 +54,8 @@ pub struct Plugin {
     refused: Mutex<HashMap<String, Failure>>,
     /// Entries of the servers that run, by lease, for `reconnect`.
     running: Mutex<HashMap<String, Arc<ServerSpec>>>,
+    /// Attempts that may be resumed.
+    halted: Halted,
 }
 
 impl Plugin {
@@ -106,6 +110,7 @@ impl Plugin {
             shared_record,
             refused: Mutex::default(),
             running: Mutex::default(),
+            halted: Halted::default(),
         }))
     }
 
@@ -148,11 +153,13 @@ impl Plugin {
             server: None,
             record: None,
             prepared: None,
+            description: None,
         }
     }
 
     fn context(&self, call: &Call, request: &str, server: Option<&ServerSpec>) -> types::Context {
         let shared = self.shared.load_full().map(|state| State::clone(&state));
+        let shared = context::read(shared, &self.current.load().description.reads_state);
         let mut context = context::context(self.who(), call, request, server, shared);
         let most = u32::try_from(self.identity.limits.call.as_millis()).unwrap_or(u32::MAX);
         context.deadline_ms = context.deadline_ms.min(most);
@@ -167,9 +174,10 @@ impl Plugin {
     async fn run_of<E: Export>(
         &self,
         loaded: &Arc<Loaded>,
-        scope: Scope,
+        mut scope: Scope,
         export: E,
     ) -> Result<Done<E::Answer>, Failure> {
+        scope.description = Some(Arc::clone(&loaded.description));
         let phase = scope.phase;
         let engines = self.host.engines().await.map_err(|text| Failure::new(phase, Class::Other, text))?;
         let cleans_up = matches!(phase, Phase::Release | Phase::Shutdown | Phase::Sweep);
@@ -188,12 +196,13 @@ impl Plugin {
         let mut scope = self.scope(Phase::Release, &call);
         scope.record = Some(Arc::clone(record));
         let context = self.context(&call, &record.begin.request, None);
-        let lease = context::lease(&record.lease(), record.begin.subject);
+        let loaded = self.current.load_full();
+        let reads = &loaded.description.reads_state;
+        let lease = context::lease(&record.lease(), record.begin.subject, reads);
         let reason = context::reason(reason);
-        let done = self
-            .run(scope, crate::v0_1::exports::Release { context: &context, lease: &lease, reason: &reason })
-            .await?;
-        done.answer.map_err(|failure| crate::v0_1::answers::failure(self.name(), Phase::Release, failure))?;
+        let release = crate::v0_1::exports::Release { context: &context, lease: &lease, reason: &reason };
+        let done = self.run_of(&loaded, scope, release).await?;
+        self.answer(Phase::Release, done.answer)?;
         self.running().remove(&record.begin.lease);
         Ok(())
     }
@@ -208,12 +217,12 @@ impl Plugin {
         scope.record = Some(Arc::clone(record));
         let request = context::short_id(&format!("{:016x}", record.begin.number));
         let context = self.context(&call, &request, None);
-        let leftovers = context::leftovers(&record.begin, record.last_state(), &record.objects());
-        let done = self
-            .run(scope, crate::v0_1::exports::Shutdown { context: &context, leftovers: &leftovers })
-            .await?;
-        done.answer
-            .map_err(|failure| crate::v0_1::answers::failure(self.name(), Phase::Shutdown, failure))?;
+        let loaded = self.current.load_full();
+        let shared = context::read(record.last_state(), &loaded.description.reads_state);
+        let leftovers = context::leftovers(&record.begin, shared, &record.objects());
+        let shutdown = crate::v0_1::exports::Shutdown { context: &context, leftovers: &leftovers };
+        let done = self.run_of(&loaded, scope, shutdown).await?;
+        self.answer(Phase::Shutdown, done.answer)?;
         self.host.ledger.released(record);
         Ok(())
     }

@@ -52,6 +52,25 @@ impl Reaper {
         );
     }
 
+    /// Does something at a time, or when nobody waits any more. Not when the gateway ends: then the end itself takes down what is open.
+    pub(crate) fn after(
+        &self,
+        until: Instant,
+        cancelled: CancellationToken,
+        then: impl FnOnce() + Send + 'static,
+    ) {
+        let ending = self.ending.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = ending.cancelled() => return,
+                () = cancelled.cancelled() => {}
+                () = tokio::time::sleep_until(until) => {}
+            }
+            then();
+        });
+    }
+
     /// Waits for what runs. What is between two tries is left to the caller.
     pub(crate) async fn drain(&self, ends: Instant) {
         self.ending.cancel();

@@ -8,7 +8,7 @@ use crate::output::Tail;
 use crate::plugin::Identity;
 use crate::server::ServerScope;
 use crate::v0_1::connection::Held as Connection;
-use host_provisioner::{Call, Phase};
+use host_provisioner::{Call, Description, Phase};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -32,12 +32,19 @@ pub(crate) struct Scope {
     pub(crate) record: Option<Arc<Record>>,
     /// Ids of the servers that `prepare` was given.
     pub(crate) prepared: Option<Arc<[String]>>,
+    /// What the plugin that runs says about itself; absent while it says it.
+    pub(crate) description: Option<Arc<Description>>,
 }
 
 impl Scope {
     /// Whether host functions may create in this call (`wit/v0.1/lifecycle.wit`, "What may be done when").
     pub(crate) fn may_create(&self) -> bool {
         matches!(self.phase, Phase::Prepare | Phase::Provision | Phase::Reconnect | Phase::Run)
+    }
+
+    /// Whether the plugin reads state of that version, and so may write it.
+    pub(crate) fn reads(&self, version: u32) -> bool {
+        self.description.as_ref().is_some_and(|description| description.reads_state.contains(&version))
     }
 
     /// Whether this is `prepare` and was given that server.

@@ -1,5 +1,6 @@
 //! Plugins in the real engine: hostile guests, the ledger, replacing, secrets.
 
+mod contract;
 mod embedded;
 mod endings;
 mod hostile;
@@ -42,8 +43,12 @@ impl Fixture {
             session: RunId::from_bits(session),
             state_dir: dir.path().join("state"),
             cache_dir: Some(shared_cache()),
-            embedded: EmbeddedEngine::new(EngineConfig { max_workloads: 2_000, ..EngineConfig::default() })
-                .unwrap(),
+            embedded: EmbeddedEngine::new(EngineConfig {
+                files_dir: Some(dir.path().join("files")),
+                max_workloads: 2_000,
+                ..EngineConfig::default()
+            })
+            .unwrap(),
             resolver: Arc::clone(&resolver),
             bundled_servers: BTreeMap::from([("echo", echo())].map(|(k, v)| (k.to_owned(), v))),
             compile_limit: LONG,

@@ -86,6 +86,7 @@ impl Scope {
             details: Vec::new(),
             objects: Vec::new(),
             retry_after_ms: None,
+            extras: Vec::new(),
         }
     }
 

@@ -8,6 +8,7 @@ use crate::pipe::host::{Stderr, Stdin, Stdout};
 use crate::pipe::{Pipe, WhenFull};
 use crate::registry::{Registry, Workload};
 use crate::runtime::Runtime;
+use crate::scratch::Scratch;
 use crate::spec::StartSpec;
 use crate::state::{State, Streams};
 use crate::workload;
@@ -25,13 +26,16 @@ pub struct EngineConfig {
     /// Folder for compiled code, made when it is first needed. What lies there is run as native code, so it must belong to this user and nobody
     /// else may write to it. Without one, every process compiles anew.
     pub cache_dir: Option<PathBuf>,
+    /// Folder for the files of workloads ([`StartSpec::files`]), made when one is first needed, private to this user. Several engines may share it;
+    /// what a dead one left there is removed. Without one, files are refused.
+    pub files_dir: Option<PathBuf>,
     /// Workloads that may run at once.
     pub max_workloads: usize,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { cache_dir: None, max_workloads: 256 }
+        Self { cache_dir: None, files_dir: None, max_workloads: 256 }
     }
 }
 
@@ -58,6 +62,7 @@ pub struct EmbeddedEngine {
     runtime: OnceCell<Arc<Runtime>>,
     loader: Arc<Loader>,
     registry: Arc<Registry>,
+    scratch: Arc<Scratch>,
 }
 
 impl EmbeddedEngine {
@@ -71,7 +76,14 @@ impl EmbeddedEngine {
             cache::check(folder)?;
         }
         let registry = Registry::new(config.max_workloads);
-        Ok(Arc::new(Self { config, runtime: OnceCell::new(), loader: Loader::new(COMPILE_WITHIN), registry }))
+        let scratch = Arc::new(Scratch::new(config.files_dir.clone()));
+        Ok(Arc::new(Self {
+            config,
+            runtime: OnceCell::new(),
+            loader: Loader::new(COMPILE_WITHIN),
+            registry,
+            scratch,
+        }))
     }
 
     async fn runtime(&self) -> Result<&Arc<Runtime>, Error> {
@@ -122,11 +134,12 @@ impl EmbeddedEngine {
         };
         let mut unfinished = Unfinished(Some(Arc::clone(&place.workload)));
         let turns = runtime.resolver.turns();
-        let built = if spec.mounts.is_empty() {
-            State::build(&spec, &place.streams, turns)
+        let built = if spec.mounts.is_empty() && spec.files.is_empty() {
+            State::build(&spec, &place.streams, turns, &self.scratch)
         } else {
             let (spec, streams) = (spec.clone(), place.streams.clone());
-            blocking(move || State::build(&spec, &streams, turns)).await
+            let scratch = Arc::clone(&self.scratch);
+            blocking(move || State::build(&spec, &streams, turns, &scratch)).await
         };
         let state = match built {
             Ok(state) => state,

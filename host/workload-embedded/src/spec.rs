@@ -25,6 +25,17 @@ pub struct MountSpec {
     pub read_only: bool,
 }
 
+/// A file that a workload finds. Has no `Debug`, because the content may be secret.
+#[derive(Clone)]
+pub struct FileSpec {
+    /// Absolute path under which the workload sees it. Its folder may not be that of a mount.
+    pub guest: String,
+    /// Its bytes, on the disk as long as the workload runs and wiped from memory with this specification.
+    pub content: Zeroizing<Vec<u8>>,
+    /// POSIX permission bits. Whatever they say, the owner may read it, and the workload may not write it.
+    pub mode: u32,
+}
+
 /// One workload. Has no `Debug`, because values of environment variables may be secret.
 #[derive(Clone)]
 pub struct StartSpec {
@@ -38,6 +49,8 @@ pub struct StartSpec {
     pub environment: Vec<(String, Zeroizing<String>)>,
     /// Folders.
     pub mounts: Vec<MountSpec>,
+    /// Files that are made for this workload and go with it. The folder of each is one that the workload can list, and only read.
+    pub files: Vec<FileSpec>,
     /// Outbound TCP, as patterns `host:port` or `host:port/tcp`. The host is a name, a name with a leading `*.`, an IPv4 address, or an IPv6
     /// address in brackets. Addresses of private networks, of this machine and of link-local services are only reachable through a pattern
     /// that names the address itself, or `localhost` for this machine. Empty: no network at all.
@@ -62,6 +75,7 @@ impl StartSpec {
             arguments: Vec::new(),
             environment: Vec::new(),
             mounts: Vec::new(),
+            files: Vec::new(),
             hosts: Vec::new(),
             memory_mib: None,
             cpu_millis: None,

@@ -5,6 +5,7 @@ use crate::limits::{EXTRA_HANDLES, MemoryLimit};
 use crate::network::{SharedNetwork, Turns};
 use crate::pipe::Pipe;
 use crate::pipe::guest::{Input, Output};
+use crate::scratch::{Placed, Scratch};
 use crate::spec::{DEFAULT_MAX_FILES, DEFAULT_MEMORY_MIB, StartSpec};
 use crate::{error::Error, network::Network};
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub(crate) struct State {
     /// Its turns at looking names up.
     pub(crate) turns: Arc<Turns>,
     program: Program,
+    /// Files made for this workload; they go with it.
+    _files: Option<Placed>,
 }
 
 impl WasiView for State {
@@ -39,12 +42,17 @@ pub(crate) struct Streams {
 }
 
 impl State {
-    /// Opens the folders and grants what the specification names. Touches the file system, so not for a worker thread.
+    /// Opens the folders, places the files and grants what the specification names. Touches the file system, so not for a worker thread.
     ///
     /// # Errors
     ///
     /// When a folder is missing or a pattern is malformed, naming it.
-    pub(crate) fn build(spec: &StartSpec, streams: &Streams, turns: Arc<Turns>) -> Result<Self, Error> {
+    pub(crate) fn build(
+        spec: &StartSpec,
+        streams: &Streams,
+        turns: Arc<Turns>,
+        scratch: &Scratch,
+    ) -> Result<Self, Error> {
         let network = Network::shared(&spec.id, &spec.hosts)?;
         let mut builder = WasiCtxBuilder::new();
         builder
@@ -53,6 +61,10 @@ impl State {
             .stderr(Output::new(Arc::clone(&streams.stderr)));
         network.apply(&mut builder);
         for mount in &spec.mounts {
+            folder::mount(&mut builder, mount)?;
+        }
+        let files = scratch.place(spec)?;
+        for mount in files.iter().flat_map(|placed| &placed.folders) {
             folder::mount(&mut builder, mount)?;
         }
         let mut table = ResourceTable::new();
@@ -69,6 +81,7 @@ impl State {
                     .collect(),
                 environment: spec.environment.clone(),
             },
+            _files: files,
         })
     }
 }

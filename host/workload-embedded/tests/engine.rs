@@ -4,8 +4,8 @@
 
 use bytes::Bytes;
 use host_workload_embedded::{
-    ComponentSource, EmbeddedEngine, EngineConfig, Error, ErrorKind, Info, LoadedComponent, MountSpec,
-    StartSpec, Started, Status,
+    ComponentSource, EmbeddedEngine, EngineConfig, Error, ErrorKind, FileSpec, Info, LoadedComponent,
+    MountSpec, StartSpec, Started, Status,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -19,16 +19,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Bench {
     engine: Arc<EmbeddedEngine>,
     misbehave: Arc<LoadedComponent>,
-    _cache: tempfile::TempDir,
+    cache: tempfile::TempDir,
 }
 
 impl Bench {
     async fn new() -> Self {
         let cache = tempfile::tempdir().unwrap();
-        let config = EngineConfig { cache_dir: Some(cache.path().join("cache")), max_workloads: 8 };
+        let config = EngineConfig {
+            cache_dir: Some(cache.path().join("cache")),
+            files_dir: Some(cache.path().join("files")),
+            max_workloads: 8,
+        };
         let engine = EmbeddedEngine::new(config).unwrap();
         let misbehave = engine.load(ComponentSource::File(test_artifacts::guest("misbehave"))).await.unwrap();
-        Self { engine, misbehave, _cache: cache }
+        Self { engine, misbehave, cache }
     }
 
     fn spec(&self, id: &str, arguments: &[&str]) -> StartSpec {
@@ -468,4 +472,67 @@ async fn limits_of_nothing_and_malformed_values_are_refused() {
     spec.environment = vec![("A=B".to_owned(), Zeroizing::new("top-secret".to_owned()))];
     let text = bench.refused(spec).await.to_string();
     assert!(text.contains("`A=B`") && !text.contains("top-secret"), "{text}");
+}
+
+fn file(guest: &str, content: &str) -> FileSpec {
+    FileSpec { guest: guest.to_owned(), content: Zeroizing::new(content.as_bytes().to_vec()), mode: 0o400 }
+}
+
+#[tokio::test]
+async fn files_of_a_workload_are_there_beside_its_folders_and_gone_after_it() {
+    let bench = Bench::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("mounted"), "from a folder").unwrap();
+    for (path, text) in
+        [("/deep/er/one", "ok first"), ("/two", "ok second"), ("/data/mounted", "ok from a folder")]
+    {
+        let mut spec = bench.spec("files", &["read-file", path]);
+        spec.files =
+            vec![file("/deep/er/one", "first"), file("/two", "second"), file("/deep/three", "third")];
+        let host = folder.path().to_owned();
+        spec.mounts = vec![MountSpec { host, guest: "/data".to_owned(), read_only: false }];
+        assert_eq!(bench.run(spec).await.0, text);
+    }
+    let files = bench.cache.path().join("files");
+    let own =
+        std::fs::read_dir(&files).unwrap().flatten().find(|entry| entry.path().is_dir()).unwrap().path();
+    let patience = tokio::time::Instant::now() + PATIENCE;
+    while std::fs::read_dir(&own).unwrap().count() > 0 {
+        assert!(tokio::time::Instant::now() < patience, "the files are still there");
+        tokio::task::yield_now().await;
+    }
+    // The engine's own part goes with the engine.
+    let Bench { engine, misbehave, cache: _cache } = bench;
+    drop((engine, misbehave));
+    let patience = tokio::time::Instant::now() + PATIENCE;
+    while std::fs::read_dir(&files).unwrap().count() > 0 {
+        assert!(tokio::time::Instant::now() < patience, "the engine's part is still there");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_placed_are_named() {
+    let bench = Bench::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    for (paths, why) in [
+        (vec!["relative/x"], "the file `relative/x` cannot be placed: it is not an absolute path"),
+        (vec!["/a/../b/x"], "the file `/a/../b/x` cannot be placed: its path is not in its simplest form"),
+        (vec!["/a/"], "the file `/a/` cannot be placed: its path is not in its simplest form"),
+        (vec!["/data/x"], "the file `/data/x` cannot be placed: its folder is a mount"),
+        (vec!["/a/x", "/a/x"], "the file `/a/x` cannot be placed: it is named twice"),
+    ] {
+        let mut spec = bench.spec("files", &["read-file", "/a/x"]);
+        spec.files = paths.into_iter().map(|path| file(path, "x")).collect();
+        let host = folder.path().to_owned();
+        spec.mounts = vec![MountSpec { host, guest: "/data".to_owned(), read_only: true }];
+        let error = bench.refused(spec).await;
+        assert_eq!((error.kind, error.text.as_str()), (ErrorKind::Specification, why));
+    }
+    let engine = EmbeddedEngine::new(EngineConfig::default()).unwrap();
+    let misbehave = engine.load(ComponentSource::File(test_artifacts::guest("misbehave"))).await.unwrap();
+    let mut spec = StartSpec::new("files", misbehave);
+    spec.files = vec![file("/a/x", "x")];
+    let error = engine.start(spec).await.map(|_| ()).unwrap_err();
+    assert_eq!(error.text, "the file `/a/x` cannot be placed: this engine has no folder for files");
 }

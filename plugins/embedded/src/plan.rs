@@ -2,8 +2,8 @@
 
 use gateway_plugin::embedded::{Spec, component};
 use gateway_plugin::types::{
-    Access, ComponentWorkload, Destination, Egress, Finding, Mount, MountSource, Pin, Protocol, Severity,
-    Transport,
+    Access, ComponentWorkload, Destination, Egress, File, Finding, Mount, MountSource, Pin, Protocol,
+    Severity, Transport,
 };
 use gateway_plugin::{Blueprint, Context, Document, Error, Fields, Result, Server, Validation, value};
 use serde::Serialize;
@@ -23,17 +23,19 @@ pub struct Plan {
 ///
 /// # Errors
 ///
-/// What cannot be run here at all, whatever the operator accepts: no component (`unsupported`), no standard streams (`config`), or
-/// not the approved component (`image`).
+/// What cannot be run here at all, whatever the operator accepts: no component, or a value of a later version of the contract (`unsupported`),
+/// no standard streams (`config`), or not the approved component (`image`).
 pub fn plan(server: &Server) -> Result<Plan> {
     let component = component(&server.workload)?;
     refuse_transport(&server.transport)?;
+    refuse_unknown(server, component)?;
     let pin = pin(server, component)?;
     let mut fields = Fields::new();
     let mut spec = Spec::new(component);
     spec.environment.clone_from(&server.environment);
     spec.mounts = mounts(&server.mounts, &mut fields);
-    spec.destinations = destinations(&server.network.egress, &mut fields)?;
+    spec.files = files(server, &mut fields);
+    spec.egress = egress(&server.network.egress, &mut fields)?;
     network(server, &mut fields);
     spec.limits.clone_from(&server.limits);
     if spec.limits.processes.take().is_some() {
@@ -49,9 +51,6 @@ pub fn plan(server: &Server) -> Result<Plan> {
     if let Some(user) = &server.user {
         fields.not_enforced("user", format!("a component runs as no user, so not as `{user}`"));
     }
-    for file in &server.files {
-        fields.not_enforced("files", format!("`{}` cannot be placed: mount a folder instead", file.path));
-    }
     Ok(Plan { spec, fields, pin })
 }
 
@@ -66,6 +65,19 @@ fn refuse_transport(transport: &Transport) -> Result<()> {
     Err(Error::config(format!("speak with the server over {name}: a component opens no port")).hint(
         "build the server to speak over its standard streams, or place it on a provisioner that runs images",
     ))
+}
+
+fn refuse_unknown(server: &Server, component: &ComponentWorkload) -> Result<()> {
+    for argument in &component.arguments {
+        value::refuse_unknown("an argument", argument)?;
+    }
+    for variable in &server.environment {
+        value::refuse_unknown(&format!("variable `{}`", variable.name), &variable.value)?;
+    }
+    for file in &server.files {
+        value::refuse_unknown(&format!("file `{}`", file.path), &file.content)?;
+    }
+    Ok(())
 }
 
 fn pin(server: &Server, component: &ComponentWorkload) -> Result<Pin> {
@@ -106,17 +118,35 @@ fn mounts(mounts: &[Mount], fields: &mut Fields) -> Vec<Mount> {
     kept
 }
 
+/// The engine gives a file's folder to the component, for reading; a folder that is a mount cannot be given twice.
+fn files(server: &Server, fields: &mut Fields) -> Vec<File> {
+    let mut kept = Vec::new();
+    for file in &server.files {
+        let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        if server.mounts.iter().any(|mount| mount.target.trim_end_matches('/') == folder) {
+            let note = format!("`{}` cannot be placed in a mount: put it into the mounted folder", file.path);
+            fields.not_enforced("files", note);
+            continue;
+        }
+        if file.mode & 0o222 != 0 {
+            fields.approximated("files", format!("`{}` can be read, not written", file.path));
+        }
+        kept.push(file.clone());
+    }
+    kept
+}
+
 /// Whatever the platform allows by default is nothing here: a component reaches exactly what its entry names.
-fn destinations(egress: &Egress, fields: &mut Fields) -> Result<Vec<Destination>> {
+fn egress(egress: &Egress, fields: &mut Fields) -> Result<Egress> {
     match egress {
         // An entry without a word about the network asks for what the platform allows by itself, and here that is nothing.
-        Egress::None | Egress::Unrestricted => Ok(Vec::new()),
+        Egress::None | Egress::Unrestricted => Ok(Egress::None),
         Egress::Public => {
             fields.not_enforced(
                 "network.egress",
                 "a component reaches only what its entry names, not every public address",
             );
-            Ok(Vec::new())
+            Ok(Egress::None)
         }
         Egress::Only(named) => {
             let mut reached = Vec::new();
@@ -128,7 +158,7 @@ fn destinations(egress: &Egress, fields: &mut Fields) -> Result<Vec<Destination>
                     }
                 }
             }
-            Ok(reached)
+            Ok(Egress::Only(reached))
         }
         Egress::Other(_) => {
             Err(Error::unsupported("limit the network in a way that this plugin does not know"))
@@ -203,6 +233,8 @@ struct Shown {
     arguments: Vec<String>,
     environment: Vec<String>,
     mounts: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<String>,
     destinations: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory_mib: Option<u32>,
@@ -232,7 +264,11 @@ impl Shown {
                     format!("{}:{}:{access}", mount.label, mount.target)
                 })
                 .collect(),
-            destinations: spec.destinations.iter().map(|destination| destination.written.clone()).collect(),
+            files: spec.files.iter().map(|file| format!("{}:ro", file.path)).collect(),
+            destinations: match &spec.egress {
+                Egress::Only(named) => named.iter().map(|destination| destination.written.clone()).collect(),
+                _ => Vec::new(),
+            },
             memory_mib: spec.limits.memory.as_ref().map(|amount| amount.mib),
             cpu_millis: spec.limits.cpu_millis,
         }

@@ -85,12 +85,19 @@ fn managed(object: ObjectRef, context: &Context) -> ManagedObject {
         object,
         gateway: Some(context.gateway.clone()),
         session: Some(context.session.clone()),
+        plugin: plugin(context),
         server_id: None,
         request: None,
         age_seconds: None,
         session_alive: Some(true),
         text: "running".to_owned(),
+        extras: Vec::new(),
     }
+}
+
+/// The operator's name for this plugin, which only the labels tell.
+fn plugin(context: &Context) -> Option<String> {
+    context.labels.iter().find(|label| label.key == "gateway-plugin").map(|label| label.value.clone())
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use crate::generated::exports::gateway::provisioner::{container_runtime, provisi
 pub struct Provisioned {
     /// How to reach it. If the MCP handshake over it fails, the host calls `release`.
     pub connection: Connection,
-    /// What `probe`, `reconnect` and `release` are given.
-    pub state: State,
+    /// What `probe`, `reconnect` and `release` are given; absent: the last checkpoint stays.
+    pub state: Option<State>,
     /// Which fields of the entry were honoured.
     pub fields: Vec<FieldReport>,
     /// What exists now, for status pages.
@@ -23,9 +23,10 @@ pub struct Provisioned {
 }
 
 impl Provisioned {
-    /// A connection and what to remember. Nothing is reported about fields.
+    /// A connection and what to remember (`None`: the last checkpoint stays). Nothing is reported about fields.
     #[must_use]
-    pub fn new(connection: Connection, state: State) -> Self {
+    pub fn new(connection: Connection, state: impl Into<Option<State>>) -> Self {
+        let state = state.into();
         Self { connection, state, fields: Vec::new(), objects: Vec::new(), extras: Vec::new() }
     }
 
@@ -62,8 +63,8 @@ impl From<Provisioned> for real::Provisioned {
 pub struct Reconnected {
     /// As in [`Provisioned`].
     pub connection: Connection,
-    /// Replaces the lease's state.
-    pub state: State,
+    /// Replaces the lease's state; absent: it stays.
+    pub state: Option<State>,
     /// What exists now, for status pages.
     pub objects: Vec<ObjectRef>,
     /// True: the same process is behind it, and its MCP session goes on. False: the host performs the handshake again.
@@ -107,7 +108,7 @@ impl Ran {
 #[cfg(target_arch = "wasm32")]
 impl From<Ran> for container_runtime::Ran {
     fn from(answer: Ran) -> Self {
-        Self { output: answer.output.real, fields: answer.fields, extras: answer.extras }
+        Self { output: Some(answer.output.real), fields: answer.fields, extras: answer.extras }
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::Result;
 use crate::connection::{Connection, RunOutput};
 use crate::host::{Host, millis, side};
-use crate::types::{Destination, ImageWorkload, Page};
+use crate::types::{Finding, ImageWorkload, Label, Page};
 use std::time::Duration;
 
 #[cfg(target_arch = "wasm32")]
@@ -14,7 +14,7 @@ use crate::generated::gateway::provisioner::docker as real;
 
 pub use crate::generated::gateway::provisioner::docker::{
     Address, Condition, ContainerInfo, ContainerPage, ContainerSpec, EgressProxy, EngineInfo, ExecResult,
-    HttpCheck, ImageInfo, ImageRequest, NetworkInfo, NetworkPage, NetworkSpec,
+    HttpCheck, ImageInfo, ImageRequest, NetworkInfo, NetworkPage, NetworkSpec, ProxySpec,
 };
 
 impl ContainerSpec {
@@ -96,6 +96,11 @@ impl Docker<'_> {
     /// The digest that a reference means now, without pulling. For pins.
     pub fn resolve_image(&self, image: &ImageRequest) -> Result<String> {
         side!(real => Ok(real::resolve_image(image)?), fake => self.host.fake.docker_resolve_image(image))
+    }
+
+    /// What [`Docker::start`] would refuse, all of it at once, without creating anything. For `validate`.
+    pub fn check(&self, spec: &ContainerSpec) -> Result<Vec<Finding>> {
+        side!(real => Ok(real::check(spec)?), fake => self.host.fake.docker_check(spec))
     }
 
     /// Creates a container, starts it and attaches its standard streams, stderr apart.
@@ -183,14 +188,20 @@ impl Docker<'_> {
         )
     }
 
-    /// Containers with labels of any gateway.
-    pub fn containers(&self, page: &Page) -> Result<ContainerPage> {
-        side!(real => Ok(real::containers(page)?), fake => self.host.fake.docker_containers(page))
+    /// Containers with labels of any gateway that have all of these labels too.
+    pub fn containers(&self, labels: &[Label], page: &Page) -> Result<ContainerPage> {
+        side!(
+            real => Ok(real::containers(labels, page)?),
+            fake => self.host.fake.docker_containers(labels, page),
+        )
     }
 
-    /// Networks with labels of any gateway.
-    pub fn networks(&self, page: &Page) -> Result<NetworkPage> {
-        side!(real => Ok(real::networks(page)?), fake => self.host.fake.docker_networks(page))
+    /// Networks with labels of any gateway that have all of these labels too.
+    pub fn networks(&self, labels: &[Label], page: &Page) -> Result<NetworkPage> {
+        side!(
+            real => Ok(real::networks(labels, page)?),
+            fake => self.host.fake.docker_networks(labels, page),
+        )
     }
 
     /// Creates a network; its id.
@@ -212,18 +223,18 @@ impl Docker<'_> {
     }
 
     /// What [`Docker::start_egress_proxy`] would create, without creating it.
-    pub fn plan_egress_proxy(&self, name: &str, destinations: &[Destination]) -> Result<EgressProxy> {
+    pub fn plan_egress_proxy(&self, spec: &ProxySpec) -> Result<EgressProxy> {
         side!(
-            real => Ok(real::plan_egress_proxy(name, destinations)?),
-            fake => self.host.fake.docker_plan_egress_proxy(name, destinations),
+            real => Ok(real::plan_egress_proxy(spec)?),
+            fake => self.host.fake.docker_plan_egress_proxy(spec),
         )
     }
 
-    /// Starts an egress proxy of the host's own that lets through what is named, on an internal network of its own.
-    pub fn start_egress_proxy(&self, name: &str, destinations: &[Destination]) -> Result<EgressProxy> {
+    /// Starts an egress proxy of the host's own on an internal network of its own; it listens when this returns.
+    pub fn start_egress_proxy(&self, spec: &ProxySpec) -> Result<EgressProxy> {
         side!(
-            real => Ok(real::start_egress_proxy(name, destinations)?),
-            fake => self.host.fake.docker_start_egress_proxy(name, destinations),
+            real => Ok(real::start_egress_proxy(spec)?),
+            fake => self.host.fake.docker_start_egress_proxy(spec),
         )
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::connection::{Connection, RunOutput};
 use crate::host::{Host, millis, side};
-use crate::types::{ComponentWorkload, ObjectRef};
+use crate::types::{ComponentWorkload, Egress, ObjectRef};
 use crate::{Error, Result};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::generated::gateway::provisioner::embedded as real;
 pub use crate::generated::gateway::provisioner::embedded::{Spec, WorkloadInfo, WorkloadStatus};
 
 impl Spec {
-    /// This component with its arguments, and without environment, mounts, destinations and limits.
+    /// This component with its arguments, and without environment, mounts, files, network and limits.
     #[must_use]
     pub fn new(workload: &ComponentWorkload) -> Self {
         Self {
@@ -20,7 +20,8 @@ impl Spec {
             arguments: workload.arguments.clone(),
             environment: Vec::new(),
             mounts: Vec::new(),
-            destinations: Vec::new(),
+            files: Vec::new(),
+            egress: Egress::None,
             limits: crate::types::Limits::default(),
         }
     }

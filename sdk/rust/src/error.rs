@@ -42,6 +42,7 @@ impl Error {
             details: Vec::new(),
             objects: Vec::new(),
             retry_after_ms: None,
+            extras: Vec::new(),
         }))
     }
 

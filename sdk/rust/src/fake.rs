@@ -7,7 +7,7 @@
 //! # impl Provisioner for Smallest {
 //! #     type Settings = NoSettings;
 //! #     type ServerSettings = NoSettings;
-//! #     const INFO: Info = Info::new("smallest", "0.1.0", "").runs(&[WorkloadKind::Component]);
+//! #     const INFO: Info = Info::new("smallest", "0.1.0", "").runs(&[WorkloadKind::Component]).reads_state(&[1]);
 //! #     fn provision(call: &Call<Self>, server: &Server) -> Result<Provisioned> {
 //! #         let spec = embedded::Spec::new(embedded::component(&server.workload)?);
 //! #         let started = call.host.embedded().start(&spec)?;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::generated::gateway::provisioner::{kubernetes as real, registry};
 
 pub use crate::generated::gateway::provisioner::kubernetes::{
-    Address, ClusterInfo, Condition, DocumentPage, ExecResult, Met, OutputFiles, PodOutput, Right,
+    Address, ClusterInfo, Condition, DocumentPage, ExecResult, Met, OutputFiles, OwnPod, PodOutput, Right,
     SecretContent, SecretEntry, Target, Test, Tunnel,
 };
 pub use crate::generated::gateway::provisioner::registry::ImageConfig;
@@ -54,7 +54,7 @@ impl Kubernetes<'_> {
         side!(real => Ok(real::get(target)?), fake => self.host.fake.kubernetes_get(target))
     }
 
-    /// By kind, namespace and label selector. Objects of other owners can be seen, not changed.
+    /// By kind, namespace (empty: all that are granted) and label selector. Objects of other owners can be seen, not changed.
     pub fn enumerate(
         &self,
         kind: &str,
@@ -85,6 +85,15 @@ impl Kubernetes<'_> {
         )
     }
 
+    /// Names of the entries of a Secret that a document may refer to. Absent when it does not exist; `permission` when the credentials may not
+    /// read it, which says nothing about the pod.
+    pub fn secret_keys(&self, namespace: &str, name: &str) -> Result<Option<Vec<String>>> {
+        side!(
+            real => Ok(real::secret_keys(namespace, name)?),
+            fake => self.host.fake.kubernetes_secret_keys(namespace, name),
+        )
+    }
+
     /// Waits for the first of several conditions. `timeout` when none came in time.
     pub fn wait(&self, conditions: &[Condition], timeout: Duration) -> Result<Met> {
         side!(
@@ -106,7 +115,7 @@ impl Kubernetes<'_> {
         )
     }
 
-    /// Starts a program in a container and connects its standard streams.
+    /// Starts a program in a container and connects its standard streams. `permission` where the container carries secrets.
     pub fn exec_attached(&self, pod: &Target, container: &str, arguments: &[String]) -> Result<Connection> {
         side!(
             real => Ok(real::exec_attached(pod, container, arguments)?.into()),
@@ -147,7 +156,7 @@ impl Kubernetes<'_> {
         )
     }
 
-    /// The end of a container's log, secrets removed.
+    /// The end of a container's log. `permission` where the container carries secrets.
     pub fn log_tail(&self, pod: &Target, container: &str, lines: u32, previous: bool) -> Result<String> {
         side!(
             real => Ok(real::log_tail(pod, container, lines, previous)?),

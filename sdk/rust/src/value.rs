@@ -1,6 +1,7 @@
 //! Values that may hold a secret: how a plugin makes them and shows them. A secret is only ever its name.
 
 use crate::types::{Part, SecretName, SecretOwner, Value, Variable};
+use crate::{Error, Result};
 
 /// A value that is just text.
 #[must_use]
@@ -32,7 +33,10 @@ pub fn variable(name: impl Into<String>, value: impl Into<String>) -> Variable {
     Variable { name: name.into(), value: text(value) }
 }
 
-/// The text of a value that is known completely; absent if it holds a secret, bytes, or a setting that only the platform knows.
+/// The text of a value that is known completely; absent if it holds a secret, bytes, a setting that only the platform knows, or a part of a
+/// later version.
+///
+/// A setting that the host does not know is unknown even when it has a default: the platform may hold another value.
 #[must_use]
 pub fn plain(value: &[Part]) -> Option<String> {
     let mut plain = String::new();
@@ -40,7 +44,8 @@ pub fn plain(value: &[Part]) -> Option<String> {
         match part {
             Part::Text(text) => plain.push_str(text),
             Part::Setting(setting) => plain.push_str(setting.text.as_deref()?),
-            Part::Bytes(_) | Part::Secret(_) => return None,
+            // What this version cannot read is not known; `plain` is not where it is refused.
+            Part::Bytes(_) | Part::Secret(_) | Part::Other(_) => return None,
         }
     }
     Some(plain)
@@ -59,15 +64,31 @@ pub fn display(value: &[Part]) -> String {
                 Some(text) => text.clone(),
                 None => format!("{{{{setting {}}}}}", setting.key),
             },
+            Part::Other(_) => "{{a part of a later version}}".to_owned(),
         })
         .collect()
+}
+
+/// Refuses a value that holds a part of a later version of the contract, which nobody here can place. `what` names the value: `variable `A``.
+///
+/// # Errors
+///
+/// `unsupported`, as the contract asks.
+pub fn refuse_unknown(what: &str, value: &[Part]) -> Result<()> {
+    match value.iter().find(|part| matches!(part, Part::Other(_))) {
+        Some(_) => {
+            Err(Error::unsupported(format!("give {what} its value: it holds what this plugin does not know"))
+                .hint("a newer version of the plugin may know it"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The secrets in a value, in order.
 pub fn secrets(value: &[Part]) -> impl Iterator<Item = &SecretName> {
     value.iter().filter_map(|part| match part {
         Part::Secret(secret) => Some(secret),
-        Part::Text(_) | Part::Bytes(_) | Part::Setting(_) => None,
+        Part::Text(_) | Part::Bytes(_) | Part::Setting(_) | Part::Other(_) => None,
     })
 }
 
@@ -86,10 +107,14 @@ mod tests {
 
     #[test]
     fn a_setting_is_text_only_where_the_host_knows_it() {
-        let known = vec![Part::Setting(SettingRef { key: "zone".into(), text: Some("eu".into()) })];
-        let unknown = vec![Part::Setting(SettingRef { key: "zone".into(), text: None })];
+        let known =
+            vec![Part::Setting(SettingRef { key: "zone".into(), text: Some("eu".into()), default: None })];
+        let unknown =
+            vec![Part::Setting(SettingRef { key: "zone".into(), text: None, default: Some("us".into()) })];
         assert_eq!((plain(&known).as_deref(), display(&known).as_str()), (Some("eu"), "eu"));
         assert_eq!((plain(&unknown), display(&unknown).as_str()), (None, "{{setting zone}}"));
         assert_eq!(display(&[Part::Bytes(vec![0; 3])]), "{{3 bytes}}");
+        let later = [Part::Text("a".into()), Part::Other("{}".into())];
+        assert_eq!((plain(&later), display(&later).as_str()), (None, "a{{a part of a later version}}"));
     }
 }

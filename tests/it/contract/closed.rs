@@ -5,9 +5,8 @@ use gateway_tests::contract::Shape;
 
 /// Lists of cases without a catch-all, and why. "Comes as a required extra" means `server.extras` with `required`, which a plugin that does
 /// not know it refuses.
-const CLOSED: [(&str, &str); 15] = [
+const CLOSED: [(&str, &str); 14] = [
     ("types.secret-owner", "another owner would be another rule of who may read; that is a new track"),
-    ("types.part", "what else a value may hold comes as a required extra"),
     ("types.pull-policy", "these are all there are, in Docker and in Kubernetes"),
     ("types.lifetime", "another way of keeping a workload comes as a required extra"),
     ("types.access", "finer rights are `mount.options`"),

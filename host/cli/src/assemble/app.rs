@@ -73,6 +73,7 @@ impl App {
         let identity = Identity::load(&inputs.state)?;
         let embedded = EmbeddedEngine::new(EngineConfig {
             cache_dir: inputs.cache.as_ref().map(|folder| folder.join("components")),
+            files_dir: Some(inputs.state.join("files")),
             ..EngineConfig::default()
         })
         .context("set up the embedded engine")?;

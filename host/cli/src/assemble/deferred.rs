@@ -7,8 +7,8 @@ use crate::assemble::app::ours;
 use crate::assemble::asks::{self, Named};
 use async_trait::async_trait;
 use host_provisioner::{
-    Blueprint, Call, Class, Connection, Description, Failure, FieldReport, Health, Lease, ManagedObject,
-    Phase, Provisioned, Provisioner, ReleaseReason, RequestId, ServerSpec, SweepReport,
+    Blueprint, Call, Class, Description, Failure, FieldReport, Health, Lease, ManagedObject, Phase,
+    Provisioned, Provisioner, Reconnected, ReleaseReason, RequestId, ServerSpec, SweepReport,
 };
 use host_wasm::{
     Asks, Grants, Limits, LoadError, LoadErrorKind, Plugin, PluginHost, PluginSource, PluginSpec,
@@ -193,7 +193,7 @@ impl Provisioner for Deferred {
         self.plugin().await.map_err(failure)?.probe(call, lease).await
     }
 
-    async fn reconnect(&self, call: &Call, lease: &Lease) -> Result<Option<Connection>, Failure> {
+    async fn reconnect(&self, call: &Call, lease: &Lease) -> Result<Option<Reconnected>, Failure> {
         self.ready().await?.reconnect(call, lease).await
     }
 

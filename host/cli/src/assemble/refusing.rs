@@ -3,8 +3,8 @@
 
 use async_trait::async_trait;
 use host_provisioner::{
-    Blueprint, Call, Connection, Description, Failure, FieldReport, Health, Lease, ManagedObject,
-    Provisioned, Provisioner, ReleaseReason, ServerSpec, SweepReport,
+    Blueprint, Call, Description, Failure, FieldReport, Health, Lease, ManagedObject, Provisioned,
+    Provisioner, Reconnected, ReleaseReason, ServerSpec, SweepReport,
 };
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ impl Provisioner for Refusing {
         Err(self.failure.clone())
     }
 
-    async fn reconnect(&self, _: &Call, _: &Lease) -> Result<Option<Connection>, Failure> {
+    async fn reconnect(&self, _: &Call, _: &Lease) -> Result<Option<Reconnected>, Failure> {
         Err(self.failure.clone())
     }
 

@@ -81,7 +81,8 @@ pub(super) fn field(report: &FieldReport) -> Value {
 
 fn problem(failure: &Failure) -> Value {
     json!({
-        "phase": failure.phase.as_str(), "class": failure.class.as_str(), "text": failure.text, "hint": failure.hint,
+        "phase": failure.phase.as_str(), "class": failure.class.as_str(), "step": failure.step, "text": failure.text,
+        "hint": failure.hint, "details": failure.details,
     })
 }
 

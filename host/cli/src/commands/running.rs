@@ -153,7 +153,8 @@ fn row(status: &ServerStatus) -> Value {
         "rubbishLines": status.rubbish,
         "progress": status.progress.as_ref().map(|p| p.text.clone()),
         "failure": status.last_failure.as_ref().map(|f| json!({
-            "phase": f.phase.as_str(), "class": f.class.as_str(), "text": f.text, "hint": f.hint, "plugin": f.plugin,
+            "phase": f.phase.as_str(), "class": f.class.as_str(), "step": f.step, "text": f.text, "hint": f.hint,
+            "details": f.details, "plugin": f.plugin,
         })),
         "fields": status.fields.iter().map(plan::field).collect::<Vec<_>>(),
     })

@@ -181,7 +181,13 @@ async fn list(pool: &Arc<Pool>, server: &str, kinds: Kinds, known: &Listing) -> 
         passing: match &error {
             AcquireError::Failed { failure, .. } => !matches!(
                 failure.class,
-                Class::Permanent | Class::Permission | Class::Image | Class::Config | Class::Unsupported
+                Class::Permanent
+                    | Class::Permission
+                    | Class::Image
+                    | Class::Config
+                    | Class::NotFound
+                    | Class::Conflict
+                    | Class::Unsupported
             ),
             AcquireError::Busy { .. } | AcquireError::Retired => true,
             _ => false,

@@ -6,7 +6,8 @@ use host_message::{Envelope, Params};
 use host_provisioner::fake::FakeProvisioner;
 use host_provisioner::{
     Blueprint, Call, Class, Connection, Description, Failure, FieldReport, Health, Lease, Lifetime,
-    ManagedObject, Phase, Provisioned, Provisioner, ReleaseReason, ServerSpec, SweepReport, Workload,
+    ManagedObject, Phase, Provisioned, Provisioner, Reconnected, ReleaseReason, ServerSpec, SweepReport,
+    Workload,
 };
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -302,7 +303,7 @@ impl Provisioner for Twisted {
     async fn probe(&self, call: &Call, lease: &Lease) -> Result<Health, Failure> {
         self.fake.probe(call, lease).await
     }
-    async fn reconnect(&self, call: &Call, lease: &Lease) -> Result<Option<Connection>, Failure> {
+    async fn reconnect(&self, call: &Call, lease: &Lease) -> Result<Option<Reconnected>, Failure> {
         self.fake.reconnect(call, lease).await
     }
     async fn release(&self, call: &Call, lease: &Lease, reason: ReleaseReason) -> Result<(), Failure> {

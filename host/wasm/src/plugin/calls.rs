@@ -2,6 +2,7 @@
 
 use crate::error;
 use crate::ledger::Record;
+use crate::load::Loaded;
 use crate::plugin::{Plugin, detached};
 use crate::reaper::{self, Unfinished};
 use crate::run::Done;
@@ -11,7 +12,7 @@ use crate::v0_1::{answers, context, exported, server, types};
 use async_trait::async_trait;
 use host_provisioner::{
     Blueprint, Call, Class, Connection, Description, Failure, FieldReport, Health, Lease, ManagedObject,
-    Phase, Provisioned, Provisioner, ReleaseReason, ServerSpec, SweepReport,
+    Phase, Provisioned, Provisioner, Reconnected, ReleaseReason, ServerSpec, SweepReport,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,11 @@ const SWEEP_AGE: Duration = Duration::from_secs(60);
 
 impl Plugin {
     /// The answer, with its lengths checked and a failure made ours.
-    fn answer<T: Bounded>(&self, phase: Phase, answer: Result<T, types::Failure>) -> Result<T, Failure> {
+    pub(super) fn answer<T: Bounded>(
+        &self,
+        phase: Phase,
+        answer: Result<T, types::Failure>,
+    ) -> Result<T, Failure> {
         let checked = match &answer {
             Ok(answer) => answer.bounded(),
             Err(failure) => failure.bounded(),
@@ -75,21 +80,38 @@ impl Plugin {
         }
         let server = self.server(phase, Arc::clone(spec)).await?;
         let loaded = self.current.load_full();
-        let request = context::request(call);
-        let record = self.begin(&loaded, spec, &request);
+        // What an earlier attempt of this request has left is resumed, under the name that it has; else this is a new one.
+        let resumed = self.halted.take(call);
+        let number = resumed.as_ref().map_or(1, |attempt| attempt.number.saturating_add(1));
+        let resume = resumed.as_ref().map(|attempt| self.resume(&loaded, &attempt.record));
+        let record = resumed.map(|attempt| attempt.record);
+        let record = record.unwrap_or_else(|| self.begin(&loaded, spec, &context::request(call)));
+        let request = record.begin.request.clone();
         let unfinished = Unfinished::new(self.this.upgrade(), Arc::clone(&record));
         let mut scope = self.scope(phase, call);
         scope.server = Some(Arc::clone(&server));
         scope.record = Some(Arc::clone(&record));
-        let (context, wire) = (self.context(call, &request, Some(spec)), server::record(&server, false));
+        let (mut context, wire) = (self.context(call, &request, Some(spec)), server::record(&server, false));
+        context.attempt = number;
+        context.resume = resume;
         let mut done = self.run_of(&loaded, scope, Provision { context: &context, server: &wire }).await?;
         let answer = std::mem::replace(&mut done.answer, Err(no_answer()));
         let exported::Provisioned { connection, state, fields, objects, extras } =
-            self.answer(phase, answer)?;
+            match self.answer(phase, answer) {
+                Ok(answer) => answer,
+                Err(failure) => {
+                    if Self::may_resume(call, &record, &failure) {
+                        unfinished.finished();
+                        self.halt(call, record, number);
+                    }
+                    return Err(failure);
+                }
+            };
         self.no_required(phase, &extras)?;
         let connection = self.connection(phase, &mut done, connection)?;
         // From here on a crash of the gateway leaves what `release` needs.
-        self.noted(phase, self.host().ledger.state(&record, answers::state(state)))?;
+        self.keep(phase, &loaded, &record, state)?;
+        self.noted(phase, self.host().ledger.note_begin(&record))?;
         self.running().insert(record.begin.lease.clone(), Arc::clone(spec));
         unfinished.finished();
         Ok(Provisioned {
@@ -98,6 +120,32 @@ impl Plugin {
             fields: answers::fields(fields),
             objects: answers::objects(objects),
         })
+    }
+
+    /// Keeps the state that a call returned. Without one, what was checkpointed stays.
+    fn keep(
+        &self,
+        phase: Phase,
+        loaded: &Loaded,
+        record: &Arc<Record>,
+        state: Option<types::State>,
+    ) -> Result<(), Failure> {
+        let Some(state) = state else { return Ok(()) };
+        if !loaded.description.reads_state.contains(&state.version) {
+            let what = format!("it returned state of version {}, which it does not read", state.version);
+            return Err(self.broken(phase, &what));
+        }
+        self.noted(phase, self.host().ledger.state(record, answers::state(state)))
+    }
+
+    /// What is known of the attempts before.
+    fn resume(&self, loaded: &Loaded, record: &Record) -> types::Resume {
+        let state = context::read(record.last_state(), &loaded.description.reads_state);
+        let objects = record.objects();
+        types::Resume {
+            state: state.map(context::state),
+            objects: objects.iter().map(context::object).collect(),
+        }
     }
 
     fn no_required(&self, phase: Phase, extras: &[types::Extra]) -> Result<(), Failure> {
@@ -130,6 +178,7 @@ fn no_answer() -> types::Failure {
         details: Vec::new(),
         objects: Vec::new(),
         retry_after_ms: None,
+        extras: Vec::new(),
     }
 }
 
@@ -163,25 +212,25 @@ impl Provisioner for Plugin {
         let request = context::request(call);
         let context = self.context(call, &request, None);
         let tools = Vec::new();
-        let done = self.run(scope, Prepare { context: &context, servers: &wire, tools: &tools }).await?;
+        let loaded = self.current.load_full();
+        let prepare = Prepare { context: &context, servers: &wire, tools: &tools };
+        let done = self.run_of(&loaded, scope, prepare).await?;
         let prepared = self.answer(phase, done.answer)?;
         self.no_required(phase, &prepared.extras)?;
         if let Some(shared) = prepared.shared {
-            let state = answers::state(shared);
-            self.noted(phase, self.host().ledger.state(&record, state.clone()))?;
+            let state = answers::state(shared.clone());
+            self.keep(phase, &loaded, &record, Some(shared))?;
             self.shared.store(Some(Arc::new(state)));
         } else {
             self.shared.store(None);
         }
         for one in prepared.refused {
-            one.failure.bounded().map_err(|met| error::limit(Plugin::name(self), phase, &met))?;
+            if !wire.iter().any(|server| server.id == one.id) {
+                let id = crate::sanitize::line(&one.id, 64);
+                return Err(self.broken(phase, &format!("it refused `{id}`, which it was not given")));
+            }
             let failure = answers::failure(Plugin::name(self), phase, one.failure);
-            tracing::warn!(
-                plugin = Plugin::name(self),
-                server = crate::sanitize::line(&one.id, 64),
-                "{}",
-                failure.one_line()
-            );
+            tracing::warn!(plugin = Plugin::name(self), server = one.id, "{}", failure.one_line());
             refused.insert(one.id, failure);
         }
         *self.refused() = refused;
@@ -198,9 +247,6 @@ impl Provisioner for Plugin {
         let done = self.run(scope, Validate { context: &context, server: &wire }).await?;
         let validation = self.answer(phase, done.answer)?;
         self.no_required(phase, &validation.extras)?;
-        for finding in &validation.findings {
-            finding.failure.bounded().map_err(|met| error::limit(Plugin::name(self), phase, &met))?;
-        }
         answers::validation(Plugin::name(self), validation)
     }
 
@@ -226,13 +272,14 @@ impl Provisioner for Plugin {
         let mut scope = self.scope(phase, call);
         scope.record = self.record_of(lease);
         let context = self.context(call, &context::request(call), None);
-        let wire = context::lease(lease, crate::ledger::Subject::Server);
-        let done = self.run(scope, Probe { context: &context, lease: &wire }).await?;
+        let loaded = self.current.load_full();
+        let wire = context::lease(lease, crate::ledger::Subject::Server, &loaded.description.reads_state);
+        let done = self.run_of(&loaded, scope, Probe { context: &context, lease: &wire }).await?;
         let health = self.answer(phase, done.answer)?;
         Ok(answers::health(Plugin::name(self), health))
     }
 
-    async fn reconnect(&self, call: &Call, lease: &Lease) -> Result<Option<Connection>, Failure> {
+    async fn reconnect(&self, call: &Call, lease: &Lease) -> Result<Option<Reconnected>, Failure> {
         let phase = Phase::Reconnect;
         // Only what runs has an entry; a lease of an earlier run is released, not reconnected.
         let Some(spec) = self.running().get(&lease.id).cloned() else { return Ok(None) };
@@ -243,20 +290,19 @@ impl Provisioner for Plugin {
         scope.record = Some(Arc::clone(&record));
         let context = self.context(call, &record.begin.request, Some(&spec));
         let wire = server::record(&server, false);
-        let held = context::lease(&record.lease(), record.begin.subject);
-        let mut done = self.run(scope, Reconnect { context: &context, server: &wire, lease: &held }).await?;
+        let loaded = self.current.load_full();
+        let held = context::lease(&record.lease(), record.begin.subject, &loaded.description.reads_state);
+        let reconnect = Reconnect { context: &context, server: &wire, lease: &held };
+        let mut done = self.run_of(&loaded, scope, reconnect).await?;
         let answer = std::mem::replace(&mut done.answer, Err(no_answer()));
         match self.answer(phase, answer)? {
             None => Ok(None),
             Some(reconnected) => {
                 self.no_required(phase, &reconnected.extras)?;
-                if !reconnected.same_process {
-                    // The pool performs the handshake of a new connection only after `provision`.
-                    return Ok(None);
-                }
                 let connection = self.connection(phase, &mut done, reconnected.connection)?;
-                self.noted(phase, self.host().ledger.state(&record, answers::state(reconnected.state)))?;
-                Ok(Some(connection))
+                self.keep(phase, &loaded, &record, reconnected.state)?;
+                let same_process = reconnected.same_process;
+                Ok(Some(Reconnected { connection, same_process, lease: record.lease() }))
             }
         }
     }

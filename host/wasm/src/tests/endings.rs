@@ -225,10 +225,17 @@ async fn a_connection_that_broke_can_be_made_again() {
     let fixture = Fixture::new();
     let plugin = fixture.plugin().await;
     let lease = provision(&plugin, "reconnects").await.unwrap().lease;
-    let connection = plugin.reconnect(&call(), &lease).await.unwrap();
-    assert!(matches!(connection, Some(host_provisioner::Connection::Tcp(_, 7))));
+    let again = plugin.reconnect(&call(), &lease).await.unwrap().unwrap();
+    assert!(matches!(again.connection, host_provisioner::Connection::Tcp(_, 7)));
+    assert!(again.same_process);
+    assert_eq!(again.lease.state.map(|state| state.data).as_deref(), Some(b"again".as_slice()));
     let state = fixture.host.ledger.find(&lease.id).unwrap().last_state().unwrap();
     assert_eq!(state.data, b"again");
+    // With another process behind it the lease stays, and so does its state, which the plugin did not replace.
+    let lease = provision(&plugin, "reconnects-anew").await.unwrap().lease;
+    let again = plugin.reconnect(&call(), &lease).await.unwrap().unwrap();
+    assert!(!again.same_process);
+    assert_eq!((again.lease.id, again.lease.state), (lease.id, lease.state));
     let lease = provision(&plugin, "ok").await.unwrap().lease;
     assert!(plugin.reconnect(&call(), &lease).await.unwrap().is_none());
 }

@@ -96,7 +96,9 @@ async fn what_a_plugin_says_is_its_words_escaped() {
     let fixture = Fixture::new();
     let plugin = fixture.plugin().await;
     let failure = refusal(&plugin, "says").await;
-    assert_eq!(failure.text, "no \\u{1b}[2J place\\u{202e} left\\n (schedule); event \\u{9b}31m one");
+    assert_eq!(failure.text, "no \\u{1b}[2J place\\u{202e} left\\n");
+    assert_eq!(failure.step.as_deref(), Some("schedule"));
+    assert_eq!(failure.details, ["event \\u{9b}31m one"]);
     assert_eq!(failure.hint.as_deref(), Some("buy\\u{7} more"));
     assert_eq!((failure.class, failure.retry_after), (Class::Quota, Some(Duration::from_millis(1500))));
     assert_eq!(plugin.description().summary, "does what it must not\\u{1b}[31m");

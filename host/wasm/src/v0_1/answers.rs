@@ -12,27 +12,15 @@ use std::time::Duration;
 
 /// Bytes of a name, a note, a detail.
 const SHORT: usize = 512;
-/// Details that are put into a failure's text; all of them are in the log.
-const DETAILS: usize = 4;
-
 /// A failure that a plugin returned. The phase is the host's: it knows better.
 pub(crate) fn failure(plugin: &str, phase: Phase, from: types::Failure) -> Failure {
-    let mut text = line(&from.text, LINE / 2);
-    if let Some(step) = &from.step {
-        text = format!("{} ({})", text, line(step, 64));
-    }
-    for detail in &from.details {
-        tracing::info!(plugin, phase = phase.as_str(), "{}", line(detail, SHORT));
-    }
-    for detail in from.details.iter().take(DETAILS) {
-        text.push_str("; ");
-        text.push_str(&line(detail, SHORT));
-    }
     Failure {
         phase,
         class: class(from.category),
-        text: line(&text, LINE),
+        step: from.step.map(|step| line(&step, 64)),
+        text: line(&from.text, LINE),
         hint: from.hint.map(|hint| line(&hint, SHORT)),
+        details: from.details.iter().map(|detail| line(detail, SHORT)).collect(),
         objects: objects(from.objects),
         retry_after: from.retry_after_ms.map(|ms| Duration::from_millis(u64::from(ms))),
         plugin: plugin.to_owned(),
@@ -43,7 +31,9 @@ fn class(category: types::FailureCategory) -> Class {
     use types::FailureCategory as Category;
     match category {
         Category::Retryable => Class::Retryable,
-        Category::Permanent | Category::NotFound | Category::Conflict => Class::Permanent,
+        Category::Permanent => Class::Permanent,
+        Category::NotFound => Class::NotFound,
+        Category::Conflict => Class::Conflict,
         Category::Unsupported => Class::Unsupported,
         Category::Permission => Class::Permission,
         Category::Quota => Class::Quota,

@@ -1,11 +1,11 @@
 //! Lengths of what plugins hand over (`wit/v0.1/types.wit`, "Limits"). Longer input ends the call with the limit's name.
 
 use crate::limits::{LIST, Met, TEXT};
-use crate::v0_1::exported::{Description, Prepared, Provisioned, Reconnected};
+use crate::v0_1::exported::{Description, Prepared, Provisioned, Reconnected, Refused};
 use crate::v0_1::imported::embedded::Spec;
 use crate::v0_1::types::{
-    Blueprint, Extra, Failure, FieldReport, Health, ManagedPage, ObjectRef, Part, State, SweepPage,
-    Validation, Value,
+    Blueprint, Cost, Egress, Extra, Failure, FieldReport, Finding, Health, ManagedPage, ObjectRef, Part,
+    State, SweepPage, Validation, Value,
 };
 
 /// Entries of `failure.details`.
@@ -82,6 +82,7 @@ impl Bounded for Part {
             Self::Bytes(_) => Ok(()),
             Self::Secret(name) => name.name.bounded(),
             Self::Setting(setting) => text(&setting.key),
+            Self::Other(json) => text(json),
         }
     }
 }
@@ -104,8 +105,11 @@ bounded! {
     Provisioned { state, fields, objects, extras }
     Reconnected { state, objects, extras }
     Health { text, failure, extras }
-    Validation { fields, extras }
-    Prepared { shared, objects, extras }
+    Finding { failure }
+    Refused { id, failure }
+    Cost { amount, currency, per, source, note }
+    Validation { fields, findings, costs, extras }
+    Prepared { shared, refused, objects, extras }
     Description { name, version, summary, settings_schema, server_settings_schema, reads_state, understands, extras }
 }
 
@@ -115,6 +119,7 @@ impl Bounded for Failure {
         self.text.bounded()?;
         self.hint.bounded()?;
         self.objects.bounded()?;
+        self.extras.bounded()?;
         if self.details.len() > DETAILS {
             return Err(Met::Fixed("details of a failure", DETAILS));
         }
@@ -135,7 +140,7 @@ impl Bounded for Blueprint {
             text(&pin.reference)?;
             text(&pin.digest)?;
         }
-        list(&self.costs)?;
+        self.costs.bounded()?;
         self.fields.bounded()?;
         self.extras.bounded()
     }
@@ -154,10 +159,11 @@ impl Bounded for ManagedPage {
         list(&self.objects)?;
         for managed in &self.objects {
             managed.object.bounded()?;
-            for word in [&managed.gateway, &managed.session, &managed.server_id, &managed.request] {
-                word.bounded()?;
-            }
+            let words =
+                [&managed.gateway, &managed.session, &managed.plugin, &managed.server_id, &managed.request];
+            words.into_iter().try_for_each(Bounded::bounded)?;
             managed.text.bounded()?;
+            managed.extras.bounded()?;
         }
         cursor(self.cursor.as_ref())
     }
@@ -188,7 +194,18 @@ impl Bounded for Spec {
             mount.target.bounded()?;
             mount.options.bounded()?;
         }
-        list(&self.destinations)?;
-        self.destinations.iter().try_for_each(|destination| destination.host.bounded())
+        list(&self.files)?;
+        for file in &self.files {
+            file.path.bounded()?;
+            file.content.bounded()?;
+        }
+        match &self.egress {
+            Egress::Only(destinations) => {
+                list(destinations)?;
+                destinations.iter().try_for_each(|destination| destination.host.bounded())
+            }
+            Egress::Other(json) => text(json),
+            Egress::Unrestricted | Egress::Public | Egress::None => Ok(()),
+        }
     }
 }

@@ -46,6 +46,10 @@ impl Host for CallState {
         if state.data.len() > STATE {
             return Err(Met::Fixed("bytes of state", STATE).into());
         }
+        if !self.scope.reads(state.version) {
+            let text = format!("it checkpointed state of version {}, which it does not read", state.version);
+            return Err(crate::error::Broken(text).into());
+        }
         let state = State { version: state.version, data: state.data };
         let noted = self.scope.host.ledger.state(&record, state);
         self.scope.durable(noted).await

@@ -26,7 +26,7 @@ pub(crate) fn context(
         session: who.session.to_owned(),
         client: call.client.clone(),
         request: request.to_owned(),
-        // What failed was released, so every call is the first of its request.
+        // Only a repetition that resumes is not the first; `Plugin::bring_up` says so.
         attempt: 1,
         resume: None,
         deadline_ms: u32::try_from(call.remaining().as_millis()).unwrap_or(u32::MAX),
@@ -57,8 +57,8 @@ fn label_value(value: &str) -> String {
     if value.starts_with(|c: char| c.is_ascii_lowercase()) { value.to_owned() } else { format!("s-{value}") }
 }
 
-/// What a request is called in the contract: `[a-z][a-z0-9]{15}`. An attempt that follows a failure is a new request, because what the
-/// first one made was released.
+/// What a request is called in the contract: `[a-z][a-z0-9]{15}`. An attempt that follows a release is a new request; one that resumes keeps
+/// the name that its lease has.
 pub(crate) fn request(call: &Call) -> String {
     use sha2::{Digest, Sha256};
     let text = call.request.as_str();
@@ -82,13 +82,18 @@ pub(crate) fn short_id(hex: &str) -> String {
     }
 }
 
+/// A state that the plugin says it reads; any other is withheld (`types.state`).
+pub(crate) fn read(state: Option<provisioner::State>, reads: &[u32]) -> Option<provisioner::State> {
+    state.filter(|state| reads.contains(&state.version))
+}
+
 /// A state.
 pub(crate) fn state(state: provisioner::State) -> types::State {
     types::State { version: state.version, data: state.data }
 }
 
-/// A lease.
-pub(crate) fn lease(lease: &Lease, subject: Subject) -> types::Lease {
+/// A lease, with its state as far as the plugin reads it.
+pub(crate) fn lease(lease: &Lease, subject: Subject, reads: &[u32]) -> types::Lease {
     types::Lease {
         subject: match subject {
             Subject::Server => types::Subject::Server,
@@ -98,7 +103,7 @@ pub(crate) fn lease(lease: &Lease, subject: Subject) -> types::Lease {
         server_name: lease.server_name.clone(),
         session: lease.session.clone(),
         request: lease.request.clone(),
-        state: lease.state.clone().map(state),
+        state: read(lease.state.clone(), reads).map(state),
         objects: lease.objects.iter().map(object).collect(),
         plugin_version: lease.plugin_version.clone(),
         plugin_digest: lease.plugin_digest.clone(),
@@ -118,10 +123,12 @@ pub(crate) fn leftovers(
         objects: objects.iter().map(object).collect(),
         plugin_version: begin.version.clone(),
         plugin_digest: begin.digest.clone(),
+        extras: Vec::new(),
     }
 }
 
-fn object(object: &provisioner::ObjectRef) -> types::ObjectRef {
+/// An object.
+pub(crate) fn object(object: &provisioner::ObjectRef) -> types::ObjectRef {
     types::ObjectRef { kind: object.kind.clone(), scope: object.scope.clone(), name: object.name.clone() }
 }
 

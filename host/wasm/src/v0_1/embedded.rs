@@ -62,7 +62,6 @@ impl Host for CallState {
             let text = "`embedded.run` is for tools, inside `container-runtime.run`";
             return Ok(Err(self.scope.refuse(FailureCategory::Permission, text)));
         }
-        let secret = self.scope.server.as_ref().is_some_and(|server| server.has_secrets());
         let (server, record, id) = match self.begin(spec).await? {
             Ok(begun) => begun,
             Err(failure) => return Ok(Err(failure)),
@@ -71,6 +70,7 @@ impl Host for CallState {
         let time = Duration::from_millis(u64::from(timeout_ms)).min(self.remaining());
         // Nobody takes the bytes yet, but a program must be able to write them.
         let limit = (output_limit as usize).min(16 << 20);
+        let closed = self.scope.host.workloads.is_closed(&id);
         let ran = engine.run(server, input.unwrap_or_default().into(), limit, time).await;
         self.scope.unbegin(&record, &id);
         match ran {
@@ -83,7 +83,7 @@ impl Host for CallState {
                     None if memory => Ending::OutOfMemory,
                     None => Ending::Other,
                 };
-                let exit_code = if secret { None } else { ran.info.exit_code };
+                let exit_code = if closed { None } else { ran.info.exit_code };
                 let output = RunOutput { label: format!("output of component {id}"), ending, exit_code };
                 Ok(Ok(self.push(output)?))
             }
@@ -103,9 +103,7 @@ impl Host for CallState {
             Status::Unknown => WorkloadStatus::Unknown,
         };
         // A program that has secrets could tell them by its exit code, bit by bit.
-        if self.scope.server.as_ref().is_some_and(|server| server.has_secrets())
-            && status == WorkloadStatus::Ended
-        {
+        if status == WorkloadStatus::Ended && self.scope.host.workloads.is_closed(&workload) {
             return Ok(WorkloadInfo { status, exit_code: None, text: "it has ended".to_owned() });
         }
         Ok(WorkloadInfo { status, exit_code: info.exit_code, text: info.text })
@@ -120,11 +118,13 @@ impl Host for CallState {
         if self.scope.owns(&workload) {
             let grace = Duration::from_millis(u64::from(grace_ms)).min(self.remaining());
             self.scope.host.config.embedded.stop(&workload, grace).await;
+        }
+        // Also when it is not there: then it has ended before, and need not be remembered. Another's is not in this call's lease.
+        if self.scope.owns(&workload) {
             self.scope.host.workloads.remove(&workload);
         }
-        // Also when it is not there: then it has ended before, and need not be remembered.
         if let Some(record) = self.scope.record.clone() {
-            self.scope.unbegin(&record, &workload);
+            self.scope.noted_gone(&record, &workload);
         }
         Ok(Ok(()))
     }
@@ -154,8 +154,14 @@ impl Scope {
         self.host.workloads.owns(workload, &self.plugin.name, self.acts_for().as_deref())
     }
 
-    /// Takes a workload out of the ledger that is not there (any more). At worst it is stopped once more.
+    /// Undoes what `begin` noted, for a workload that did not come up or has ended.
     fn unbegin(&self, record: &Arc<crate::ledger::Record>, id: &str) {
+        self.host.workloads.remove(id);
+        self.noted_gone(record, id);
+    }
+
+    /// Takes a workload out of the ledger that is not there (any more). At worst it is stopped once more.
+    fn noted_gone(&self, record: &Arc<crate::ledger::Record>, id: &str) {
         let object = own::object(id);
         if let Err(error) = self.host.ledger.forget(record, &object, false) {
             tracing::warn!(%error, "the ledger could not be brought up to date");

@@ -1,10 +1,16 @@
 //! `secrets`: what can be known about a secret without knowing it.
 
+use crate::generated::{MOST, NotGenerated};
 use crate::sanitize;
-use crate::state::CallState;
+use crate::state::{CallState, Scope};
 use crate::v0_1::imported::secrets::{Host, SecretInfo};
 use crate::v0_1::types::{Failure, FailureCategory, SecretName, SecretOwner};
 use host_resolver::SecretError;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// Bytes of the name of a generated secret.
+const NAME: usize = 128;
 
 impl Host for CallState {
     async fn lookup(&mut self, secret: SecretName) -> wasmtime::Result<Result<SecretInfo, Failure>> {
@@ -36,7 +42,7 @@ impl Host for CallState {
                     .refuse(config, "nothing is to be found out about a generated secret")));
             }
         };
-        let host = std::sync::Arc::clone(&self.scope.host);
+        let host = Arc::clone(&self.scope.host);
         let name = secret.name.clone();
         // It may read a file.
         let info = tokio::task::spawn_blocking(move || host.config.resolver.info(&scope, &name)).await?;
@@ -54,10 +60,37 @@ impl Host for CallState {
         })
     }
 
-    fn generate(&mut self, _name: String) -> wasmtime::Result<Result<SecretName, Failure>> {
+    fn generate(&mut self, name: String) -> wasmtime::Result<Result<SecretName, Failure>> {
         self.enter("secrets.generate")?;
-        // It could not be used: headers of endpoints, the only place for one, come with the HTTP client.
-        let text = "this gateway does not carry generated secrets yet";
-        Ok(Err(self.scope.refuse(FailureCategory::Unsupported, text)))
+        let record = match &self.scope.record {
+            Some(record) if self.scope.may_create() => Arc::clone(record),
+            _ => {
+                let text = format!("no secret is generated in `{}`", self.scope.phase.as_str());
+                return Ok(Err(self.scope.refuse(FailureCategory::Permission, text)));
+            }
+        };
+        if name.is_empty() || name.len() > NAME {
+            let text = format!("the name of a generated secret has 1 to {NAME} bytes");
+            return Ok(Err(self.scope.refuse(FailureCategory::Config, text)));
+        }
+        Ok(match record.generated.make(&name) {
+            Ok(()) => Ok(SecretName { owner: SecretOwner::Generated, server_id: None, name }),
+            Err(NotGenerated::Full) => {
+                let text = format!("one lease has at most {MOST} generated secrets");
+                Err(self.scope.refuse(FailureCategory::Quota, text))
+            }
+            Err(NotGenerated::NoRandom) => {
+                let text = "the system gives no random numbers";
+                Err(self.scope.refuse(FailureCategory::Retryable, text))
+            }
+        })
+    }
+}
+
+impl Scope {
+    /// A secret that was generated for the lease of this call, or in `prepare` for the whole session.
+    pub(crate) fn generated(&self, name: &str) -> Option<Zeroizing<String>> {
+        let own = self.record.as_ref().and_then(|record| record.generated.value(name));
+        own.or_else(|| self.host.plugin(&self.plugin.name)?.shared_record().generated.value(name))
     }
 }

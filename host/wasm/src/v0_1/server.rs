@@ -141,11 +141,19 @@ fn mount(at: usize, mount: &provisioner::Mount) -> Mount {
         provisioner::MountSource::Volume(name) => (MountSource::Volume(name.clone()), name.clone()),
         provisioner::MountSource::Empty => (MountSource::Empty(None), String::new()),
     };
+    let written = written(mount, &label);
     let access = match mount.access {
         provisioner::Access::ReadOnly => Access::ReadOnly,
         provisioner::Access::ReadWrite => Access::ReadWrite,
     };
-    Mount { source, label, target: mount.target.clone(), access, options: Vec::new() }
+    Mount { source, label, target: mount.target.clone(), access, options: Vec::new(), written }
+}
+
+/// As the operator's file has it, in Docker's words.
+fn written(mount: &provisioner::Mount, label: &str) -> String {
+    let source = if label.is_empty() { String::new() } else { format!("{label}:") };
+    let access = if mount.access == provisioner::Access::ReadOnly { ":ro" } else { "" };
+    format!("{source}{}{access}", mount.target)
 }
 
 fn network(spec: &ServerSpec) -> Network {

@@ -21,6 +21,7 @@ fn folder(target: &str, access: Access) -> Mount {
         target: target.to_owned(),
         access,
         options: Vec::new(),
+        written: format!("/home/me/notes:{target}"),
     }
 }
 
@@ -36,6 +37,7 @@ fn full() -> Server {
     ];
     server.secrets = vec!["notes.token".to_owned()];
     server.mounts = vec![folder("/notes", Access::ReadOnly)];
+    server.files = vec![File { path: "/etc/notes.json".to_owned(), content: text("{}"), mode: 0o400 }];
     server.network.egress =
         Egress::Only(vec![to("api.example:443", "api.example", Some(443), Protocol::Tcp)]);
     server.limits.memory = Some(Amount { mib: 64, written: "64Mb".to_owned() });
@@ -71,7 +73,8 @@ fn what_the_engine_honours_becomes_the_specification_unchanged() {
     assert_eq!(planned.spec.arguments, [text("--dir"), text("/notes")]);
     assert_eq!(planned.spec.environment, server.environment);
     assert_eq!(planned.spec.mounts, server.mounts);
-    assert_eq!(planned.spec.destinations, [to("api.example:443", "api.example", Some(443), Protocol::Tcp)]);
+    assert_eq!(planned.spec.files, server.files);
+    assert_eq!(planned.spec.egress, server.network.egress);
     assert_eq!(planned.spec.limits.memory, server.limits.memory);
     assert_eq!(planned.spec.limits.cpu_millis, Some(500));
     assert_eq!(planned.spec.limits.processes, None);
@@ -101,6 +104,9 @@ fn a_person_reads_names_of_secrets_and_folders_of_the_machine() {
       "mounts": [
         "/home/me/notes:/notes:ro"
       ],
+      "files": [
+        "/etc/notes.json:ro"
+      ],
       "destinations": [
         "api.example:443"
       ],
@@ -114,14 +120,15 @@ fn a_person_reads_names_of_secrets_and_folders_of_the_machine() {
 fn a_server_that_asks_for_nothing_gets_no_network_and_hears_nothing_about_it() {
     let server = component_server("notes");
     assert!(rows(&server).is_empty(), "{:?}", rows(&server));
-    assert_eq!(plan(&server).expect("it can run here").spec.destinations, []);
+    assert_eq!(plan(&server).expect("it can run here").spec.egress, Egress::None);
 }
 
 #[test]
 fn what_the_engine_cannot_honour_is_named_field_by_field() {
     let mut server = component_server("notes");
     server.user = Some("1000:1000".to_owned());
-    server.files = vec![File { path: "/etc/notes.json".to_owned(), content: text("{}"), mode: 0o400 }];
+    let file = |path: &str, mode| File { path: path.to_owned(), content: text("{}"), mode };
+    server.files = vec![file("/notes/notes.json", 0o400), file("/etc/notes.json", 0o600)];
     server.limits.disk = Some(Amount { mib: 100, written: "100Mb".to_owned() });
     server.network.egress = Egress::None;
     server.network.names = vec!["backend".to_owned()];
@@ -138,15 +145,17 @@ fn what_the_engine_cannot_honour_is_named_field_by_field() {
             "mounts.options not enforced: `z` of `/notes` means nothing to the engine",
             "mounts not enforced: volume `data` cannot be mounted at `/data`: name a folder",
             "mounts not enforced: an empty volume cannot be mounted at `/tmp`: name a folder",
+            "files not enforced: `/notes/notes.json` cannot be placed in a mount: put it into the mounted folder",
+            "files approximated: `/etc/notes.json` can be read, not written",
             "network.names not enforced: a component joins no network, so not `backend`",
             "network.extra-hosts not enforced: a component has no table of hosts for `db:10.0.0.7`",
             "network.ports not enforced: a component opens no port, so not 8080",
             "limits.disk not enforced: a component has no writable space but its mounts, so `100Mb` limits nothing",
             "user not enforced: a component runs as no user, so not as `1000:1000`",
-            "files not enforced: `/etc/notes.json` cannot be placed: mount a folder instead",
         ]
     );
     let spec = plan(&server).expect("it can run here").spec;
+    assert_eq!(spec.files, [file("/etc/notes.json", 0o600)]);
     assert_eq!(spec.mounts, [folder("/notes", Access::ReadWrite)]);
     assert_eq!(spec.limits.disk, None);
 }
@@ -169,7 +178,10 @@ fn destinations_are_names_or_addresses_with_a_port_over_tcp() {
         ]
     );
     let spec = plan(&server).expect("it can run here").spec;
-    assert_eq!(spec.destinations, [to("api.example:443", "api.example", Some(443), Protocol::Any)]);
+    assert_eq!(
+        spec.egress,
+        Egress::Only(vec![to("api.example:443", "api.example", Some(443), Protocol::Any)])
+    );
     server.network.egress = Egress::Public;
     let note = "network.egress not enforced: a component reaches only what its entry names, not every public address";
     assert_eq!(rows(&server), [note]);
@@ -207,6 +219,16 @@ fn only_standard_streams_are_spoken() {
         let text = format!("speak with the server over {name}: a component opens no port");
         assert_eq!(error.to_string(), text);
     }
+}
+
+#[test]
+fn a_value_of_a_later_version_is_refused_where_it_stands() {
+    let mut server = component_server("notes");
+    let value = vec![gateway_plugin::types::Part::Other("{}".to_owned())];
+    server.environment = vec![Variable { name: "TOKEN".to_owned(), value }];
+    let error = plan(&server).expect_err("unknown");
+    assert_eq!(error.category(), FailureCategory::Unsupported);
+    assert_eq!(error.to_string(), "give variable `TOKEN` its value: it holds what this plugin does not know");
 }
 
 #[test]

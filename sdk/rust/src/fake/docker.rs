@@ -6,9 +6,9 @@ use super::world::World;
 use crate::connection::{Connection, RunOutput};
 use crate::docker::{
     Address, Attached, Condition, ContainerInfo, ContainerPage, ContainerSpec, EgressProxy, EngineInfo,
-    ExecResult, ImageInfo, ImageRequest, NetworkInfo, NetworkPage, NetworkSpec,
+    ExecResult, ImageInfo, ImageRequest, NetworkInfo, NetworkPage, NetworkSpec, ProxySpec,
 };
-use crate::types::{Destination, ObjectRef, Page, PullPolicy, Workload};
+use crate::types::{Egress, Finding, Label, ObjectRef, Page, Port, Protocol, PullPolicy, Severity, Workload};
 use crate::{Error, Result, value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +22,9 @@ pub(super) struct Engine {
 }
 
 struct Container {
+    /// As the plugin asked for it.
+    asked: ContainerSpec,
+    /// With the labels of the call, which the host adds.
     spec: ContainerSpec,
     exit_code: Option<i32>,
     secret: bool,
@@ -34,8 +37,12 @@ impl Container {
             name: self.spec.name.clone(),
             image: self.spec.image.clone(),
             state: if self.exit_code.is_some() { "exited" } else { "running" }.to_owned(),
-            exit_code: self.exit_code,
+            error: String::new(),
+            health: None,
+            // A program could tell its secrets by it, bit by bit.
+            exit_code: self.exit_code.filter(|_| !self.secret),
             out_of_memory: false,
+            networks: self.spec.networks.clone(),
             labels: self.spec.labels.clone(),
             age_seconds: 0,
         }
@@ -178,7 +185,7 @@ impl World {
     fn start_container(&mut self, spec: &ContainerSpec) -> Result<String> {
         let secret = self.check_container(spec)?;
         if let Some((id, known)) = self.docker.find(&spec.name) {
-            return match known.spec == *spec {
+            return match known.asked == *spec {
                 true => Ok(id.clone()),
                 false => Err(Error::conflict(format!("start container `{}`: the name is taken", spec.name))),
             };
@@ -186,7 +193,11 @@ impl World {
         let id = format!("c{}", self.fresh());
         self.record(container_object(&spec.name));
         self.docker.started.push(spec.clone());
-        self.docker.containers.insert(id.clone(), Container { spec: spec.clone(), exit_code: None, secret });
+        let mut made = spec.clone();
+        made.labels.retain(|label| !self.context.labels.iter().any(|own| own.key == label.key));
+        made.labels.extend(self.context.labels.iter().cloned());
+        let container = Container { asked: spec.clone(), spec: made, exit_code: None, secret };
+        self.docker.containers.insert(id.clone(), container);
         Ok(id)
     }
 
@@ -204,16 +215,28 @@ impl World {
         })
     }
 
-    fn proxy(name: &str, destinations: &[Destination]) -> EgressProxy {
+    fn proxy(spec: &ProxySpec) -> Result<EgressProxy> {
+        let name = &spec.name;
         let (inside, outside) = (format!("{name}-inside"), format!("{name}-outside"));
-        let hosts: Vec<_> = destinations.iter().map(|destination| destination.host.as_str()).collect();
-        EgressProxy {
+        let hosts: Vec<_> = match &spec.egress {
+            Egress::Only(destinations) => destinations.iter().map(|d| d.host.as_str()).collect(),
+            Egress::Public => vec!["*"],
+            Egress::None => Vec::new(),
+            Egress::Unrestricted | Egress::Other(_) => {
+                return Err(Error::unsupported(format!(
+                    "start egress proxy `{name}`: it would limit nothing"
+                )));
+            }
+        };
+        Ok(EgressProxy {
+            container: name.clone(),
             objects: vec![network_object(&inside), network_object(&outside), container_object(name)],
             networks: vec![inside],
-            links: vec![name.to_owned()],
+            links: vec![name.clone()],
             dns: Vec::new(),
+            extra_hosts: Vec::new(),
             environment: vec![("https_proxy".to_owned(), format!("http://{name}:8080?{}", hosts.join(",")))],
-        }
+        })
     }
 }
 
@@ -225,6 +248,8 @@ impl FakeHost {
                 os: "linux".to_owned(),
                 architecture: "x86_64".to_owned(),
                 rootless: false,
+                local: true,
+                limits: ["memory", "cpu", "processes", "disk"].map(str::to_owned).into(),
                 own_networks: Vec::new(),
             })
         })
@@ -250,12 +275,22 @@ impl FakeHost {
                 labels: Vec::new(),
                 environment_names: Vec::new(),
                 exposed_ports: Vec::new(),
+                health_check: false,
             })
         })
     }
 
     pub(crate) fn docker_resolve_image(&self, image: &ImageRequest) -> Result<String> {
         self.call(format!("docker.resolve-image {}", image.reference), |world| world.resolve(image))
+    }
+
+    /// The fake stops at the first obstacle, like its `start`; a real host finds all of them.
+    pub(crate) fn docker_check(&self, spec: &ContainerSpec) -> Result<Vec<Finding>> {
+        self.call(format!("docker.check {}", spec.name), |world| {
+            let refused = world.check_container(spec).err();
+            let finding = |error: Error| Finding { severity: Severity::Problem, failure: error.into() };
+            Ok(refused.map(finding).into_iter().collect())
+        })
     }
 
     pub(crate) fn docker_start_attached(&self, spec: &ContainerSpec) -> Result<Attached> {
@@ -371,17 +406,20 @@ impl FakeHost {
         })
     }
 
-    pub(crate) fn docker_containers(&self, page: &Page) -> Result<ContainerPage> {
+    pub(crate) fn docker_containers(&self, labels: &[Label], page: &Page) -> Result<ContainerPage> {
         self.call("docker.containers".to_owned(), |world| {
-            let all = world.docker.containers.iter().map(|(id, known)| known.info(id)).collect();
-            let (containers, cursor) = super::samples::paged(all, page)?;
+            let all = world.docker.containers.iter().map(|(id, known)| known.info(id));
+            let all = all.filter(|info| labels.iter().all(|label| info.labels.contains(label)));
+            let (containers, cursor) = super::samples::paged(all.collect(), page)?;
             Ok(ContainerPage { containers, cursor })
         })
     }
 
-    pub(crate) fn docker_networks(&self, page: &Page) -> Result<NetworkPage> {
+    pub(crate) fn docker_networks(&self, labels: &[Label], page: &Page) -> Result<NetworkPage> {
         self.call("docker.networks".to_owned(), |world| {
-            let all = world.docker.networks.values().map(|spec| NetworkInfo {
+            let chosen = world.docker.networks.values();
+            let chosen = chosen.filter(|spec| labels.iter().all(|label| spec.labels.contains(label)));
+            let all = chosen.map(|spec| NetworkInfo {
                 id: spec.name.clone(),
                 name: spec.name.clone(),
                 labels: spec.labels.clone(),
@@ -396,7 +434,9 @@ impl FakeHost {
     pub(crate) fn docker_create_network(&self, spec: &NetworkSpec) -> Result<String> {
         self.call(format!("docker.create-network {}", spec.name), |world| {
             world.record(network_object(&spec.name));
-            world.docker.networks.insert(spec.name.clone(), spec.clone());
+            let mut made = spec.clone();
+            made.labels.extend(world.context.labels.iter().cloned());
+            world.docker.networks.insert(spec.name.clone(), made);
             Ok(spec.name.clone())
         })
     }
@@ -425,32 +465,32 @@ impl FakeHost {
         })
     }
 
-    pub(crate) fn docker_plan_egress_proxy(
-        &self,
-        name: &str,
-        destinations: &[Destination],
-    ) -> Result<EgressProxy> {
-        self.call(format!("docker.plan-egress-proxy {name}"), |_| Ok(World::proxy(name, destinations)))
+    pub(crate) fn docker_plan_egress_proxy(&self, spec: &ProxySpec) -> Result<EgressProxy> {
+        self.call(format!("docker.plan-egress-proxy {}", spec.name), |_| World::proxy(spec))
     }
 
-    pub(crate) fn docker_start_egress_proxy(
-        &self,
-        name: &str,
-        destinations: &[Destination],
-    ) -> Result<EgressProxy> {
+    pub(crate) fn docker_start_egress_proxy(&self, asked: &ProxySpec) -> Result<EgressProxy> {
+        let name = asked.name.as_str();
         self.call(format!("docker.start-egress-proxy {name}"), |world| {
-            let proxy = World::proxy(name, destinations);
+            let proxy = World::proxy(asked)?;
             for object in &proxy.objects {
                 world.record(object.clone());
             }
             for (network, internal) in [(format!("{name}-inside"), true), (format!("{name}-outside"), false)]
             {
-                let spec = NetworkSpec { name: network.clone(), internal, labels: Vec::new() };
+                let labels = world.context.labels.clone();
+                let spec = NetworkSpec { name: network.clone(), internal, labels };
                 world.docker.networks.insert(network, spec);
             }
             let id = format!("c{}", world.fresh());
-            let spec = ContainerSpec::new(name, "egress-proxy");
-            world.docker.containers.insert(id, Container { spec, exit_code: None, secret: false });
+            let port = |&container_port| Port { container_port, protocol: Protocol::Tcp, host_port: None };
+            let spec = ContainerSpec {
+                publish: asked.ingress.iter().map(port).collect(),
+                labels: world.context.labels.clone(),
+                ..ContainerSpec::new(name, "egress-proxy")
+            };
+            let asked = spec.clone();
+            world.docker.containers.insert(id, Container { asked, spec, exit_code: None, secret: false });
             Ok(proxy)
         })
     }

@@ -4,7 +4,7 @@ use super::FakeHost;
 use super::world::{Output, World};
 use crate::connection::{Connection, Ending, RunOutput};
 use crate::embedded::{Spec, Started, WorkloadInfo, WorkloadStatus};
-use crate::types::{Destination, Egress, ObjectRef, Workload};
+use crate::types::{Destination, Egress, File, ObjectRef, Workload};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -84,7 +84,22 @@ impl World {
         self.check_environment(&spec.environment)?;
         self.check_unchanged(&spec.environment)?;
         self.check_mounts(&spec.mounts)?;
-        match spec.destinations.iter().find(|destination| !allows(&subject.network.egress, destination)) {
+        self.check_files(&spec.files)?;
+        let own = |file: &&File| subject.files.contains(file);
+        if let Some(file) = spec.files.iter().find(|file| !own(file)) {
+            return Err(Error::permission(format!(
+                "place file `{}`: the server's entry does not",
+                file.path
+            )));
+        }
+        let destinations = match &spec.egress {
+            Egress::None => [].as_slice(),
+            Egress::Only(destinations) => destinations,
+            Egress::Unrestricted | Egress::Public | Egress::Other(_) => {
+                return Err(Error::unsupported("let a component out to what was not named"));
+            }
+        };
+        match destinations.iter().find(|destination| !allows(&subject.network.egress, destination)) {
             Some(refused) => {
                 Err(Error::permission(format!("reach `{}`: the server's entry does not", refused.host)))
             }

@@ -56,6 +56,24 @@ impl Cluster {
         self.objects.keys().map(Key::object).collect()
     }
 
+    /// What every cluster serves, and what the test put there.
+    fn served(&self) -> Vec<String> {
+        const ALWAYS: [&str; 9] = [
+            "v1/Pod",
+            "v1/Service",
+            "v1/Secret",
+            "v1/ConfigMap",
+            "v1/PersistentVolumeClaim",
+            "v1/ResourceQuota",
+            "v1/LimitRange",
+            "apps/v1/Deployment",
+            "networking.k8s.io/v1/NetworkPolicy",
+        ];
+        let mut kinds: BTreeSet<String> = ALWAYS.map(str::to_owned).into();
+        kinds.extend(self.objects.keys().map(|key| key.kind.clone()));
+        kinds.into_iter().collect()
+    }
+
     fn pod(&self, pod: &Target) -> Result<&Value> {
         self.objects
             .get(&pod.into())
@@ -165,12 +183,15 @@ impl World {
 
 impl FakeHost {
     pub(crate) fn kubernetes_cluster(&self) -> Result<ClusterInfo> {
-        self.call("kubernetes.cluster".to_owned(), |_| {
+        self.call("kubernetes.cluster".to_owned(), |world| {
             Ok(ClusterInfo {
                 version: "v1.34.0".to_owned(),
                 context: "fake".to_owned(),
                 default_namespace: "default".to_owned(),
                 inside: false,
+                own_pod: None,
+                namespaces: vec!["*".to_owned()],
+                kinds: world.kubernetes.served(),
                 enforces_network_policy: None,
             })
         })
@@ -208,7 +229,8 @@ impl FakeHost {
         self.call(format!("kubernetes.enumerate {kind} {namespace} {selector}"), |world| {
             let all = world.kubernetes.objects.iter();
             let chosen = all.filter(|(key, document)| {
-                key.kind == kind && key.namespace == namespace && selects(selector, document)
+                let within = namespace.is_empty() || key.namespace == namespace;
+                key.kind == kind && within && selects(selector, document)
             });
             let (documents, cursor) =
                 super::samples::paged(chosen.map(|(_, d)| d.to_string()).collect(), page)?;
@@ -247,6 +269,15 @@ impl FakeHost {
             world.record(key.object());
             world.kubernetes.objects.insert(key, document);
             Ok(())
+        })
+    }
+
+    pub(crate) fn kubernetes_secret_keys(&self, namespace: &str, name: &str) -> Result<Option<Vec<String>>> {
+        self.call(format!("kubernetes.secret-keys {namespace}/{name}"), |world| {
+            let secret = Target::new("v1/Secret", namespace, name);
+            let Some(found) = world.kubernetes.objects.get(&(&secret).into()) else { return Ok(None) };
+            let keys = ["data", "stringData"].into_iter().filter_map(|at| found.get(at)?.as_object());
+            Ok(Some(keys.flat_map(|entries| entries.keys().cloned()).collect()))
         })
     }
 
@@ -295,6 +326,9 @@ impl FakeHost {
         let name = format!("kubernetes.exec-attached {} {container} {}", shown(pod), arguments.join(" "));
         self.call(name, |world| {
             world.kubernetes.pod(pod)?;
+            if world.carries_secrets() {
+                return Err(Error::permission(format!("run a program: pod `{}` carries secrets", pod.name)));
+            }
             Ok(Connection { fake: self.handle(world, format!("stdio of a program in pod {}", pod.name)) })
         })
     }
@@ -341,7 +375,11 @@ impl FakeHost {
         _previous: bool,
     ) -> Result<String> {
         self.call(format!("kubernetes.log-tail {} {container} {lines}", shown(pod)), |world| {
-            world.kubernetes.pod(pod).map(|_| String::new())
+            world.kubernetes.pod(pod)?;
+            if world.carries_secrets() {
+                return Err(Error::permission(format!("read the log: pod `{}` carries secrets", pod.name)));
+            }
+            Ok(String::new())
         })
     }
 
@@ -391,6 +429,7 @@ impl FakeHost {
         self.call(format!("registry.image {reference} {}{with}", platform.unwrap_or("any")), |world| {
             Ok(ImageConfig {
                 digest: world.resolve_reference(reference)?,
+                platform: platform.unwrap_or("linux/amd64").to_owned(),
                 entrypoint: vec!["/server".to_owned()],
                 arguments: Vec::new(),
                 user: String::new(),

@@ -6,7 +6,7 @@ use crate::adapter::{self, NoTools, Tools, WithTools};
 use crate::host::Host;
 use crate::types::{
     Blueprint, Context, Description, Health, Lease, Leftovers, ManagedPage, Page, Prepared, ReleaseReason,
-    Resume, Server, SweepPage, ToolContainer, ToolEntry, Validation,
+    Resume, Server, State, SweepPage, ToolContainer, ToolEntry, Validation,
 };
 use crate::{ContainerRuntime, Error, FailureCategory, Provisioned, Provisioner, Ran, Reconnected, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -70,8 +70,21 @@ impl FakeHost {
     pub fn provision<P: Provisioner>(&self, server: &Server) -> Result<Provisioned> {
         let provisioned =
             self.run(Some(server.into()), |host, context| adapter::provision::<P>(host, context, server))?;
-        self.world.borrow_mut().state = Some(provisioned.state.clone());
+        self.keep::<P>(provisioned.state.as_ref())?;
         Ok(provisioned)
+    }
+
+    /// Keeps a returned state. One of a version that the plugin does not say it reads breaks the contract.
+    fn keep<P: Provisioner>(&self, returned: Option<&State>) -> Result<()> {
+        let Some(state) = returned else { return Ok(()) };
+        if !P::INFO.reads_state.contains(&state.version) {
+            return Err(Error::permanent(format!(
+                "keep a state of version {}, which `Info::reads_state` does not name",
+                state.version
+            )));
+        }
+        self.world.borrow_mut().state = Some(state.clone());
+        Ok(())
     }
 
     /// Repeats a provision that failed or was cut, as the host does: the same request, with what is known of the attempts before.
@@ -87,13 +100,13 @@ impl FakeHost {
 
     /// Asks how the workload of [`FakeHost::lease`] fares.
     pub fn probe<P: Provisioner>(&self) -> Result<Health> {
-        let lease = self.lease();
+        let lease = read::<P>(&self.lease());
         self.run(None, |host, context| adapter::probe::<P>(host, context, &lease))
     }
 
     /// Asks for a new connection to the workload of [`FakeHost::lease`].
     pub fn reconnect<P: Provisioner>(&self, server: &Server) -> Result<Option<Reconnected>> {
-        let lease = self.lease();
+        let lease = read::<P>(&self.lease());
         self.run(Some(server.into()), |host, context| adapter::reconnect::<P>(host, context, server, &lease))
     }
 
@@ -104,7 +117,8 @@ impl FakeHost {
 
     /// Releases a lease of the test's own, for example of an older version or of another session.
     pub fn release_lease<P: Provisioner>(&self, lease: &Lease, reason: ReleaseReason) -> Result<()> {
-        self.run(None, |host, context| adapter::release::<P>(host, context, lease, reason))
+        let lease = read::<P>(lease);
+        self.run(None, |host, context| adapter::release::<P>(host, context, &lease, reason))
     }
 
     /// One page of what the plugin finds.
@@ -127,6 +141,7 @@ impl FakeHost {
                 objects: world.ledger.clone(),
                 plugin_version: P::INFO.version.to_owned(),
                 plugin_digest: String::new(),
+                extras: Vec::new(),
             }
         };
         self.run(None, |host, context| adapter::shutdown::<P>(host, context, &leftovers))
@@ -141,15 +156,21 @@ impl FakeHost {
     pub fn start_tool<P: ContainerRuntime>(&self, tool: &ToolContainer) -> Result<Provisioned> {
         let started =
             self.run(Some(tool.into()), |host, context| <WithTools as Tools<P>>::start(host, context, tool))?;
-        self.world.borrow_mut().state = Some(started.state.clone());
+        self.keep::<P>(started.state.as_ref())?;
         Ok(started)
     }
 
     /// Stops what a tool container left.
     pub fn stop_tool<P: ContainerRuntime>(&self, reason: ReleaseReason) -> Result<()> {
-        let lease = self.lease();
+        let lease = read::<P>(&self.lease());
         self.run(None, |host, context| <WithTools as Tools<P>>::stop(host, context, &lease, reason))
     }
+}
+
+/// The lease as the host gives it: a state of a version that the plugin does not read is withheld.
+fn read<P: Provisioner>(lease: &Lease) -> Lease {
+    let state = lease.state.clone().filter(|state| P::INFO.reads_state.contains(&state.version));
+    Lease { state, ..lease.clone() }
 }
 
 /// Ends `provision` of this server in every way there is, releases twice each time, and looks for what is left.

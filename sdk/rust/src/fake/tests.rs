@@ -5,7 +5,9 @@ use crate::connection::{HttpEndpoint, HttpProtocol};
 use crate::docker::{Condition, ContainerSpec, ImageRequest, NetworkSpec};
 use crate::http::{Effect, Request, Response};
 use crate::kubernetes::{self, SecretContent, SecretEntry, Target, Test};
-use crate::types::{Access, Destination, Liveness, Mount, MountSource, Page, Protocol, PullPolicy, Variable};
+use crate::types::{
+    Access, Destination, File, Liveness, Mount, MountSource, Page, Protocol, PullPolicy, Variable,
+};
 use crate::value::{server_secret, text, variable};
 use crate::{
     Call, Egress, Error, FailureCategory, Info, Lease, NoSettings, ObjectRef, Provisioned, Provisioner,
@@ -23,8 +25,9 @@ macro_rules! plugin {
         impl Provisioner for $name {
             type Settings = NoSettings;
             type ServerSettings = NoSettings;
-            const INFO: Info =
-                Info::new("test", "0.0.0", "").runs(&[WorkloadKind::Component, WorkloadKind::Image]);
+            const INFO: Info = Info::new("test", "0.0.0", "")
+                .runs(&[WorkloadKind::Component, WorkloadKind::Image])
+                .reads_state(&[1]);
 
             fn provision($call: &Call<Self>, $server: &Server) -> Result<Provisioned> {
                 $provision
@@ -127,17 +130,20 @@ fn a_connection_is_open_until_the_host_drops_it() {
 plugin!(AsWritten, |call, server| {
     let mut spec = spec(server)?;
     spec.mounts.clone_from(&server.mounts);
-    spec.destinations = match &server.network.egress {
-        Egress::Only(destinations) => destinations.clone(),
-        _ => Vec::new(),
-    };
+    spec.egress.clone_from(&server.network.egress);
+    spec.files.clone_from(&server.files);
     // What a hostile plugin would do, as the display name says.
     match server.name.as_str() {
         "other component" => spec.component = "component:other".to_owned(),
         "other variable" => spec.environment[0].name = "LEAK".to_owned(),
         "other value" => spec.environment[0].value.insert(0, value::text("x").remove(0)),
         "more access" => spec.mounts[0].access = Access::ReadWrite,
-        "other host" => spec.destinations[0].host = "evil.example".to_owned(),
+        "other host" => match &mut spec.egress {
+            Egress::Only(destinations) => destinations[0].host = "evil.example".to_owned(),
+            other => panic!("{other:?}"),
+        },
+        "no limit" => spec.egress = Egress::Unrestricted,
+        "other file" => spec.files[0].path = "/etc/passwd".to_owned(),
         "one more variable" => spec.environment.push(variable("DEBUG", "1")),
         "undeclared" => spec
             .environment
@@ -160,7 +166,10 @@ fn the_engine_refuses_whatever_is_not_in_the_entry() {
         target: "/notes".to_owned(),
         access: Access::ReadOnly,
         options: Vec::new(),
+        written: "/home/me/notes:/notes:ro".to_owned(),
     }];
+    server.files =
+        vec![File { path: "/etc/notes.conf".to_owned(), content: value::text("a=b"), mode: 0o400 }];
     server.network.egress = Egress::Only(vec![Destination {
         host: "api.example".to_owned(),
         port: Some(443),
@@ -175,12 +184,30 @@ fn the_engine_refuses_whatever_is_not_in_the_entry() {
         ("one more variable", "set variable `DEBUG` of a server that carries secrets: its entry does not"),
         ("more access", "mount `/notes`: the server's entry does not"),
         ("other host", "reach `evil.example`: the server's entry does not"),
+        ("no limit", "let a component out to what was not named"),
+        ("other file", "place file `/etc/passwd`: the server's entry does not"),
         ("undeclared", "find secret `not.declared`: nobody declares it"),
     ] {
         server.name = name.to_owned();
         let error = FakeHost::new().provision::<AsWritten>(&server).expect_err(name);
         assert_eq!(error.to_string(), text);
     }
+}
+
+plugin!(Unread, |call, server| {
+    let started = call.host.embedded().start(&spec(server)?)?;
+    let state = (server.id != "stateless").then(|| State::new(2, &())).transpose()?;
+    Ok(Provisioned::new(started.connection, state))
+});
+
+#[test]
+fn a_state_that_the_plugin_does_not_say_it_reads_is_found_out() {
+    let error = FakeHost::new().provision::<Unread>(&component_server("notes")).expect_err("version 2");
+    assert_eq!(error.to_string(), "keep a state of version 2, which `Info::reads_state` does not name");
+    // Without one, what was checkpointed stays; here nothing was.
+    let host = FakeHost::new();
+    host.provision::<Unread>(&component_server("stateless")).expect("a state is not needed");
+    assert_eq!(host.state(), None);
 }
 
 #[test]

@@ -11,7 +11,9 @@ wit_bindgen::generate!({
 });
 
 use exports::gateway::provisioner::container_runtime;
-use exports::gateway::provisioner::provisioner::{Description, Guest, Prepared, Provisioned, Reconnected};
+use exports::gateway::provisioner::provisioner::{
+    Description, Guest, Prepared, Provisioned, Reconnected, Refused,
+};
 use gateway::provisioner::types::*;
 use gateway::provisioner::{call, log, settings};
 
@@ -48,6 +50,7 @@ pub(crate) fn failure(category: FailureCategory, text: impl Into<String>) -> Fai
         details: Vec::new(),
         objects: Vec::new(),
         retry_after_ms: None,
+        extras: Vec::new(),
     }
 }
 
@@ -89,12 +92,27 @@ impl Guest for Plugin {
     fn prepare(_: Context, servers: Vec<Server>, _: Vec<ToolEntry>) -> Result<Prepared, Failure> {
         let mut refused = Vec::new();
         for server in servers {
+            // Many entries, all of them fit: only the list is too long.
+            if server.name == "refuses-too-many" {
+                let failure = failure(FailureCategory::Config, "no");
+                let one = Refused { id: server.id.clone(), failure };
+                refused = vec![one; 5_000];
+            }
+            if server.name == "refuses-too-long" {
+                let failure = failure(FailureCategory::Config, "x".repeat(70_000));
+                refused.push(Refused { id: server.id.clone(), failure });
+            }
+            if server.name == "refuses-another" {
+                let failure = failure(FailureCategory::Config, "no");
+                refused.push(Refused { id: "another-1".to_owned(), failure });
+            }
             if server.name == "refused" {
                 let failure = failure(FailureCategory::Config, "it is not wanted here");
-                refused.push(exports::gateway::provisioner::provisioner::Refused { id: server.id, failure });
+                refused.push(Refused { id: server.id, failure });
             }
         }
-        let object = ObjectRef { kind: "network".to_owned(), scope: String::new(), name: "shared".to_owned() };
+        let object =
+            ObjectRef { kind: "network".to_owned(), scope: String::new(), name: "shared".to_owned() };
         call::record_object(&object)?;
         let shared = Some(state(1, "shared"));
         Ok(Prepared { shared, refused, objects: vec![object], extras: Vec::new() })
@@ -108,7 +126,11 @@ impl Guest for Plugin {
             severity: Severity::Problem,
             failure: failure(FailureCategory::Config, text),
         };
-        let findings = if server.name == "findings" { vec![finding("one"), finding("two")] } else { Vec::new() };
+        let findings = match server.name.as_str() {
+            "findings" => vec![finding("one"), finding("two")],
+            "findings-too-many" => vec![finding("one"); 5_000],
+            _ => Vec::new(),
+        };
         let field = |field: &str, honoured, note: &str| FieldReport {
             field: field.to_owned(),
             honoured,
@@ -123,7 +145,8 @@ impl Guest for Plugin {
 
     fn plan(context: Context, server: Server) -> Result<Blueprint, Failure> {
         let labels: Vec<String> = context.labels.iter().map(|l| format!("{}={}", l.key, l.value)).collect();
-        let text = format!("{}\nrevision {}\nlabels {}\n\u{1b}[31m", server.id, server.revision, labels.join(" "));
+        let text =
+            format!("{}\nrevision {}\nlabels {}\n\u{1b}[31m", server.id, server.revision, labels.join(" "));
         let document = Document { title: "plan".to_owned(), media_type: "text/plain".to_owned(), text };
         Ok(Blueprint {
             documents: vec![document],
@@ -143,18 +166,21 @@ impl Guest for Plugin {
             lease.objects.first().map(|object| object.name.as_str()).unwrap_or_default(),
         );
         let text = format!("{:?}: {}", status.status, status.text);
-        Ok(Health { status: Status::Running, text, exit_code: None, failure: None, extras: Vec::new() })
+        let exit_code = status.exit_code;
+        Ok(Health { status: Status::Running, text, exit_code, failure: None, extras: Vec::new() })
     }
 
     fn reconnect(_: Context, _: Server, lease: Lease) -> Result<Option<Reconnected>, Failure> {
-        if lease.server_name != "reconnects" {
+        let same_process = lease.server_name == "reconnects";
+        if !same_process && lease.server_name != "reconnects-anew" {
             return Ok(None);
         }
+        provision::same_generated()?;
         Ok(Some(Reconnected {
             connection: Some(provision::tcp(7)?),
-            state: state(1, "again"),
+            state: same_process.then(|| state(1, "again")),
             objects: Vec::new(),
-            same_process: true,
+            same_process,
             extras: Vec::new(),
         }))
     }
@@ -168,27 +194,38 @@ impl Guest for Plugin {
             object: ObjectRef { kind: "task".to_owned(), scope: String::new(), name: name.to_owned() },
             gateway: None,
             session: session.map(str::to_owned),
+            plugin: None,
             server_id: None,
             request: None,
             age_seconds: Some(5),
             session_alive: None,
             text: String::new(),
+            extras: Vec::new(),
         };
         Ok(match page.cursor.as_deref() {
-            None => ManagedPage { objects: vec![managed("a", Some("nobody"))], cursor: Some("next".to_owned()) },
+            None => {
+                ManagedPage { objects: vec![managed("a", Some("nobody"))], cursor: Some("next".to_owned()) }
+            }
             Some(_) => ManagedPage { objects: vec![managed("b", None)], cursor: None },
         })
     }
 
     fn sweep(_: Context, _: u32, page: Page) -> Result<SweepPage, Failure> {
         // Never ends.
-        Ok(SweepPage { removed: Vec::new(), failed: Vec::new(), cursor: page.cursor.or(Some("on".to_owned())) })
+        Ok(SweepPage {
+            removed: Vec::new(),
+            failed: Vec::new(),
+            cursor: page.cursor.or(Some("on".to_owned())),
+        })
     }
 
     fn shutdown(_: Context, leftovers: Leftovers) -> Result<(), Failure> {
         let objects: Vec<&str> = leftovers.objects.iter().map(|object| object.name.as_str()).collect();
         let fields = [("objects".to_owned(), objects.join(",")), ("session".to_owned(), leftovers.session)];
         log::write(log::Level::Info, "shutdown", &fields);
+        if directive("name") == "long-end" {
+            return Err(failure(FailureCategory::Other, "x".repeat(70_000)));
+        }
         Ok(())
     }
 }

@@ -20,6 +20,9 @@ pub(crate) fn release(lease: &Lease, reason: ReleaseReason) -> Result<(), Failur
             call::sleep(60_000);
         }
     }
+    if lease.server_name.ends_with("resists at length") {
+        return Err(failure(FailureCategory::Retryable, "x".repeat(70_000)));
+    }
     if lease.server_name.ends_with("resists") {
         return Err(failure(FailureCategory::Retryable, "it does not go away"));
     }

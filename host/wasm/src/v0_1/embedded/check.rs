@@ -1,5 +1,7 @@
 //! What a plugin may start: the component of this call's server, with its environment, folders and destinations, inside the grant.
 
+mod values;
+
 use crate::grants::{EmbeddedGrant, FolderGrant};
 use crate::ledger::Record;
 use crate::sanitize::line;
@@ -8,13 +10,12 @@ use crate::state::{CallState, Scope};
 use crate::v0_1::embedded::own;
 use crate::v0_1::imported::embedded::Spec;
 use crate::v0_1::server::folder;
-use crate::v0_1::types::{self, Failure, FailureCategory, Part, SecretOwner, Variable};
+use crate::v0_1::types::{self, Failure, FailureCategory};
 use host_provisioner as provisioner;
-use host_provisioner::{Egress, MountSource, Workload};
+use host_provisioner::{Egress, MountSource};
 use host_workload_embedded::{DEFAULT_MEMORY_MIB, MountSpec, StartSpec};
 use std::path::PathBuf;
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// Bytes of a name in a refusal.
 const SHOWN: usize = 200;
@@ -56,11 +57,13 @@ impl Scope {
             _ => return Err(self.refuse(permission, "the component is not that of this call's server")),
         };
         let arguments = self.arguments(&spec.arguments)?;
-        self.environment_fits(&spec.environment, &arguments, server)?;
-        let hosts = self.hosts(&spec.destinations, server, &grant)?;
+        let generated = self.environment_fits(&spec.environment, &arguments, server)?;
+        self.files_fit(&spec.files, server)?;
+        let hosts = self.hosts(self.destinations(&spec.egress)?, server, &grant)?;
         let (memory_mib, cpu_millis) = self.ceilings(&spec.limits, &grant)?;
         let mounts = self.mounts(&spec.mounts, server, &grant).await?;
         let environment = self.environment(spec.environment, server).await?;
+        let files = self.files(spec.files, server).await?;
 
         if record.own(super::KIND).len() >= WORKLOADS {
             let text = format!("a server may be made of {WORKLOADS} components, and this one has so many");
@@ -72,7 +75,8 @@ impl Scope {
         // *Invariant:* noted before it is created. It dies with this process, so it need not reach the disk.
         let object = own::object(&id);
         self.host.ledger.object(&record, object, false).map_err(|error| self.unwritten(&error))?;
-        self.host.workloads.add(&id, &self.plugin.name, server.spec.id.as_str());
+        let closed = generated || server.has_secrets();
+        self.host.workloads.add(&id, &self.plugin.name, server.spec.id.as_str(), closed);
         let engine = Arc::clone(&self.host.config.embedded);
         let loaded = match engine.load(component.source).await {
             Ok(loaded) => loaded,
@@ -90,146 +94,22 @@ impl Scope {
         start.arguments = arguments;
         start.environment = environment;
         start.mounts = mounts;
+        start.files = files;
         start.hosts = hosts;
         start.memory_mib = Some(memory_mib);
         start.cpu_millis = cpu_millis;
         Ok((start, record, id))
     }
 
-    fn arguments(&self, values: &[types::Value]) -> Result<Vec<String>, Failure> {
-        values.iter().map(|value| self.plain(value, "an argument")).collect()
-    }
-
-    /// The text of a value that may hold no secret.
-    fn plain(&self, value: &types::Value, what: &str) -> Result<String, Failure> {
-        let mut text = String::new();
-        for part in value {
-            match part {
-                Part::Text(part) => text.push_str(part),
-                Part::Bytes(bytes) => match std::str::from_utf8(bytes) {
-                    Ok(part) => text.push_str(part),
-                    Err(_) => {
-                        return Err(self.refuse(FailureCategory::Config, format!("{what} is not UTF-8")));
-                    }
-                },
-                Part::Secret(name) => {
-                    let text = format!("secret `{}` cannot go into {what}", line(&name.name, SHOWN));
-                    return Err(self.refuse(FailureCategory::Permission, text));
-                }
-                Part::Setting(setting) => match &setting.text {
-                    Some(part) => text.push_str(part),
-                    None => {
-                        let text = format!("setting `{}` is not known here", line(&setting.key, SHOWN));
-                        return Err(self.refuse(FailureCategory::Config, text));
-                    }
-                },
+    /// The engine lets nobody out to what was not named.
+    fn destinations<'a>(&self, egress: &'a types::Egress) -> Result<&'a [types::Destination], Failure> {
+        match egress {
+            types::Egress::None => Ok(&[]),
+            types::Egress::Only(destinations) => Ok(destinations),
+            types::Egress::Unrestricted | types::Egress::Public | types::Egress::Other(_) => {
+                let text = "the embedded engine lets a server out only to what is named";
+                Err(self.refuse(FailureCategory::Unsupported, text))
             }
-        }
-        Ok(text)
-    }
-
-    /// Secrets only in the variables where the entry has them; and a workload that carries one is the entry's own, unchanged.
-    fn environment_fits(
-        &self,
-        wanted: &[Variable],
-        arguments: &[String],
-        server: &ServerScope,
-    ) -> Result<(), Failure> {
-        let permission = FailureCategory::Permission;
-        let mut carries = false;
-        for variable in wanted {
-            let Some(secret) = variable.value.iter().find_map(|part| match part {
-                Part::Secret(name) => Some(name),
-                _ => None,
-            }) else {
-                continue;
-            };
-            carries = true;
-            if !own_variable(variable, server) {
-                let text = format!(
-                    "secret `{}` may not go into the variable `{}`: the entry of server `{}` does not put it there so",
-                    line(&secret.name, SHOWN),
-                    line(&variable.name, SHOWN),
-                    server.spec.name
-                );
-                return Err(self.refuse(permission, line(&text, crate::sanitize::LINE)));
-            }
-        }
-        if !carries {
-            return Ok(());
-        }
-        let own = match &server.spec.workload {
-            Workload::Component { arguments, .. } | Workload::Bundled { arguments, .. } => {
-                arguments.as_slice()
-            }
-            Workload::Image { .. } => &[],
-        };
-        if arguments != own {
-            return Err(self.refuse(
-                permission,
-                "the arguments of a server that carries secrets must be those of its entry",
-            ));
-        }
-        match wanted.iter().find(|variable| !own_variable(variable, server)) {
-            None => Ok(()),
-            Some(variable) => {
-                let name = line(&variable.name, SHOWN);
-                let text = format!(
-                    "the variable `{name}` of a server that carries secrets must be that of its entry"
-                );
-                Err(self.refuse(permission, text))
-            }
-        }
-    }
-
-    /// The values, outside the plugin, at the last moment.
-    async fn environment(
-        &self,
-        wanted: Vec<Variable>,
-        server: &Arc<ServerScope>,
-    ) -> Result<Vec<(String, Zeroizing<String>)>, Failure> {
-        let mut values = Vec::with_capacity(wanted.len());
-        let mut secrets = Vec::new();
-        for variable in wanted {
-            let secret = variable.value.iter().any(|part| matches!(part, Part::Secret(_)));
-            let own = server.spec.environment.iter().find(|own| own.name == variable.name);
-            match own.filter(|_| secret) {
-                // It is the entry's own, as was checked.
-                Some(own) => secrets.push((values.len(), own.value.clone())),
-                None => {
-                    let text = self.plain(&variable.value, "this variable")?;
-                    values.push((variable.name, Zeroizing::new(text)));
-                    continue;
-                }
-            }
-            values.push((variable.name, Zeroizing::new(String::new())));
-        }
-        if secrets.is_empty() {
-            return Ok(values);
-        }
-        let (host, server) = (Arc::clone(&self.host), Arc::clone(server));
-        let found = tokio::task::spawn_blocking(move || {
-            let scope = server.spec.id.as_str();
-            let evaluate = |(at, value): &(usize, provisioner::Value)| {
-                let secret = host.config.resolver.evaluate(scope, value)?;
-                Ok((*at, Zeroizing::new(secret.reveal().to_owned())))
-            };
-            secrets.iter().map(evaluate).collect::<Result<Vec<_>, host_resolver::SecretError>>()
-        })
-        .await;
-        match found {
-            Ok(Ok(found)) => {
-                for (at, value) in found {
-                    if let Some(entry) = values.get_mut(at) {
-                        entry.1 = value;
-                    }
-                }
-                Ok(values)
-            }
-            Ok(Err(error)) => {
-                Err(self.refuse(FailureCategory::Config, line(&error.to_string(), crate::sanitize::LINE)))
-            }
-            Err(_) => Err(self.refuse(FailureCategory::Retryable, "the gateway is ending")),
         }
     }
 
@@ -421,24 +301,6 @@ impl Scope {
             Err(_) => Err(self.refuse(FailureCategory::Retryable, "the gateway is ending")),
         }
     }
-}
-
-/// Whether a variable is one of the entry's, part by part.
-fn own_variable(variable: &Variable, server: &ServerScope) -> bool {
-    let own = server.spec.environment.iter().find(|own| own.name == variable.name);
-    own.is_some_and(|own| same(&variable.value, &crate::v0_1::server::value(&own.value, None), server))
-}
-
-fn same(a: &types::Value, b: &types::Value, server: &ServerScope) -> bool {
-    a.len() == b.len()
-        && a.iter().zip(b).all(|parts| match parts {
-            (Part::Text(a), Part::Text(b)) => a == b,
-            (Part::Secret(a), Part::Secret(b)) => {
-                let of_server = a.server_id.as_deref().is_none_or(|id| id == server.spec.id.as_str());
-                a.owner == SecretOwner::Server && of_server && a.name == b.name
-            }
-            _ => false,
-        })
 }
 
 /// 128 random bits, so that nobody can name a workload who was not told.

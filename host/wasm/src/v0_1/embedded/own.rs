@@ -8,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 struct Owner {
     plugin: String,
     server: String,
+    /// It carries secrets, which it could tell by its exit code or its last words.
+    closed: bool,
 }
 
 /// Workloads that plugins have started in this run.
@@ -19,8 +21,9 @@ impl Workloads {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn add(&self, id: &str, plugin: &str, server: &str) {
-        let owner = Owner { plugin: plugin.to_owned(), server: server.to_owned() };
+    /// `closed` for one that carries secrets.
+    pub(crate) fn add(&self, id: &str, plugin: &str, server: &str, closed: bool) {
+        let owner = Owner { plugin: plugin.to_owned(), server: server.to_owned(), closed };
         self.lock().insert(id.to_owned(), owner);
     }
 
@@ -31,6 +34,16 @@ impl Workloads {
     /// Whether it is this plugin's and, if one is named, this server's.
     pub(crate) fn owns(&self, id: &str, plugin: &str, server: Option<&str>) -> bool {
         self.lock().get(id).is_some_and(|owner| owner.is(plugin, server))
+    }
+
+    /// Whether a plugin may not know how it ended. True for one that is not known here.
+    pub(crate) fn is_closed(&self, id: &str) -> bool {
+        self.lock().get(id).is_none_or(|owner| owner.closed)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
     }
 
     /// Those of a plugin and, if one is named, of a server.
