@@ -5,7 +5,8 @@ use super::nothing_found;
 use std::collections::BTreeSet;
 
 /// Which crates of ours a crate may import, by the folder it lives in. `*` in a folder stands for one name; `all` is everything in `host`.
-const ALLOWED: [(&str, &str, &[&str]); 14] = [
+const ALLOWED: [(&str, &str, &[&str]); 15] = [
+    ("host/bridge", "host-bridge", &[]),
     ("host/cli", "host-cli", &["all"]),
     ("host/config", "host-config", &[]),
     ("host/gateway", "host-gateway", &["host-message", "host-pool", "host-provisioner", "host-config"]),
@@ -29,10 +30,10 @@ const ALLOWED_IN_TESTS: [&str; 1] = ["test-artifacts"];
 /// Which folders a heavy package may be imported from. Searching the tree for a package answers where its subject lives.
 const HOMES: [(&str, &[&str]); 14] = [
     ("bollard", &["host/workload-docker"]),
-    ("clap", &["host/cli", "tests"]),
+    ("clap", &["host/bridge", "host/cli", "tests"]),
     ("clap_complete", &["host/cli"]),
-    ("hyper", &["host/gateway", "tests"]),
-    ("hyper-util", &["host/gateway", "tests"]),
+    ("hyper", &["host/gateway", "host/workload-docker", "tests"]),
+    ("hyper-util", &["host/gateway", "host/workload-docker", "tests"]),
     ("k8s-openapi", &["host/workload-kubernetes"]),
     ("kube", &["host/workload-kubernetes"]),
     ("rmcp", &["host/cli", "tests"]),
@@ -184,7 +185,7 @@ fn an_import_against_the_flow_is_found() {
 fn a_package_away_from_home_and_a_wrong_name_are_found() {
     assert_eq!(
         strangers(&sample("host/pool", "host-pool", &["wasmtime"], &["clap"])).join("; "),
-        "host/pool/Cargo.toml: `clap` has its home in host/cli and tests; \
+        "host/pool/Cargo.toml: `clap` has its home in host/bridge and host/cli and tests; \
          host/pool/Cargo.toml: `wasmtime` has its home in host/wasm and host/workload-embedded"
     );
     assert_eq!(
