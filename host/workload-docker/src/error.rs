@@ -42,6 +42,12 @@ impl Error {
         Self { kind, text: printable(&text.into()), hint: None }
     }
 
+    /// Stands where no engine was looked for.
+    #[must_use]
+    pub fn unconfigured() -> Self {
+        Self::new(ErrorKind::Unsupported, "this gateway was put together without a container engine")
+    }
+
     pub(crate) fn specification(text: impl Into<String>) -> Self {
         Self::new(ErrorKind::Specification, text)
     }

@@ -41,7 +41,7 @@ const HOMES: [(&str, &[&str]); 14] = [
     ("wasmparser", &["host/wasm", "host/workload-embedded"]),
     ("wasmtime", &["host/wasm", "host/workload-embedded"]),
     ("wasmtime-wasi", &["host/wasm", "host/workload-embedded"]),
-    ("wit-bindgen", &["sdk/rust", "tests/guests/plugin-hostile"]),
+    ("wit-bindgen", &["sdk/rust", "tests/guests/plugin-docker", "tests/guests/plugin-hostile"]),
     ("wit-parser", &["tests"]),
 ];
 

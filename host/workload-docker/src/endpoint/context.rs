@@ -5,7 +5,7 @@ use crate::error::Error;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 #[derive(Deserialize)]
 struct Config {
@@ -78,7 +78,7 @@ fn read(file: &Path) -> Result<Option<String>, Error> {
     }
 }
 
-fn parse<T: for<'a> Deserialize<'a>>(file: &PathBuf, text: &str) -> Result<T, Error> {
+fn parse<T: for<'a> Deserialize<'a>>(file: &Path, text: &str) -> Result<T, Error> {
     // The message of the parser may quote the file, which may hold credentials; its place says enough.
     serde_json::from_str(text).map_err(|error| {
         Error::specification(format!("read `{}`: malformed in line {}", file.display(), error.line()))

@@ -12,6 +12,9 @@ use std::collections::HashMap;
 /// Names for which the engine has a meaning of its own.
 const NO_NETWORK: &str = "none";
 
+/// What stands after `-v`, what only `--mount` can say, and the places of volumes without a name.
+type Mounts = (Vec<String>, Vec<Mount>, Vec<String>);
+
 impl ContainerSpec {
     /// The networks to be joined: the one it starts in, and those that are joined before it starts.
     pub(crate) fn networks_in_order(&self) -> (&str, &[String]) {
@@ -48,8 +51,8 @@ impl ContainerSpec {
                 maximum_retry_count: Some(0),
             }),
             auto_remove: Some(true),
-            cap_add: list(&self.capabilities_add),
-            cap_drop: list(&self.capabilities_drop),
+            cap_add: capabilities(&self.capabilities_add),
+            cap_drop: capabilities(&self.capabilities_drop),
             dns: Some(self.dns.clone()),
             dns_options: Some(Vec::new()),
             dns_search: Some(Vec::new()),
@@ -139,8 +142,8 @@ impl ContainerSpec {
         order.iter().map(|name| format!("{name}={}", values.get(name).unwrap_or(&""))).collect()
     }
 
-    /// `-v` as far as its syntax can say it, `--mount` for the rest, and volumes without a name.
-    fn mounts(&self) -> Result<(Vec<String>, Vec<Mount>, Vec<String>), Error> {
+    /// `-v` as far as its syntax can say it, `--mount` for the rest.
+    fn mounts(&self) -> Result<Mounts, Error> {
         let (mut binds, mut mounts, mut volumes) = (Vec::new(), Vec::new(), Vec::new());
         for mount in &self.mounts {
             if !mount.target.starts_with('/') {
@@ -273,6 +276,15 @@ fn ports(publish: &[PublishSpec]) -> (Vec<String>, PortMap) {
 fn tmpfs(text: &str) -> (String, String) {
     let (path, options) = text.split_once(':').unwrap_or((text, ""));
     (path.to_owned(), options.to_owned())
+}
+
+/// By their full names, as `docker run` sends them: `NET_ADMIN` is `CAP_NET_ADMIN`, and `ALL` is itself.
+fn capabilities(names: &[String]) -> Option<Vec<String>> {
+    let full = |name: &String| {
+        let name = name.to_ascii_uppercase();
+        if name == "ALL" || name.starts_with("CAP_") { name } else { format!("CAP_{name}") }
+    };
+    (!names.is_empty()).then(|| names.iter().map(full).collect())
 }
 
 fn list(items: &[String]) -> Option<Vec<String>> {

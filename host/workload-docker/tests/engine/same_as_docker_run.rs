@@ -37,8 +37,8 @@ fn words(text: &str) -> Vec<String> {
 
 fn inspect(name: &str) -> Value {
     let output = Command::new("docker").args(["inspect", name]).output().unwrap();
-    let all: Value = serde_json::from_slice(&output.stdout).unwrap();
-    all[0].clone()
+    let all: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    all.into_iter().next().unwrap()
 }
 
 /// Everything that is compared, as `path: value`, with what means "nothing" in all its forms left out.
@@ -63,12 +63,13 @@ fn seen(name: &str) -> Vec<String> {
     let all = inspect(name);
     let mut seen = Vec::new();
     rows(&all, "", &mut seen);
-    let networks = all["NetworkSettings"]["Networks"].as_object().unwrap();
+    let networks = all.pointer("/NetworkSettings/Networks").and_then(Value::as_object).unwrap();
     seen.extend(networks.keys().map(|network| format!("network: {network}")));
     let mut mounts: Vec<String> = Vec::new();
-    for mount in all["Mounts"].as_array().unwrap() {
+    for mount in all.get("Mounts").and_then(Value::as_array).unwrap() {
+        let field = |name: &str| mount.get(name).cloned().unwrap_or_default();
         let (kind, target, mode, writable) =
-            (&mount["Type"], &mount["Destination"], &mount["Mode"], &mount["RW"]);
+            (field("Type"), field("Destination"), field("Mode"), field("RW"));
         mounts.push(format!("mount: {kind} {target} {mode} {writable}"));
     }
     mounts.sort();
