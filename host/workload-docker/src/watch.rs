@@ -115,12 +115,15 @@ impl Watch {
 }
 
 impl DockerEngine {
-    /// Listens to a container, by its id. Returns as soon as no event of it can be missed any more, so it is called before it is started.
+    /// Listens to a container. Returns as soon as no event of it can be missed any more, so it is called before it is started.
     ///
     /// # Errors
     /// The engine does not answer, or the container is not there.
     pub async fn watch(&self, container: &str) -> Result<Watched, Error> {
-        let id = checked("container", container)?;
+        // Events name containers by their ids only.
+        let is_id = container.len() == 64 && container.bytes().all(|b| b.is_ascii_hexdigit());
+        let found = if is_id { None } else { self.inspect(container).await? };
+        let id = found.as_ref().map_or(checked("container", container)?, |info| info.id.as_str());
         self.docker().await?;
         let seen = {
             let mut slots = self.watch.slots.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,10 +2,11 @@
 
 use crate::assemble::Inputs;
 use crate::assemble::asks::Named;
+use crate::assemble::containers::Containers;
 use crate::assemble::deferred::Deferred;
 use crate::assemble::grants;
 use crate::assemble::identity::Identity;
-use crate::assemble::placement::{Place, Placement};
+use crate::assemble::placement::{Place, Placement, canonical};
 use crate::assemble::refusing::Refusing;
 use crate::assemble::spec::server_spec;
 use crate::assemble::tools_asked::ToolsAsked;
@@ -18,6 +19,7 @@ use host_pool::{Pool, PoolConfig, ServerEntry};
 use host_provisioner::{Class, Failure, Phase, Provisioner, ServerSpec, Workload, WorkloadKind};
 use host_resolver::{Resolver, Source};
 use host_wasm::{LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
+use host_workload_docker::{DockerEngine, Endpoint};
 use host_workload_embedded::{EmbeddedEngine, EngineConfig};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -84,6 +86,7 @@ impl App {
             state_dir: inputs.state.clone(),
             cache_dir: inputs.cache.as_ref().map(|folder| folder.join("plugins")),
             embedded: Arc::clone(&embedded),
+            docker: docker(&inputs, environment),
             resolver: Arc::clone(&resolver),
             bundled_servers: bundled::SERVERS
                 .iter()
@@ -98,8 +101,11 @@ impl App {
             rules: &inputs.settings.placement,
             plugins: &chosen,
         };
-        let placed: Vec<Placed> =
-            inputs.servers.iter().map(|server| place(server, &placement, &provisioners, &resolver)).collect();
+        let placed: Vec<Placed> = inputs
+            .servers
+            .iter()
+            .map(|server| place(server, inputs.containers, &placement, &provisioners, &resolver))
+            .collect();
         let images = placed.iter().map(|p| (p.server.name.clone(), p.server.image.clone())).collect();
         let tools_asked = Arc::new(ToolsAsked::new(inputs.tool_words.clone(), images));
         Ok(Self { identity, host, embedded, resolver, provisioners, placed, tools_asked, inputs })
@@ -204,13 +210,13 @@ pub(crate) fn plugin_spec(plugin: &PluginSettings) -> Result<PluginSpec> {
         PluginSource::Bundled(name) => {
             let bytes =
                 bundled::plugin(name).with_context(|| format!("there is no bundled plugin `{name}`"))?;
-            (host_wasm::PluginSource::Bytes(bytes.into()), true)
+            (host_wasm::PluginSource::Bytes(bytes.into()), Some(canonical(name)))
         }
         PluginSource::File(file) => match ours(&file.path) {
-            Some(bytes) if plugin.grants == host_config::Grants::default() => {
-                (host_wasm::PluginSource::Bytes(bytes.into()), true)
+            Some((name, bytes)) if plugin.grants == host_config::Grants::default() => {
+                (host_wasm::PluginSource::Bytes(bytes.into()), Some(name))
             }
-            _ => (host_wasm::PluginSource::File(file.path.clone()), false),
+            _ => (host_wasm::PluginSource::File(file.path.clone()), None),
         },
     };
     Ok(PluginSpec {
@@ -222,10 +228,24 @@ pub(crate) fn plugin_spec(plugin: &PluginSettings) -> Result<PluginSpec> {
     })
 }
 
-/// The bundled plugin of which a file is a copy.
-pub(crate) fn ours(file: &Path) -> Option<&'static [u8]> {
+/// The bundled plugin of which a file is a copy: its name and its bytes.
+pub(crate) fn ours(file: &Path) -> Option<(&'static str, &'static [u8])> {
     let bytes = std::fs::read(file).ok()?;
-    bundled::PLUGINS.iter().find(|(_, ours)| **ours == *bytes).map(|(_, ours)| *ours)
+    bundled::PLUGINS.iter().find(|(_, ours)| **ours == *bytes).copied()
+}
+
+/// The container engine, as Docker's own command line would find it.
+fn docker(
+    inputs: &Inputs,
+    environment: &Environment,
+) -> Result<Arc<DockerEngine>, host_workload_docker::Error> {
+    let mut around = environment.docker();
+    around.context_flag.clone_from(&inputs.docker_context);
+    Ok(DockerEngine::new(host_workload_docker::EngineConfig {
+        endpoint: Endpoint::find(&around)?,
+        config_dir: around.config_dir,
+        own_container: environment.own_container(),
+    }))
 }
 
 fn provisioners(
@@ -284,6 +304,7 @@ async fn chosen(
 
 fn place(
     server: &Server,
+    containers: Containers,
     placement: &Placement<'_>,
     provisioners: &BTreeMap<String, Arc<Deferred>>,
     resolver: &Resolver,
@@ -310,7 +331,10 @@ fn place(
     };
     let config = |text: String| Failure::new(Phase::Validate, Class::Config, text);
     let spec = match server_spec(server) {
-        Ok(spec) => spec,
+        Ok(mut spec) => {
+            containers.complete(&mut spec);
+            spec
+        }
         Err(error) => return refuse(config(format!("{error:#}")), empty()),
     };
     let Place::Provisioner(name) = &place else {

@@ -2,10 +2,12 @@
 //! `GATEWAY_TEST_REQUIRE=docker` turns the skip into a failure.
 
 use super::{LONG, call, eventually, shared_cache};
-use crate::{DockerGrant, Grants, NamePattern, Plugin, PluginHost, PluginHostConfig, PluginSource, PluginSpec, RunId};
+use crate::{
+    DockerGrant, Grants, NamePattern, Plugin, PluginHost, PluginHostConfig, PluginSource, PluginSpec, RunId,
+};
 use host_provisioner::{
-    Access, Class, Connection, Egress, Failure, Mount, MountSource, Part, Provisioned, Provisioner, ReleaseReason,
-    ServerSpec, Value, Variable, Workload,
+    Access, Class, Connection, Egress, Failure, Mount, MountSource, Part, Provisioned, Provisioner,
+    ReleaseReason, ServerSpec, Value, Variable, Workload,
 };
 use host_resolver::{Resolver, Source};
 use host_workload_docker::{DockerEngine, Endpoint, EngineConfig, NetworkSpec, PageRequest, Surroundings};
@@ -250,7 +252,7 @@ async fn somebody_elses_container_is_not_there_for_a_plugin() {
     let others = provision(&other, server("run others")).await.unwrap();
     let names = [&foreign, &neighbour.lease.objects[0].name, &others.lease.objects[0].name];
     for name in names {
-        for what in ["inspect", "remove", "stop", "attach"] {
+        for what in ["inspect", "remove", "stop", "attach", "link"] {
             let failure = refused(&plugin, server(&format!("{what} {name}"))).await;
             assert_eq!(failure.text, format!("container `{name}` is not one of this call"), "{what}");
             assert_eq!(failure.class, Class::Permission);
@@ -258,7 +260,10 @@ async fn somebody_elses_container_is_not_there_for_a_plugin() {
         assert!(run.engine.inspect(name).await.unwrap().is_some());
     }
     assert_eq!(refused(&plugin, server("inspect gwtest-nothing")).await.text, "None");
-    assert_eq!(refused(&plugin, server("remove ../../version")).await.text, "`../../version` is no name of a container");
+    assert_eq!(
+        refused(&plugin, server("remove ../../version")).await.text,
+        "`../../version` is no name of a container"
+    );
     run.engine.remove(&foreign_id).await.unwrap();
     plugin.release(&call(), &neighbour.lease, ReleaseReason::Ended).await.unwrap();
     other.release(&call(), &others.lease, ReleaseReason::Ended).await.unwrap();
@@ -290,7 +295,8 @@ async fn folders_of_catalogues_need_a_grant_and_some_are_never_given() {
         (base.join(".ssh"), "", "where credentials are kept"),
         ("/var/run/docker.sock".into(), " (which is `/run/docker.sock`)", "a folder of the system"),
     ] {
-        let expected = format!("server `run` asks for `{}`{leads}, {why}; catalogues never get that", shown(&path));
+        let expected =
+            format!("server `run` asks for `{}`{leads}, {why}; catalogues never get that", shown(&path));
         assert_eq!(text(asks(&path, Access::ReadOnly)).await, expected);
     }
     // More than the entry allows.

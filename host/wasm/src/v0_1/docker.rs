@@ -420,9 +420,9 @@ impl Docker<'_> {
     async fn inspect(&self, container: &str) -> Result<Option<ContainerInfo>, Failure> {
         let closed = self.host.containers.is_closed(container);
         match self.own(container).await? {
-            Some(info) => Ok(Some(records::container(info, closed))),
-            // The engine has removed it; what was heard of its end is still known.
-            None => Ok(self.ended(container).map(|ended| records::ended(ended, closed))),
+            Some(info) if info.state != "removing" => Ok(Some(records::container(info, closed))),
+            // The engine has removed it, or is about to; what was heard of its end is still known.
+            _ => Ok(self.ended(container).map(|ended| records::ended(ended, closed))),
         }
     }
 

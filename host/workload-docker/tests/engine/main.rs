@@ -10,6 +10,7 @@
 
 mod attach;
 mod bench;
+mod far;
 mod images;
 mod life;
 mod networks;

@@ -120,6 +120,7 @@ fn provision(context: &Context, server: &Server) -> Result<Provisioned, Failure>
         "arguments" => spec.arguments = vec!["env".to_owned()],
         "elsewhere" => spec.environment.iter_mut().for_each(|variable| variable.name = "OTHER".to_owned()),
         "dns" => spec.dns = vec!["10.0.0.9".to_owned()],
+        "link" => spec.links = vec![format!("{}:victim", word(1))],
         "forge" => {
             let label = |key: &str, value: &str| Label { key: key.to_owned(), value: value.to_owned() };
             spec.labels =

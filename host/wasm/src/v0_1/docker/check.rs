@@ -94,6 +94,9 @@ impl Docker<'_> {
         for network in &spec.networks {
             found.push(self.network_fits(network, Some(server)).await);
         }
+        for link in &spec.links {
+            found.push(self.link_fits(link).await);
+        }
         found.push(self.way_out_fits(spec, server).await);
         if secrets {
             found.push(self.closed_fits(spec, server));
@@ -229,6 +232,18 @@ impl Docker<'_> {
         }
         let hint = format!("if that is right, add `{shown}` to `plugins.{plugin}.grants.docker.networks`");
         Err(self.refuse_with(FailureCategory::Permission, text, hint))
+    }
+
+    /// A container of this lease that carries no secrets: by a link, one container sees the variables of the other.
+    async fn link_fits(&self, link: &str) -> Checked {
+        let name = link.split(':').next().unwrap_or(link);
+        let info = self.own(name).await?.ok_or_else(|| self.not_there(name))?;
+        if self.host.containers.is_closed(&info.id) {
+            let text =
+                format!("container `{}` carries secrets, and a link would show them", line(name, SHOWN));
+            return Err(self.refuse(FailureCategory::Permission, text));
+        }
+        Ok(())
     }
 
     /// A server whose way out is limited has none but internal networks of its own lease, unless the operator accepts that it is not limited.
