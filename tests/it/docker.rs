@@ -96,7 +96,7 @@ async fn a_docker_catalogue_serves_as_it_is_and_leaves_nothing() {
     let containers = world.containers().await;
     assert_eq!(containers.len(), 1, "one for all calls of a session");
     for n in 0..5 {
-        let answer = client.call("echo", json!({"text": format!("hello {n}")})).await.unwrap();
+        let answer = client.call("echo", json!({"message": format!("hello {n}")})).await.unwrap();
         assert!(answer.to_string().contains(&format!("hello {n}")), "{answer}");
     }
     assert_eq!(world.containers().await, containers);
@@ -120,7 +120,7 @@ async fn a_container_that_was_killed_is_started_anew() {
     let first = world.containers().await;
     world.engine.remove(&first[0]).await.unwrap();
     eventually("another container that answers", async || {
-        match client.call("echo", json!({"text": "again"})).await {
+        match client.call("echo", json!({"message": "again"})).await {
             Ok(answer) if answer["isError"] != true => Ok(()),
             other => Err(format!("{other:?}")),
         }
@@ -205,7 +205,7 @@ async fn a_secret_is_in_the_container_and_nowhere_else() {
     );
     let scene = world.scene(&entry);
     scene.file(".env", format!("{}.token={secret}\n", world.name));
-    scene.settings("secrets: [{envFile: .env}]\n");
+    scene.settings("secrets: [./.env]\n");
     let gateway = scene.serve(["--catalog", "catalog.yaml", "--servers", &world.name, "--verbose"]).await;
     let mut client = gateway.client(LEGACY).await;
     let listing = client.begin("tools/list", json!({})).await;

@@ -173,7 +173,7 @@ static DOCKER: Table = Table::new(
         key(
             "privileged",
             Form::Flag,
-            "Whether a container may have rights beyond itself: `--privileged`, capabilities, runtimes.",
+            "Whether a container may have rights beyond itself: run privileged, with capabilities, in another runtime.",
         )
         .or("false"),
     ]],

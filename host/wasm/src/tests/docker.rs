@@ -1,12 +1,12 @@
 //! What a plugin with the grant `docker` can and cannot do, on a real engine. Skipped, with one line that says why, where none answers;
 //! `GATEWAY_TEST_REQUIRE=docker` turns the skip into a failure.
 
-use super::{LONG, call, eventually, shared_cache};
+use super::{LONG, eventually, shared_cache};
 use crate::{
     DockerGrant, Grants, NamePattern, Plugin, PluginHost, PluginHostConfig, PluginSource, PluginSpec, RunId,
 };
 use host_provisioner::{
-    Access, Class, Connection, Egress, Failure, Mount, MountSource, Part, Provisioned, Provisioner,
+    Access, Call, Class, Connection, Egress, Failure, Mount, MountSource, Part, Provisioned, Provisioner,
     ReleaseReason, ServerSpec, Value, Variable, Workload,
 };
 use host_resolver::{Resolver, Source};
@@ -137,6 +137,13 @@ fn mounted(mut server: ServerSpec, folder: &Path, access: Access, by_operator: b
     let source = MountSource::Folder(folder.to_owned());
     server.mounts = vec![Mount { source, target: "/data".to_owned(), access, by_operator }];
     server
+}
+
+/// A call of a request of its own: containers are named after it, and engines outlive tests.
+fn call() -> Call {
+    let mut bits = [0; 8];
+    getrandom::fill(&mut bits).unwrap();
+    Call::new(RequestId::from_bits(u64::from_le_bytes(bits)), LONG)
 }
 
 async fn provision(plugin: &Plugin, server: ServerSpec) -> Result<Provisioned, Failure> {

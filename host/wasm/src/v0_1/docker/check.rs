@@ -1,20 +1,21 @@
 //! What a plugin may start: the image of this call's server, with its environment, folders and networks, inside the grant.
 
 mod folders;
+mod images;
+mod lengths;
+mod networks;
 
 use super::own::Begun;
 use super::{CONTAINER, Docker, engine};
 use crate::grants::DockerGrant;
 use crate::sanitize::line;
 use crate::server::ServerScope;
-use crate::v0_1::bounds::{self, Bounded};
-use crate::v0_1::imported::docker::{ContainerSpec, ImageRequest};
+use crate::v0_1::imported::docker::ContainerSpec;
 use crate::v0_1::server::folder;
-use crate::v0_1::types::{self, Failure, FailureCategory, MountSource, Protocol, PullPolicy};
+use crate::v0_1::types::{self, Failure, FailureCategory, MountSource, Protocol};
 use crate::v0_1::values::FileValue;
 use host_provisioner as provisioner;
-use host_provisioner::{Egress, Unenforced, Workload};
-use host_workload_docker::{MountSpec, PublishSpec, Reference, SecretBytes, SecretText};
+use host_workload_docker::{MountSpec, PublishSpec, SecretBytes, SecretText};
 use std::sync::Arc;
 
 /// Bytes of a name in a refusal.
@@ -88,11 +89,11 @@ impl Docker<'_> {
             self.options_fit(spec, &grant),
             self.ports_fit(spec),
         ];
-        for (at, mount) in spec.mounts.iter().enumerate() {
-            found.push(self.mount_fits(at, mount, server, &grant).await.map(drop));
+        for mount in &spec.mounts {
+            found.push(self.mount_fits(mount, server, &grant).await.map(drop));
         }
         for network in &spec.networks {
-            found.push(self.network_fits(network, Some(server)).await);
+            found.push(self.network_fits(network).await);
         }
         for link in &spec.links {
             found.push(self.link_fits(link).await);
@@ -102,55 +103,6 @@ impl Docker<'_> {
             found.push(self.closed_fits(spec, server));
         }
         Ok(found.into_iter().filter_map(Result::err).collect())
-    }
-
-    /// The image is granted; one that gets secrets is the server's own, at the approved digest.
-    async fn image_fits(
-        &self,
-        spec: &ContainerSpec,
-        server: &ServerScope,
-        grant: &DockerGrant,
-        secrets: bool,
-    ) -> Checked {
-        let own = match &server.spec.workload {
-            Workload::Image { reference, digest, .. } => Some((reference, digest)),
-            Workload::Component { .. } | Workload::Bundled { .. } => None,
-        };
-        let is_own = match own {
-            None => false,
-            Some((reference, digest)) if spec.image.starts_with("sha256:") => {
-                let request = engine::ImageRequest {
-                    digest: digest.clone(),
-                    pull: engine::PullPolicy::Never,
-                    ..engine::ImageRequest::new(reference)
-                };
-                let found = self.docker()?.ensure_image(&request, |_| {}).await;
-                found.is_ok_and(|image| image.id == spec.image || image.digest.as_ref() == Some(&spec.image))
-            }
-            Some((reference, digest)) => same_image(&spec.image, reference, digest.as_deref()),
-        };
-        if secrets && !is_own {
-            let text = format!(
-                "image `{}` may not get secrets of server `{}`: it is not the server's own",
-                line(&spec.image, SHOWN),
-                line(&server.spec.name, SHOWN)
-            );
-            return Err(self.refuse(FailureCategory::Permission, text));
-        }
-        let written = own.filter(|_| is_own).map_or(spec.image.as_str(), |(reference, _)| reference.as_str());
-        self.image_granted(written, grant)
-    }
-
-    fn image_granted(&self, image: &str, grant: &DockerGrant) -> Checked {
-        if grant.images.iter().any(|pattern| pattern.matches(image)) {
-            return Ok(());
-        }
-        let plugin = &self.plugin.name;
-        let image = line(image, SHOWN);
-        let text = format!("plugin `{plugin}` may not use image `{image}`");
-        let hint =
-            format!("if you trust it with that, add `{image}` to `plugins.{plugin}.grants.docker.images`");
-        Err(self.refuse_with(FailureCategory::Permission, text, hint))
     }
 
     /// Nothing that reaches beyond the container.
@@ -208,72 +160,6 @@ impl Docker<'_> {
         Ok(())
     }
 
-    /// A network of this lease, one that is granted, or one of the gateway's own container if that is granted.
-    pub(super) async fn network_fits(&self, network: &str, _server: Option<&ServerScope>) -> Checked {
-        let Some(grant) = &self.plugin.grants.docker else {
-            return Err(self.refuse(FailureCategory::Permission, "`docker` is not granted"));
-        };
-        let reserved = matches!(network, "host" | "none" | "default") || network.contains(':');
-        if !reserved {
-            if self.is_of_lease(network).await?
-                || grant.networks.iter().any(|pattern| pattern.matches(network))
-            {
-                return Ok(());
-            }
-            if grant.own_networks && self.engine_info().await?.own_networks.iter().any(|own| own == network) {
-                return Ok(());
-            }
-        }
-        let plugin = &self.plugin.name;
-        let shown = line(network, SHOWN);
-        let text = format!("plugin `{plugin}` may not let a container join network `{shown}`");
-        if reserved {
-            return Err(self.refuse(FailureCategory::Permission, text));
-        }
-        let hint = format!("if that is right, add `{shown}` to `plugins.{plugin}.grants.docker.networks`");
-        Err(self.refuse_with(FailureCategory::Permission, text, hint))
-    }
-
-    /// A container of this lease that carries no secrets: by a link, one container sees the variables of the other.
-    async fn link_fits(&self, link: &str) -> Checked {
-        let name = link.split(':').next().unwrap_or(link);
-        let info = self.own(name).await?.ok_or_else(|| self.not_there(name))?;
-        if self.host.containers.is_closed(&info.id) {
-            let text =
-                format!("container `{}` carries secrets, and a link would show them", line(name, SHOWN));
-            return Err(self.refuse(FailureCategory::Permission, text));
-        }
-        Ok(())
-    }
-
-    /// A server whose way out is limited has none but internal networks of its own lease, unless the operator accepts that it is not limited.
-    async fn way_out_fits(&self, spec: &ContainerSpec, server: &ServerScope) -> Checked {
-        let limited = match &server.spec.egress {
-            Egress::Unrestricted => return Ok(()),
-            Egress::None => "nothing",
-            Egress::Hosts(_) => "what its entry names",
-        };
-        if spec.no_network && spec.networks.is_empty() {
-            return Ok(());
-        }
-        if server.spec.unenforced == Unenforced::Report && matches!(server.spec.egress, Egress::Hosts(_)) {
-            return Ok(());
-        }
-        let mut internal = !spec.networks.is_empty();
-        for network in &spec.networks {
-            let own = self.own_network(network).await.ok().flatten();
-            internal &= own.is_some_and(|network| network.internal);
-        }
-        if internal {
-            return Ok(());
-        }
-        let text = format!(
-            "server `{}` may reach {limited}, and this container could reach more",
-            line(&server.spec.name, SHOWN)
-        );
-        Err(self.refuse(FailureCategory::Permission, text))
-    }
-
     /// A container that carries secrets is the entry's own, unchanged: a stranger's word in it could send them elsewhere.
     fn closed_fits(&self, spec: &ContainerSpec, server: &ServerScope) -> Checked {
         let own = &server.spec;
@@ -300,7 +186,6 @@ impl Docker<'_> {
     /// The mount, if it is one of the server's with the same or less access, and its folder is granted.
     async fn mount_fits(
         &self,
-        _at: usize,
         mount: &types::Mount,
         server: &ServerScope,
         grant: &DockerGrant,
@@ -364,8 +249,8 @@ impl Docker<'_> {
     ) -> Result<engine::ContainerSpec, Failure> {
         let grant = self.plugin.grants.docker.clone().unwrap_or_default();
         let mut wanted = engine::ContainerSpec::new(spec.name, spec.image);
-        for (at, mount) in spec.mounts.iter().enumerate() {
-            wanted.mounts.push(self.mount_fits(at, mount, server, &grant).await?);
+        for mount in &spec.mounts {
+            wanted.mounts.push(self.mount_fits(mount, server, &grant).await?);
         }
         let values = self.environment(spec.environment, server).await?;
         wanted.environment =
@@ -415,30 +300,6 @@ impl Docker<'_> {
         wanted.stdin = stdin;
         Ok(wanted)
     }
-
-    /// A request for an image that is granted, with credentials that the host fills in.
-    pub(super) fn image_request(&self, image: ImageRequest) -> Result<engine::ImageRequest, Failure> {
-        let Some(grant) = &self.plugin.grants.docker else {
-            return Err(self.refuse(FailureCategory::Permission, "`docker` is not granted"));
-        };
-        self.image_granted(&image.reference, grant)?;
-        if image.login.is_some() {
-            let text = "this gateway logs in to registries with the machine's own credentials only";
-            let hint = "log in with `docker login`";
-            return Err(self.refuse_with(FailureCategory::Unsupported, text, hint));
-        }
-        Ok(engine::ImageRequest {
-            reference: image.reference,
-            digest: image.digest,
-            platform: image.platform,
-            pull: match image.pull {
-                PullPolicy::Never => engine::PullPolicy::Never,
-                PullPolicy::Missing => engine::PullPolicy::Missing,
-                PullPolicy::Always => engine::PullPolicy::Always,
-            },
-            login: None,
-        })
-    }
 }
 
 /// Whether anything in it is secret.
@@ -446,97 +307,4 @@ fn carries(spec: &ContainerSpec) -> bool {
     let values = spec.environment.iter().map(|variable| &variable.value);
     let mut values = values.chain(spec.files.iter().map(|file| &file.content));
     values.any(|value| value.iter().any(|part| matches!(part, types::Part::Secret(_))))
-}
-
-/// Whether `asked` is the server's image: the same name, and the approved digest if there is one, else the same tag or digest.
-fn same_image(asked: &str, own: &str, digest: Option<&str>) -> bool {
-    // `name:tag@digest` is how a tag and its approved digest are written together.
-    let (Ok(asked), Ok(own)) = (asked.parse::<Reference>(), own.parse::<Reference>()) else { return false };
-    let approved = digest.or(own.digest());
-    asked.name() == own.name()
-        && match approved {
-            Some(digest) => asked.digest() == Some(digest),
-            None => asked.digest().is_none() && asked.tag() == own.tag(),
-        }
-}
-
-impl Bounded for ImageRequest {
-    fn bounded(&self) -> Result<(), crate::limits::Met> {
-        self.reference.bounded()?;
-        self.digest.bounded()?;
-        self.platform.bounded()
-    }
-}
-
-impl Bounded for ContainerSpec {
-    fn bounded(&self) -> Result<(), crate::limits::Met> {
-        for text in [&self.name, &self.image] {
-            text.bounded()?;
-        }
-        for texts in [
-            &self.arguments,
-            &self.networks,
-            &self.network_aliases,
-            &self.links,
-            &self.dns,
-            &self.extra_hosts,
-            &self.capabilities_add,
-            &self.capabilities_drop,
-            &self.tmpfs,
-        ] {
-            texts.bounded()?;
-        }
-        self.entrypoint.bounded()?;
-        for text in [&self.working_directory, &self.user, &self.stop_signal] {
-            text.bounded()?;
-        }
-        self.labels.bounded()?;
-        self.options.bounded()?;
-        bounds::list(&self.publish)?;
-        bounds::list(&self.environment)?;
-        for variable in &self.environment {
-            variable.name.bounded()?;
-            variable.value.bounded()?;
-        }
-        bounds::list(&self.files)?;
-        for file in &self.files {
-            file.path.bounded()?;
-            file.content.bounded()?;
-        }
-        bounds::list(&self.mounts)?;
-        for mount in &self.mounts {
-            mount.target.bounded()?;
-            mount.options.bounded()?;
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::same_image;
-
-    const A: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-    const B: &str = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
-
-    #[test]
-    fn another_tag_or_digest_is_another_image() {
-        let pinned = |image: &str| format!("{image}@{A}");
-        for (asked, own, digest, same) in [
-            ("acme/notes:2", "acme/notes:2", None, true),
-            ("docker.io/acme/notes:2", "acme/notes:2", None, true),
-            ("acme/notes", "acme/notes:latest", None, true),
-            ("acme/notes:3", "acme/notes:2", None, false),
-            ("evil/notes:2", "acme/notes:2", None, false),
-            (&pinned("acme/notes:2"), "acme/notes:2", Some(A), true),
-            (&pinned("acme/notes"), "acme/notes:2", Some(A), true),
-            (&pinned("acme/notes"), "acme/notes:2", Some(B), false),
-            ("acme/notes:2", "acme/notes:2", Some(A), false),
-            (&pinned("acme/notes"), "acme/notes:2", None, false),
-            (&pinned("acme/notes"), &pinned("acme/notes:2"), None, true),
-            ("a b", "a b", None, false),
-        ] {
-            assert_eq!(same_image(asked, own, digest), same, "{asked} {own} {digest:?}");
-        }
-    }
 }
