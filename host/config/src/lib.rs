@@ -10,12 +10,14 @@
 //! | Docker's catalogues | [`Catalog`] |
 //! | Docker's `registry.yaml` | [`Registry`] |
 //! | Docker's `config.yaml` | [`ServerConfigs`] |
+//! | `mcpServers` JSON of editors | [`EditorFile`] |
 //!
 //! Whatever is wrong with a file comes back as [`Problems`], all at once. The keys of `gateway.yaml`
 //! are described in `reference.md`, which [`reference()`] prints.
 
 mod catalog;
 mod decode;
+mod editor;
 mod file;
 mod front;
 mod grants;
@@ -39,6 +41,7 @@ mod tool_filter;
 mod yaml;
 
 pub use catalog::Catalog;
+pub use editor::{CommandLine, EditorEntry, EditorFile, EditorPart, EditorText, Reach, Unfilled};
 pub use file::MAX_FILE_BYTES;
 pub use front::{Front, FrontTransport, NamePolicy, PoolSettings};
 pub use grants::{

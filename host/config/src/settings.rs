@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::decode::Fields;
 use crate::decode::table::{Form, Table, key};
+use crate::editor::{ENTRY, EditorEntry};
 use crate::file;
 use crate::front::{FRONT, Front, POOL, PoolSettings};
 use crate::misfit::Misfit;
@@ -89,6 +90,12 @@ pub(crate) static SETTINGS: Table = Table {
                 "servers",
                 Form::Map(&Form::Group(&OWN_SERVER)),
                 "Servers by name, beside those of the catalogues.",
+            ),
+            key(
+                "mcpServers",
+                Form::Map(&Form::Group(&ENTRY)),
+                "Servers as editors write them: commands of this machine, and URLs. What stands in an editor's `mcpServers` can be \
+                 pasted here.",
             ),
             key("front", Form::Group(&FRONT), "How clients reach the gateway."),
             key("pool", Form::Group(&POOL), "How long servers are kept."),
@@ -180,6 +187,15 @@ impl Settings {
         }
         for (name, at, fields) in fields.named_groups("servers", report) {
             settings.servers.push(Server::decode_own(name, at, fields, base, report));
+        }
+        for (name, at, fields) in fields.named_groups("mcpServers", report) {
+            let entry = EditorEntry::decode(&name, fields, base.folder(), report);
+            if settings.servers.iter().any(|server| server.name == name) {
+                let what = format!("the server `{name}` stands under `servers` too");
+                report.problem_with_hint(at, what, "keep one of the two, or rename one");
+            } else if let Some((entry, false)) = entry {
+                settings.servers.push(Server::of_editor(name, report.place(at), entry));
+            }
         }
         fields.done();
         Some(settings)

@@ -32,6 +32,7 @@ fn build(server: &Server) -> Result<p::ServerSpec> {
         },
         Kind::Image => p::Workload::Image { reference: server.image.clone(), digest: None, arguments },
         Kind::Remote => bail!("remote servers are not in this version; they come with the full relay"),
+        Kind::Process => bail!("commands of this machine are not in this version; they come with the full relay"),
         Kind::ToolContainers => {
             bail!("tools that are containers are not in this version; they come with the Docker plugin")
         }
