@@ -6,11 +6,15 @@
 mod env_file;
 mod error;
 mod expand;
+mod mounted;
+mod search;
 mod secret;
 mod source;
+pub mod template;
 
 pub use error::SecretError;
 pub use expand::expand;
+pub use search::{NothingReadable, Searched, is_default_search, search};
 pub use secret::SecretValue;
 pub use source::{Source, SourceKind};
 
@@ -104,7 +108,7 @@ impl Resolver {
         }
         Err(SecretError::Missing {
             name: name.to_owned(),
-            looked_in: self.sources.iter().map(ToString::to_string).collect(),
+            looked_in: self.sources.iter().map(Source::looked).collect(),
         })
     }
 
