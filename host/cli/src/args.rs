@@ -1,5 +1,9 @@
 //! The command line as typed. Names and defaults are those of Docker's MCP Gateway where it has them (`docker-mcp-gateway.md` 4.1).
 
+mod docker;
+
+pub(crate) use docker::FileArgs;
+
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -63,10 +67,14 @@ pub(crate) struct SourceArgs {
     pub settings: Option<PathBuf>,
 
     /// Catalogue file in Docker's format; a later one replaces servers of an earlier one
-    #[arg(long, value_name = "FILE", value_delimiter = ',', value_hint = ValueHint::FilePath, help_heading = "Servers")]
-    pub catalog: Vec<PathBuf>,
+    #[arg(long, value_name = "FILE", value_delimiter = ',', value_hint = ValueHint::FilePath, help_heading = "Files")]
+    pub catalog: Vec<String>,
 
-    /// Names of the servers to run (default: all of the settings file, none of a catalogue)
+    /// Files that say what there is, what runs, and with which values
+    #[command(flatten)]
+    pub files: FileArgs,
+
+    /// Names of the servers to run (default: those of the settings, of editors' files, and the enabled ones of the catalogues)
     #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Servers")]
     pub servers: Vec<String>,
 

@@ -3,6 +3,8 @@
 pub(crate) mod app;
 pub(crate) mod asks;
 pub(crate) mod deferred;
+pub(crate) mod enabled;
+pub(crate) mod files;
 pub(crate) mod grants;
 pub(crate) mod identity;
 pub(crate) mod inputs;
@@ -12,6 +14,7 @@ pub(crate) mod private;
 pub(crate) mod refusing;
 pub(crate) mod spec;
 pub(crate) mod tools_asked;
+pub(crate) mod values;
 
 pub(crate) use app::App;
 pub(crate) use inputs::Inputs;

@@ -10,6 +10,7 @@
 //! | Docker's catalogues | [`Catalog`] |
 //! | Docker's `registry.yaml` | [`Registry`] |
 //! | Docker's `config.yaml` | [`ServerConfigs`] |
+//! | Docker's `tools.yaml` | [`ToolLists`] |
 //! | `mcpServers` JSON of editors | [`EditorFile`] |
 //!
 //! Whatever is wrong with a file comes back as [`Problems`], all at once. The keys of `gateway.yaml`
@@ -38,6 +39,7 @@ mod server;
 mod server_config;
 mod settings;
 mod tool_filter;
+mod tool_lists;
 mod yaml;
 
 pub use catalog::Catalog;
@@ -70,4 +72,5 @@ pub use server::{
 pub use server_config::{ServerConfig, ServerConfigs};
 pub use settings::{Context, SecretSource, Settings};
 pub use tool_filter::ToolFilter;
+pub use tool_lists::{ToolList, ToolLists};
 pub use yaml::{Map, Value};

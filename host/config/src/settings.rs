@@ -57,6 +57,8 @@ pub struct Settings {
 pub enum SecretSource {
     /// A file with a `name=value` on each line.
     EnvFile(Located),
+    /// A folder with one file per secret, as Docker and Kubernetes mount them.
+    Folder(Located),
     /// The gateway's own environment.
     Environment {
         /// What the variables' names start with; not empty, so that not everything is a secret.
@@ -77,8 +79,9 @@ pub(crate) static SETTINGS: Table = Table {
             ),
             key(
                 "secrets",
-                Form::List(&Form::Special("file or env:PREFIX_")),
-                "Where secrets are looked up, in order: `.env` files, and variables of the gateway's environment.",
+                Form::List(&Form::Special("file, folder:PATH or env:PREFIX_")),
+                "Where secrets are looked up, in order: `.env` files, folders with one file per secret (Docker's \
+                 `/run/secrets`, a mounted Secret of Kubernetes), and variables of the gateway's environment.",
             ),
             key(
                 "plugins",
@@ -209,6 +212,9 @@ impl Settings {
 
 impl SecretSource {
     fn parse(text: &str, base: &Base) -> Result<SecretSource, Misfit> {
+        if let Some(folder) = text.strip_prefix("folder:") {
+            return base.locate(folder).map(SecretSource::Folder);
+        }
         match text.strip_prefix("env:") {
             Some("") => {
                 Err(Misfit::new(text, "the whole environment")

@@ -11,9 +11,9 @@ use crate::assemble::spec::server_spec;
 use crate::assemble::tools_asked::ToolsAsked;
 use crate::bundled;
 use crate::environment::Environment;
-use crate::output::{Usage, name};
+use crate::output::{Usage, name, say};
 use anyhow::{Context, Result};
-use host_config::{PluginSettings, PluginSource, SecretSource, Server};
+use host_config::{PluginSettings, PluginSource, SecretSource, Server, ServerConfigs};
 use host_pool::{Pool, PoolConfig, ServerEntry};
 use host_provisioner::{Class, Failure, Phase, Provisioner, ServerSpec, Workload, WorkloadKind};
 use host_resolver::{Resolver, Source};
@@ -31,6 +31,9 @@ const RELEASE_WITHIN: Duration = Duration::from_secs(60);
 
 /// What stands for the provisioner of a server that needs none, because it runs already.
 pub(crate) const NO_PROVISIONER: &str = "none";
+
+/// Where secrets are in the original's container (`docker-mcp-gateway.md` 4.1), of which the first that can be read counts.
+const SECRETS_IN_CONTAINER: &str = "docker-desktop:/run/secrets/mcp_secret:/.env";
 
 /// A server and where it goes.
 pub(crate) struct Placed {
@@ -98,8 +101,11 @@ impl App {
             rules: &inputs.settings.placement,
             plugins: &chosen,
         };
-        let placed: Vec<Placed> =
-            inputs.servers.iter().map(|server| place(server, &placement, &provisioners, &resolver)).collect();
+        let placed: Vec<Placed> = inputs
+            .servers
+            .iter()
+            .map(|server| place(server, &inputs.files.configs, &placement, &provisioners, &resolver))
+            .collect();
         let images = placed.iter().map(|p| (p.server.name.clone(), p.server.image.clone())).collect();
         let tools_asked = Arc::new(ToolsAsked::new(inputs.tool_words.clone(), images));
         Ok(Self { identity, host, embedded, resolver, provisioners, placed, tools_asked, inputs })
@@ -180,18 +186,29 @@ fn run_id(text: &str) -> Result<RunId> {
 }
 
 fn resolver(inputs: &Inputs, environment: &Environment) -> Result<Resolver> {
-    let sources = inputs
-        .settings
-        .secrets
-        .iter()
-        .map(|source| match source {
-            SecretSource::EnvFile(file) => Source::env_file(&file.path),
-            SecretSource::Environment { prefix } => Source::environment(prefix, environment.all()),
-        })
-        .collect();
+    let settings = inputs.settings.secrets.iter().map(|source| match source {
+        SecretSource::EnvFile(file) => Source::env_file(&file.path),
+        SecretSource::Folder(folder) => Source::folder(&folder.path),
+        SecretSource::Environment { prefix } => Source::environment(prefix, environment.all()),
+    });
+    let sources = searched(inputs, environment)?.into_iter().chain(settings).collect();
     let mut key = [0; 16];
     getrandom::fill(&mut key).context("get random bytes")?;
     Ok(Resolver::new(sources, key))
+}
+
+/// What `--secrets` leads to. In the original's container there is a list where no flag gives one, and nothing has to be there.
+fn searched(inputs: &Inputs, environment: &Environment) -> Result<Option<Source>> {
+    let Some(list) = &inputs.secrets else {
+        let in_container = environment.get(crate::environment::IN_CONTAINER) == Some("1");
+        let found = in_container.then(|| host_resolver::search(SECRETS_IN_CONTAINER).ok()).flatten();
+        return Ok(found.map(|searched| searched.source));
+    };
+    let searched = host_resolver::search(list).map_err(|error| Usage(format!("`--secrets`: {error}")))?;
+    for place in &searched.passed_over {
+        say(&format!("warning: --secrets: passed over {place}"));
+    }
+    Ok(Some(searched.source))
 }
 
 /// The specification by which the host loads a plugin.
@@ -284,6 +301,7 @@ async fn chosen(
 
 fn place(
     server: &Server,
+    configs: &ServerConfigs,
     placement: &Placement<'_>,
     provisioners: &BTreeMap<String, Arc<Deferred>>,
     resolver: &Resolver,
@@ -309,7 +327,7 @@ fn place(
         )
     };
     let config = |text: String| Failure::new(Phase::Validate, Class::Config, text);
-    let spec = match server_spec(server) {
+    let spec = match server_spec(server, configs) {
         Ok(spec) => spec,
         Err(error) => return refuse(config(format!("{error:#}")), empty()),
     };

@@ -498,3 +498,18 @@ fn editors_servers_can_be_pasted() {
       hint: did you mean `command`?
     ");
 }
+
+#[test]
+fn places_of_secrets() {
+    let settings = settings("secrets: [./.env, 'folder:/run/secrets', 'env:ACME_']");
+    assert!(
+        matches!(&settings.secrets[1], SecretSource::Folder(folder) if folder.path == Path::new("/run/secrets"))
+    );
+    insta::assert_snapshot!(problems("secrets: ['folder:', 'env:', 'folder:~/x']"), @r"
+    gateway.yaml:1:11: each of `secrets`: the empty text is not a path
+    gateway.yaml:1:22: each of `secrets`: `env:` is the whole environment
+      hint: say how the variables start: `env:ACME_`
+    gateway.yaml:1:30: each of `secrets`: `~/x` is not expanded here
+      hint: write the path out; a relative one starts at the folder of this file
+    ");
+}
