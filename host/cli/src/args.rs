@@ -1,7 +1,9 @@
 //! The command line as typed. Names and defaults are those of Docker's MCP Gateway where it has them (`docker-mcp-gateway.md` 4.1).
 
+mod check;
 mod docker;
 
+pub(crate) use check::{CatalogCommand, ConfigCommand, SecretCommand};
 pub(crate) use docker::FileArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -36,6 +38,15 @@ pub(crate) enum Command {
     /// Look at servers
     #[command(subcommand)]
     Server(ServerCommand),
+    /// Check the files without starting anything
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look at catalogues
+    #[command(subcommand)]
+    Catalog(CatalogCommand),
+    /// Look at secrets, without their values
+    #[command(subcommand)]
+    Secret(SecretCommand),
     /// List and call tools from the terminal
     #[command(subcommand)]
     Tools(ToolsCommand),

@@ -13,7 +13,7 @@ mod source;
 pub mod template;
 
 pub use error::SecretError;
-pub use expand::expand;
+pub use expand::{expand, unknown_variables};
 pub use search::{NothingReadable, Searched, is_default_search, search};
 pub use secret::SecretValue;
 pub use source::{Source, SourceKind};

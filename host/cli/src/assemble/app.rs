@@ -185,7 +185,11 @@ fn run_id(text: &str) -> Result<RunId> {
     RunId::parse(text).with_context(|| format!("`{text}` is no id"))
 }
 
-fn resolver(inputs: &Inputs, environment: &Environment) -> Result<Resolver> {
+/// Knows secrets: those of `--secrets` first, then those of the settings.
+///
+/// # Errors
+/// No place of `--secrets` can be read.
+pub(crate) fn resolver(inputs: &Inputs, environment: &Environment) -> Result<Resolver> {
     let settings = inputs.settings.secrets.iter().map(|source| match source {
         SecretSource::EnvFile(file) => Source::env_file(&file.path),
         SecretSource::Folder(folder) => Source::folder(&folder.path),

@@ -45,7 +45,7 @@ impl Pipe<'_> {
                 ("", _) => String::new(),
                 (path, target) => format!("{path}:{target}"),
             }),
-            Pipe::VolumeTarget => each(value, |path| target(path)),
+            Pipe::VolumeTarget => each(value, target),
             Pipe::Into => match value {
                 Value::List(items) => {
                     Value::List(items.iter().map(|item| Value::Text(element(item))).collect())
