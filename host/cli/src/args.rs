@@ -134,9 +134,10 @@ pub(crate) struct RunArgs {
     #[arg(long, help_heading = "Front")]
     pub allow_unauthenticated: bool,
 
-    /// Notice changed plugin files and replace the plugins while running
-    #[arg(long, help_heading = "Provisioners")]
-    pub watch: bool,
+    /// Take over changed files while running: `--watch` plugins too, `--watch=false` nothing (default: settings, catalogues, registry,
+    /// values, tool lists and editors' files)
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Files")]
+    pub watch: Option<bool>,
 
     /// Check everything, print what would be run, and end
     #[arg(long, help_heading = "Output")]

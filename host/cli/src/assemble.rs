@@ -3,11 +3,13 @@
 pub(crate) mod app;
 pub(crate) mod asks;
 pub(crate) mod deferred;
+pub(crate) mod difference;
 pub(crate) mod enabled;
 pub(crate) mod files;
 pub(crate) mod grants;
 pub(crate) mod identity;
 pub(crate) mod inputs;
+pub(crate) mod own_lists;
 pub(crate) mod placement;
 pub(crate) mod preflight;
 pub(crate) mod private;

@@ -6,6 +6,7 @@ mod config;
 mod plan;
 mod plugin;
 mod quickstart;
+mod reload;
 mod run;
 mod running;
 mod secret;

@@ -3,6 +3,7 @@
 use crate::assemble::Inputs;
 use crate::assemble::asks::Named;
 use crate::assemble::deferred::Deferred;
+use crate::assemble::difference::{Change, Wanted, difference};
 use crate::assemble::grants;
 use crate::assemble::identity::Identity;
 use crate::assemble::placement::{Place, Placement};
@@ -36,6 +37,7 @@ pub(crate) const NO_PROVISIONER: &str = "none";
 const SECRETS_IN_CONTAINER: &str = "docker-desktop:/run/secrets/mcp_secret:/.env";
 
 /// A server and where it goes.
+#[derive(Clone)]
 pub(crate) struct Placed {
     /// The entry.
     pub(crate) server: Server,
@@ -45,6 +47,8 @@ pub(crate) struct Placed {
     pub(crate) provisioner: Arc<dyn Provisioner>,
     /// The same as a plugin; absent where the provisioner only refuses.
     pub(crate) plugin: Option<Arc<Deferred>>,
+    /// Why the provisioner refuses it, where it does.
+    pub(crate) refusal: Option<String>,
 }
 
 /// The assembled program.
@@ -61,6 +65,10 @@ pub(crate) struct App {
     pub(crate) resolver: Arc<Resolver>,
     /// Every plugin that could be used, by name.
     pub(crate) provisioners: BTreeMap<String, Arc<Deferred>>,
+    /// What the plugins of `--plugin` say that they can run.
+    chosen: Vec<(String, Vec<WorkloadKind>)>,
+    /// The environment it was started in.
+    pub(crate) environment: Environment,
     /// Every server.
     pub(crate) placed: Vec<Placed>,
     /// What became of `--tools`.
@@ -96,19 +104,91 @@ impl App {
         });
         let provisioners = provisioners(&inputs, &host, &resolver)?;
         let chosen = chosen(&inputs, &provisioners).await?;
-        let placement = Placement {
-            flag: inputs.provisioner.as_deref(),
-            rules: &inputs.settings.placement,
-            plugins: &chosen,
+        let app = Self {
+            identity,
+            host,
+            embedded,
+            resolver,
+            provisioners,
+            chosen,
+            environment: environment.clone(),
+            placed: Vec::new(),
+            tools_asked: Arc::default(),
+            inputs,
         };
-        let placed: Vec<Placed> = inputs
+        Ok(app.placed_anew(&[]))
+    }
+
+    /// The same program with other servers, and what differs between the two. Servers that are the same are the same objects, so that a pool
+    /// keeps their clients. Plugins, secrets and everything else that was set up at the start stay as they are.
+    pub(crate) fn again(&self, inputs: Inputs) -> (Self, Vec<(String, Change)>) {
+        let next = Self {
+            identity: self.identity.clone(),
+            inputs,
+            host: Arc::clone(&self.host),
+            embedded: Arc::clone(&self.embedded),
+            resolver: Arc::clone(&self.resolver),
+            provisioners: self.provisioners.clone(),
+            chosen: self.chosen.clone(),
+            environment: self.environment.clone(),
+            placed: Vec::new(),
+            tools_asked: Arc::default(),
+        };
+        let next = next.placed_anew(&self.placed);
+        let changes = difference(&wanted(&self.placed), &wanted(&next.placed));
+        (next, changes)
+    }
+
+    /// Whether tools of all servers are shown under the same names as in another.
+    pub(crate) fn shows_the_same(&self, other: &Self) -> bool {
+        let prefixes = |app: &Self| -> Vec<(String, String)> {
+            app.placed
+                .iter()
+                .map(|placed| (placed.server.name.clone(), placed.server.prefix.clone()))
+                .collect()
+        };
+        self.inputs.files.tool_lists.servers == other.inputs.files.tool_lists.servers
+            && prefixes(self) == prefixes(other)
+    }
+
+    /// Places the servers of the inputs; those that are as before are taken over.
+    fn placed_anew(mut self, before: &[Placed]) -> Self {
+        let placement = Placement {
+            flag: self.inputs.provisioner.as_deref(),
+            rules: &self.inputs.settings.placement,
+            plugins: &self.chosen,
+        };
+        let configs = &self.inputs.files.configs;
+        let placed: Vec<Placed> = self
+            .inputs
             .servers
             .iter()
-            .map(|server| place(server, &inputs.files.configs, &placement, &provisioners, &resolver))
+            .map(|server| {
+                let new = place(server, configs, &placement, &self.provisioners, &self.resolver);
+                match before.iter().find(|old| old.spec.name == new.spec.name) {
+                    Some(old)
+                        if difference(
+                            &wanted(std::slice::from_ref(old)),
+                            &wanted(std::slice::from_ref(&new)),
+                        )
+                        .is_empty() =>
+                    {
+                        Placed { server: new.server, ..old.clone() }
+                    }
+                    _ => new,
+                }
+            })
             .collect();
+        for (name, deferred) in &self.provisioners {
+            let here = placed
+                .iter()
+                .filter(|placed| placed.plugin.as_ref().is_some_and(|plugin| plugin.name() == name));
+            deferred.place(here.map(|placed| Arc::clone(&placed.spec)).collect());
+        }
         let images = placed.iter().map(|p| (p.server.name.clone(), p.server.image.clone())).collect();
-        let tools_asked = Arc::new(ToolsAsked::new(inputs.tool_words.clone(), images));
-        Ok(Self { identity, host, embedded, resolver, provisioners, placed, tools_asked, inputs })
+        self.tools_asked = Arc::new(ToolsAsked::new(self.inputs.tool_words.clone(), images));
+        self.placed = placed;
+        self
     }
 
     /// A pool over the servers.
@@ -160,7 +240,8 @@ impl App {
         self.host.shutdown(Duration::from_secs(5)).await;
     }
 
-    fn entries(&self) -> Vec<ServerEntry> {
+    /// The servers as a pool takes them.
+    pub(crate) fn entries(&self) -> Vec<ServerEntry> {
         self.placed
             .iter()
             .map(|placed| ServerEntry {
@@ -179,6 +260,17 @@ pub(crate) fn left_behind(behind: &LeftBehind) -> String {
         name(&behind.lease.session),
         behind.failure.one_line()
     )
+}
+
+fn wanted(placed: &[Placed]) -> Vec<Wanted<'_>> {
+    // What refuses says why in its place, so that another reason is a change.
+    placed
+        .iter()
+        .map(|placed| Wanted {
+            spec: &placed.spec,
+            place: placed.refusal.as_deref().unwrap_or_else(|| placed.provisioner.name()),
+        })
+        .collect()
 }
 
 fn run_id(text: &str) -> Result<RunId> {
@@ -320,6 +412,7 @@ fn place(
         Placed {
             server: server.clone(),
             spec: Arc::new(spec),
+            refusal: Some(failure.text.clone()),
             provisioner: Refusing::new(name, failure),
             plugin: None,
         }
@@ -352,12 +445,12 @@ fn place(
     };
     resolver.declare(spec.id.as_str(), spec.secrets.iter().cloned());
     let spec = Arc::new(spec);
-    deferred.place(Arc::clone(&spec));
     Placed {
         server: server.clone(),
         spec,
         provisioner: Arc::clone(deferred) as Arc<dyn Provisioner>,
         plugin: Some(Arc::clone(deferred)),
+        refusal: None,
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Inputs {
     pub(crate) tools: ToolFilter,
     /// The entries of `--tools`, as typed.
     pub(crate) tool_words: Vec<String>,
+    /// The flags, by which the files can be read anew; none where they do not say everything.
+    pub(crate) source: Option<SourceArgs>,
     /// The other files: values, tool lists.
     pub(crate) files: Files,
     /// `--secrets`.
@@ -104,6 +106,7 @@ impl Inputs {
         };
         Ok(Self {
             servers,
+            source: Some(args.clone()),
             files,
             secrets: args.files.secrets.clone(),
             plugins,
