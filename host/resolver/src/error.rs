@@ -31,7 +31,7 @@ pub enum SecretError {
 
 fn looked(sources: &[String]) -> String {
     if sources.is_empty() {
-        ": no secret sources are configured (`secrets:` in gateway.yaml)".to_owned()
+        ": no place is named to look in (`--secrets`, or `secrets:` in gateway.yaml)".to_owned()
     } else {
         format!(" in {}", sources.join(", "))
     }

@@ -32,17 +32,10 @@ async fn values_and_secrets_reach_the_server() {
     scene.file("values.yaml", "tools: {url: 'https://notes.example'}\n");
     scene.file("one.env", "tools.token=hunter2\n");
     let files = ["--config", "./values.yaml", "--secrets", "none.env:one.env"];
-    let done =
-        scene.run([&["tools", "call", "environment", "path=URL"][..], &files].concat()).await.expect_code(0);
-    assert_eq!(done.stdout.trim(), "https://notes.example/api", "{}", done.seen());
-    let done =
-        scene.run([&["tools", "call", "environment", "path=MODE"][..], &files].concat()).await.expect_code(0);
-    assert_eq!(done.stdout.trim(), "quiet");
-    let done = scene
-        .run([&["tools", "call", "environment", "path=TOKEN"][..], &files].concat())
-        .await
-        .expect_code(0);
-    assert_eq!(done.stdout.trim(), "hunter2");
+    let done = scene.run([&["tools", "call", "environment"][..], &files].concat()).await.expect_code(0);
+    for line in ["URL=https://notes.example/api", "MODE=quiet", "TOKEN=hunter2"] {
+        assert!(done.stdout.lines().any(|said| said == line), "{line}: {}", done.seen());
+    }
     seen("config_check_fine", &scene.run([&["config", "check"][..], &files].concat()).await.expect_code(0));
     let listed = scene.run([&["secret", "list"][..], &files].concat()).await.expect_code(0);
     assert!(!listed.seen().contains("hunter2"), "{}", listed.seen());
@@ -101,7 +94,7 @@ async fn a_server_that_nothing_has() {
     scene.file("registry.yaml", "registry:\n  acme-note:\n");
     let done =
         scene.run(["config", "check", "--catalog", "catalog.yaml", "--registry", "registry.yaml"]).await;
-    seen("server_not_found_in_a_registry", &done.expect_code(0));
+    seen("server_not_found_in_a_registry", &done.expect_code(3));
     let done = scene.run(["run", "--enable-all-servers", "--servers", "a"]).await;
     seen("all_and_some_servers", &done.expect_code(2));
 }

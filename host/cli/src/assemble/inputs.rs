@@ -8,7 +8,7 @@ use crate::bundled;
 use crate::environment::Environment;
 use crate::output::{Usage, say};
 use anyhow::{Context as _, Result};
-use host_config::{Context, PluginSettings, PluginSource, Server, Settings, ToolFilter};
+use host_config::{Context, PluginSettings, PluginSource, Server, Settings, ToolFilter, Warning};
 use std::path::{Path, PathBuf};
 
 /// The file that is read when no other is named.
@@ -32,6 +32,8 @@ pub(crate) struct Inputs {
     pub(crate) tool_words: Vec<String>,
     /// The flags, by which the files can be read anew; none where they do not say everything.
     pub(crate) source: Option<SourceArgs>,
+    /// What was asked for in a file and does not run.
+    pub(crate) not_run: Vec<Warning>,
     /// The other files: values, tool lists.
     pub(crate) files: Files,
     /// `--secrets`.
@@ -107,6 +109,7 @@ impl Inputs {
         Ok(Self {
             servers,
             source: Some(args.clone()),
+            not_run: warnings,
             files,
             secrets: args.files.secrets.clone(),
             plugins,

@@ -44,7 +44,8 @@ pub(super) fn run(command: ConfigCommand, environment: &Environment) -> Result<u
         })
         .collect();
     let unused = unused(&inputs);
-    let wrong = servers.iter().any(|server| !server.problems.is_empty());
+    // What does not run although a file asks for it was told when the files were read.
+    let wrong = !inputs.not_run.is_empty() || servers.iter().any(|server| !server.problems.is_empty());
     if json {
         print_json(&json!({
             "ok": !wrong,
