@@ -17,9 +17,16 @@ pub(crate) const IN_CONTAINER: &str = "DOCKER_MCP_IN_CONTAINER";
 pub(crate) const NO_COLOR: &str = "NO_COLOR";
 
 /// What the program takes from its environment, read once at the start.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Environment {
     variables: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Environment {
+    /// Names only: values may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.variables.keys()).finish()
+    }
 }
 
 impl Environment {

@@ -59,6 +59,11 @@ pub enum SecretSource {
     EnvFile(Located),
     /// A folder with one file per secret, as Docker and Kubernetes mount them.
     Folder(Located),
+    /// The keychain of the operating system.
+    Keychain {
+        /// The service of its entries; their users are names of secrets.
+        service: String,
+    },
     /// The gateway's own environment.
     Environment {
         /// What the variables' names start with; not empty, so that not everything is a secret.
@@ -79,9 +84,10 @@ pub(crate) static SETTINGS: Table = Table {
             ),
             key(
                 "secrets",
-                Form::List(&Form::Special("file, folder:PATH or env:PREFIX_")),
+                Form::List(&Form::Special("file, folder:PATH, keychain:SERVICE or env:PREFIX_")),
                 "Where secrets are looked up, in order: `.env` files, folders with one file per secret (Docker's \
-                 `/run/secrets`, a mounted Secret of Kubernetes), and variables of the gateway's environment.",
+                 `/run/secrets`, a mounted Secret of Kubernetes), the keychain of this machine (`keychain` means the service \
+                 `gateway`; the user of an entry is the name of the secret), and variables of the gateway's environment.",
             ),
             key(
                 "plugins",
@@ -212,6 +218,19 @@ impl Settings {
 
 impl SecretSource {
     fn parse(text: &str, base: &Base) -> Result<SecretSource, Misfit> {
+        if let Some(service) = text.strip_prefix("keychain") {
+            return match service.strip_prefix(':') {
+                None if service.is_empty() => Ok(SecretSource::Keychain { service: "gateway".to_owned() }),
+                Some(service) if !service.trim().is_empty() => {
+                    Ok(SecretSource::Keychain { service: service.to_owned() })
+                }
+                Some(_) => {
+                    Err(Misfit::new(text, "without a service").hint("write `keychain` or `keychain:SERVICE`"))
+                }
+                // A file whose name only begins like it.
+                None => base.locate(text).map(SecretSource::EnvFile),
+            };
+        }
         if let Some(folder) = text.strip_prefix("folder:") {
             return base.locate(folder).map(SecretSource::Folder);
         }

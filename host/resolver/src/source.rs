@@ -1,6 +1,6 @@
 //! Places where secrets are looked for.
 
-use crate::{SecretError, SecretValue, env_file, mounted};
+use crate::{SecretError, SecretValue, env_file, keychain, mounted};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,8 @@ pub enum SourceKind {
     EnvFile(PathBuf),
     /// A folder with one file per secret, as Docker and Kubernetes mount them; read anew at each look-up.
     Folder(PathBuf),
+    /// The operating system's keychain: entries of this service, whose users are names of secrets.
+    Keychain(String),
     /// Environment variables whose names begin with a prefix, as they were when the program started.
     Environment {
         /// What is put before the secret's name.
@@ -37,6 +39,12 @@ impl Source {
         Self(SourceKind::Folder(path.to_owned()))
     }
 
+    /// The operating system's keychain.
+    #[must_use]
+    pub fn keychain(service: &str) -> Self {
+        Self(SourceKind::Keychain(service.to_owned()))
+    }
+
     /// Environment variables; only those with the prefix are kept.
     #[must_use]
     pub fn environment(prefix: &str, variables: BTreeMap<String, String>) -> Self {
@@ -56,6 +64,8 @@ impl Source {
         match &self.0 {
             SourceKind::EnvFile(path) => env_file::get(path, name),
             SourceKind::Folder(path) => mounted::get(path, name),
+            SourceKind::Keychain(service) => keychain::get(service, name)
+                .map_err(|reason| SecretError::Unreachable { place: self.to_string(), reason }),
             SourceKind::Environment { prefix, variables } => Ok(variables
                 .get(&format!("{prefix}{name}"))
                 .or_else(|| variables.get(&format!("{prefix}{}", variable_form(name))))
@@ -85,6 +95,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             SourceKind::EnvFile(path) => write!(f, "file {}", path.display()),
+            SourceKind::Keychain(service) => write!(f, "keychain, service `{service}`"),
             SourceKind::Folder(path) => write!(f, "folder {}", path.display()),
             SourceKind::Environment { prefix, .. } => write!(f, "environment variables `{prefix}*`"),
         }

@@ -18,8 +18,7 @@ mod text;
 pub use lint::complaints;
 
 use host_config::{Map, Value};
-use std::borrow::Cow;
-use text::{json, text_of};
+use text::{json, size, text_of};
 
 /// What a text became.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +28,14 @@ pub struct Evaluated<T> {
     /// Paths that had no value, no `or:` and no `mount_as:`; their place is empty.
     pub missing: Vec<String>,
 }
+
+/// The most that one template may become, in bytes. `|volume` doubles a text, so forty of them in a catalogue would fill any memory.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// A template became larger than [`MAX_BYTES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a template becomes larger than 1 MiB")]
+pub struct TooLarge;
 
 /// Whether a text is evaluated at all where that is optional: `env` and `user` are left alone without both pairs of braces.
 #[must_use]
@@ -44,32 +51,42 @@ pub fn server_root(canonical_name: &str, configuration: Option<&Map>) -> Map {
 }
 
 /// Evaluates to one text: variables, users.
-#[must_use]
-pub fn text(template: &str, root: &Map) -> Evaluated<String> {
+///
+/// # Errors
+/// It becomes too large.
+pub fn text(template: &str, root: &Map) -> Result<Evaluated<String>, TooLarge> {
     let mut missing = Vec::new();
-    let value = text_of(&evaluate(template, root, &mut missing));
-    Evaluated { value, missing }
+    let value = text_of(&evaluate(template, root, &mut missing)?);
+    Ok(Evaluated { value, missing })
 }
 
 /// Evaluates to any number of texts: a word of a command, a volume. A list is spread, everything else is one text, also an empty one.
-#[must_use]
-pub fn words(template: &str, root: &Map) -> Evaluated<Vec<String>> {
+///
+/// # Errors
+/// It becomes too large.
+pub fn words(template: &str, root: &Map) -> Result<Evaluated<Vec<String>>, TooLarge> {
     let mut missing = Vec::new();
-    let value = match evaluate(template, root, &mut missing) {
+    let value = match evaluate(template, root, &mut missing)? {
         Value::List(items) => items.iter().map(text::element).collect(),
         map @ Value::Map(_) => vec![json(&map)],
         scalar => vec![text_of(&scalar)],
     };
-    Evaluated { value, missing }
+    Ok(Evaluated { value, missing })
 }
 
-fn evaluate(template: &str, root: &Map, missing: &mut Vec<String>) -> Value {
+fn evaluate(template: &str, root: &Map, missing: &mut Vec<String>) -> Result<Value, TooLarge> {
     let tokens = tokens(template);
-    match tokens.as_slice() {
-        [] => Value::Text(String::new()),
-        [token] => token.value(root, missing),
-        several => Value::Text(several.iter().map(|token| text_of(&token.value(root, missing))).collect()),
+    if let [token] = tokens.as_slice() {
+        return token.value(root, missing);
     }
+    let mut whole = String::new();
+    for token in tokens {
+        whole.push_str(&text_of(&token.value(root, missing)?));
+        if whole.len() > MAX_BYTES {
+            return Err(TooLarge);
+        }
+    }
+    Ok(Value::Text(whole))
 }
 
 /// A piece of a template.
@@ -81,27 +98,34 @@ enum Token<'t> {
 }
 
 impl Token<'_> {
-    fn value(&self, root: &Map, missing: &mut Vec<String>) -> Value {
+    fn value(&self, root: &Map, missing: &mut Vec<String>) -> Result<Value, TooLarge> {
         let inside = match self {
-            Token::Literal(text) => return Value::Text((*text).to_owned()),
+            Token::Literal(text) => return Ok(Value::Text((*text).to_owned())),
             Token::Expression(inside) => inside,
         };
         let mut parts = inside.split('|');
         let path = parts.next().unwrap_or_default().trim();
         let found = lookup(path, root);
         let mut optional = found.is_some();
-        let mut value = found.map_or_else(|| Value::Text(String::new()), Cow::into_owned);
+        if found.is_some_and(|value| size(value) > MAX_BYTES) {
+            return Err(TooLarge);
+        }
+        let mut value = found.cloned().unwrap_or_else(|| Value::Text(String::new()));
         for word in parts {
             let pipe = pipe::parse(word);
             optional |= pipe.as_ref().is_some_and(pipe::Pipe::expects_nothing);
             if let Some(pipe) = pipe {
                 value = pipe.apply(value);
+                // A pipe does little more than double what it is given, so that this is soon enough.
+                if size(&value) > MAX_BYTES {
+                    return Err(TooLarge);
+                }
             }
         }
         if !optional {
             missing.push(path.to_owned());
         }
-        value
+        Ok(value)
     }
 }
 
@@ -136,14 +160,14 @@ fn tokens(template: &str) -> Vec<Token<'_>> {
 }
 
 /// Follows a dotted path. Every map on the way must have text keys only (section 10.2).
-fn lookup<'r>(path: &str, root: &'r Map) -> Option<Cow<'r, Value>> {
+fn lookup<'r>(path: &str, root: &'r Map) -> Option<&'r Value> {
     let mut segments = path.split('.').map(str::trim);
     let mut value = root.get(segments.next()?)?;
     for segment in segments {
         let map = value.as_map().filter(|map| !map.has_other_keys)?;
         value = map.get(segment)?;
     }
-    Some(Cow::Borrowed(value))
+    Some(value)
 }
 
 #[cfg(test)]

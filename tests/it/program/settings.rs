@@ -58,6 +58,21 @@ async fn a_template_without_value_and_a_secret_that_is_missing() {
     seen("secrets_nothing_readable", &done);
 }
 
+/// No test has a session bus, and most servers have none either.
+#[tokio::test]
+async fn a_machine_without_a_keychain_says_so_and_other_places_count() {
+    let scene = needy();
+    scene.file("one.env", "tools.token=hunter2\n");
+    scene.file("values.yaml", "tools: {url: x}\n");
+    scene.settings(&format!("secrets: [keychain, ./one.env]\n{ENTRY}"));
+    let check = ["config", "check", "--config", "./values.yaml"];
+    scene.run(check).await.expect_code(0);
+    scene.settings(&format!("secrets: [keychain]\n{ENTRY}"));
+    let done = scene.run(check).await.expect_code(3);
+    let said = "secret `tools.token` was not found in keychain, service `gateway` (no keychain answers on this machine: ";
+    assert!(done.stdout.contains(said), "{}", done.seen());
+}
+
 #[tokio::test]
 async fn wrong_types_in_every_file_are_told_at_once() {
     let scene = scene();

@@ -285,6 +285,7 @@ pub(crate) fn resolver(inputs: &Inputs, environment: &Environment) -> Result<Res
     let settings = inputs.settings.secrets.iter().map(|source| match source {
         SecretSource::EnvFile(file) => Source::env_file(&file.path),
         SecretSource::Folder(folder) => Source::folder(&folder.path),
+        SecretSource::Keychain { service } => Source::keychain(service),
         SecretSource::Environment { prefix } => Source::environment(prefix, environment.all()),
     });
     let sources = searched(inputs, environment)?.into_iter().chain(settings).collect();

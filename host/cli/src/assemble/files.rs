@@ -174,10 +174,38 @@ impl Places {
                 None => files.push(locate("--catalog", name, folder.as_deref())?),
             }
         }
-        if args.catalog.is_empty() && self.defaults && wanted {
+        let by_default = args.catalog.is_empty() && self.defaults && wanted;
+        if by_default {
             files.splice(0..0, self.default("catalogs/docker-mcp.yaml"));
         }
+        // Beside Docker's own catalogue, and only beside that one, stand those that were configured (section 4.3).
+        if by_default
+            || matches!(args.catalog.as_slice(), [one] if one == "docker-mcp.yaml" || one == "docker-mcp")
+        {
+            let at = files.len().min(1);
+            files.splice(at..at, self.configured()?);
+        }
         Ok(unique(files))
+    }
+
+    /// The catalogues of `catalog.json`, by name; the original takes them in no order.
+    fn configured(&self) -> Result<Vec<PathBuf>> {
+        let Some(file) = self.default("catalog.json") else { return Ok(Vec::new()) };
+        let wrong = |line: usize, column: usize, what: String| {
+            Problems::from(Problem { file: file.display().to_string(), line, column, what, hint: None })
+        };
+        let text =
+            std::fs::read_to_string(&file).map_err(|error| wrong(0, 0, format!("not readable: {error}")))?;
+        let json: serde_json::Value = serde_json::from_str(&text)
+            .map_err(|error| wrong(error.line(), error.column(), format!("not valid JSON: {error}")))?;
+        let catalogs = match json.get("catalogs") {
+            None | Some(serde_json::Value::Null) => return Ok(Vec::new()),
+            Some(catalogs) => catalogs.as_object(),
+        };
+        let catalogs = catalogs.ok_or_else(|| wrong(0, 0, "`catalogs` must be a map".to_owned()))?;
+        let mut names: Vec<&String> = catalogs.keys().filter(|name| *name != "docker-mcp").collect();
+        names.sort_unstable();
+        Ok(names.into_iter().filter_map(|name| self.default(&format!("catalogs/{name}.yaml"))).collect())
     }
 
     fn default(&self, name: &str) -> Option<PathBuf> {
@@ -281,6 +309,23 @@ mod tests {
         let more = FileArgs { additional_registry: words(&["more.yaml", ""]), ..FileArgs::default() };
         let files = load(more, &environment);
         assert_eq!(files.registry.servers.keys().collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn configured_catalogues_stand_beside_docker_s_own() {
+        let (_home, environment) = home(&[
+            DEFAULTS[0],
+            DEFAULTS[3],
+            DEFAULTS[4],
+            ("catalog.json", r#"{"catalogs": {"mine": {"url": "x"}, "docker-mcp": {}, "gone": {}}}"#),
+            ("catalogs/z.yaml", "registry: {z: {image: z}}"),
+        ]);
+        let files = load(FileArgs::default(), &environment);
+        assert_eq!(files.catalog.get("b").unwrap().image, "k");
+        // Naming a catalogue leaves them out.
+        let args = SourceArgs { catalog: words(&["z"]), ..SourceArgs::default() };
+        let files = Files::load(&args, &Settings::default(), &environment).unwrap();
+        assert!(files.catalog.get("z").is_some() && files.catalog.get("b").is_none());
     }
 
     #[test]

@@ -4,9 +4,9 @@
 //! template without a value fails its server by name, unless the entry itself says that the value may be absent: its `config` declares
 //! the property and does not require it. So entries of the published catalogue keep their optional settings.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use host_config::{Map, Server, ServerConfigs, Value};
-use host_resolver::template::{self, Evaluated};
+use host_resolver::template::{self, Evaluated, TooLarge};
 
 /// See the module.
 pub(crate) struct Values<'a> {
@@ -43,7 +43,8 @@ impl<'a> Values<'a> {
         self.checked(field, text, template::words(text, &self.root))
     }
 
-    fn checked<T>(&self, field: &str, text: &str, evaluated: Evaluated<T>) -> Result<T> {
+    fn checked<T>(&self, field: &str, text: &str, evaluated: Result<Evaluated<T>, TooLarge>) -> Result<T> {
+        let evaluated = evaluated.with_context(|| format!("`{field}`"))?;
         for path in &evaluated.missing {
             let mut segments = path.split('.').map(str::trim);
             if segments.next() != Some(&self.canonical) {

@@ -505,6 +505,10 @@ fn places_of_secrets() {
     assert!(
         matches!(&settings.secrets[1], SecretSource::Folder(folder) if folder.path == Path::new("/run/secrets"))
     );
+    let keychains = super::tests::settings("secrets: [keychain, 'keychain:work', keychain.env]").secrets;
+    let keychain = |service: &str| SecretSource::Keychain { service: service.to_owned() };
+    assert_eq!(keychains[..2], [keychain("gateway"), keychain("work")]);
+    assert!(matches!(&keychains[2], SecretSource::EnvFile(file) if file.written == "keychain.env"));
     insta::assert_snapshot!(problems("secrets: ['folder:', 'env:', 'folder:~/x']"), @r"
     gateway.yaml:1:11: each of `secrets`: the empty text is not a path
     gateway.yaml:1:22: each of `secrets`: `env:` is the whole environment

@@ -50,8 +50,8 @@ type Row = (&'static str, &'static str, &'static [&'static str]);
 fn check(rows: &[Row]) {
     let root = root();
     for (template, expected, list) in rows {
-        assert_eq!(text(template, &root).value, *expected, "text of {template}");
-        assert_eq!(words(template, &root).value, *list, "list of {template}");
+        assert_eq!(text(template, &root).unwrap().value, *expected, "text of {template}");
+        assert_eq!(words(template, &root).unwrap().value, *list, "list of {template}");
     }
 }
 
@@ -224,7 +224,7 @@ fn intentional_differences() {
 
 #[test]
 fn what_had_no_value_is_named() {
-    let missing = |template: &str| words(template, &root()).missing;
+    let missing = |template: &str| words(template, &root()).unwrap().missing;
     assert_eq!(missing("{{acme.url}}/{{s}}/{{ top.none |volume}}"), ["acme.url", "top.none"]);
     for fine in [
         "{{s}}",
@@ -243,9 +243,25 @@ fn what_had_no_value_is_named() {
 #[test]
 fn a_server_without_configuration_has_an_empty_map() {
     let root = server_root("acme", None);
-    assert_eq!(text("{{acme}}", &root).value, "map[]");
-    assert_eq!(text("{{acme|or:x}}", &root).value, "map[]");
-    assert_eq!(text("{{acme.x}}", &root).missing, ["acme.x"]);
+    assert_eq!(text("{{acme}}", &root).unwrap().value, "map[]");
+    assert_eq!(text("{{acme|or:x}}", &root).unwrap().value, "map[]");
+    assert_eq!(text("{{acme.x}}", &root).unwrap().missing, ["acme.x"]);
+}
+
+/// Found by fuzzing: each `|volume` doubles what it is given.
+#[test]
+fn what_grows_without_end_is_refused() {
+    let root = root();
+    let often = format!("{{{{s{}}}}}", "|volume".repeat(60));
+    assert_eq!(text(&often, &root), Err(TooLarge));
+    assert_eq!(words(&often.replace("s|", "list|"), &root), Err(TooLarge));
+    assert_eq!(text(&often.replace("s|", "none|or:x|"), &root), Err(TooLarge));
+    let large = Map {
+        entries: vec![("l".to_owned(), t(&"x".repeat(MAX_BYTES))), ("s".to_owned(), t("x"))],
+        has_other_keys: false,
+    };
+    assert_eq!(text("{{l}}", &large).unwrap().value.len(), MAX_BYTES);
+    assert_eq!(text("{{l}}{{s}}", &large), Err(TooLarge));
 }
 
 #[test]

@@ -33,6 +33,16 @@ fn entries(map: &Map) -> Vec<String> {
     entries.into_iter().map(|(key, value)| format!("{key}:{}", element(value))).collect()
 }
 
+/// About how many bytes a value is as text.
+pub(super) fn size(value: &Value) -> usize {
+    match value {
+        Value::Text(text) | Value::Timestamp(text) => text.len(),
+        Value::List(items) => items.iter().map(|item| size(item) + 1).sum(),
+        Value::Map(map) => map.entries.iter().map(|(key, value)| key.len() + size(value) + 2).sum(),
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Unsigned(_) | Value::Float(_) => 20,
+    }
+}
+
 /// The value as JSON, on one line.
 pub(super) fn json(value: &Value) -> String {
     value.to_string()

@@ -86,7 +86,14 @@ fn templates(server: &Server, found: &mut Vec<String>) {
         found.extend(
             template::complaints(&text).into_iter().map(|complaint| format!("`{field}`: {complaint}")),
         );
-        for path in template::text(&text, &root).missing {
+        let evaluated = match template::text(&text, &root) {
+            Ok(evaluated) => evaluated,
+            Err(error) => {
+                found.push(format!("`{field}`: {error}"));
+                continue;
+            }
+        };
+        for path in evaluated.missing {
             if path.split('.').next().map(str::trim) != Some(&canonical) {
                 found.push(format!(
                     "`{field}`: `{{{{{path}}}}}` is never found; paths start with `{canonical}.`"
