@@ -6,6 +6,7 @@ mod docker;
 pub(crate) use check::{CatalogCommand, ConfigCommand, SecretCommand};
 pub(crate) use docker::FileArgs;
 
+use crate::assemble::Fixed;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -92,6 +93,18 @@ pub(crate) struct SourceArgs {
     /// Tools to offer: `TOOL`, `SERVER:TOOL`, `SERVER:*`, `*` (default: all)
     #[arg(long, value_name = "TOOL", value_delimiter = ',', help_heading = "Servers")]
     pub tools: Vec<String>,
+
+    /// Host that servers may be reached at although its addresses are not public, or without TLS: `HOST:PORT`, `*` stands for a label
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = host_config::HostPattern::with_port, help_heading = "Servers")]
+    pub allow_host: Vec<host_config::HostPattern>,
+
+    /// Servers that a plugin would start are up already, at `mcp-NAME:4444`
+    #[arg(long = "static", help_heading = "Servers")]
+    pub is_static: bool,
+
+    /// Where a server is that is up already: `tcp://HOST:PORT`, `unix:///PATH`, or a URL; may be repeated
+    #[arg(long, value_name = "NAME=URL", value_parser = parse_static_endpoint, help_heading = "Servers")]
+    pub static_endpoint: Vec<(String, Fixed)>,
 
     /// A provisioner plugin: a path, or the name of a bundled one; adds or replaces it, and without `--provisioner` or placement
     /// every server it says it can run goes there
@@ -295,4 +308,9 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         return Ok(Duration::from_secs(seconds.into()));
     }
     host_config::parse_duration(text).map_err(|misfit| misfit.to_string())
+}
+
+fn parse_static_endpoint(text: &str) -> Result<(String, Fixed), String> {
+    let (name, url) = text.split_once('=').ok_or_else(|| format!("`{text}` is no `NAME=URL`"))?;
+    Ok((name.to_owned(), Fixed::parse(url)?))
 }

@@ -4,6 +4,8 @@ pub(crate) mod app;
 pub(crate) mod asks;
 pub(crate) mod deferred;
 pub(crate) mod difference;
+pub(crate) mod direct;
+pub(crate) mod editor;
 pub(crate) mod enabled;
 pub(crate) mod files;
 pub(crate) mod grants;
@@ -19,4 +21,5 @@ pub(crate) mod tools_asked;
 pub(crate) mod values;
 
 pub(crate) use app::App;
+pub(crate) use direct::Fixed;
 pub(crate) use inputs::Inputs;

@@ -101,6 +101,8 @@ pub struct Server {
     /// A decision somebody else has made about it; kept, not interpreted.
     pub policy: Option<Value>,
 
+    /// Whether the operator's own file names it, and not a catalogue.
+    pub by_operator: bool,
     /// The component that is the server. `gateway.yaml` only, as all that follows.
     pub component: Option<ComponentSource>,
     /// Folders it sees.
@@ -189,7 +191,7 @@ impl Server {
 
     /// A server out of an editors' file.
     pub(crate) fn of_editor(name: String, place: Place, editor: EditorEntry) -> Server {
-        Server { name, place, editor: Some(editor), ..Server::default() }
+        Server { name, place, editor: Some(editor), by_operator: true, ..Server::default() }
     }
 
     /// What the entry is.

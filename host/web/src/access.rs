@@ -20,6 +20,8 @@ pub type Grant = dyn Fn(&str, u16) -> bool + Send + Sync;
 #[derive(Clone)]
 pub struct Access {
     granted: Arc<Grant>,
+    /// Whether a name that was granted may lead to any address; else to public ones only, and `localhost` to this machine.
+    names_lead_inside: bool,
     /// How the operator grants something, for hints: `` add `HOST` to `remote.allow` ``.
     advice: Arc<str>,
 }
@@ -33,7 +35,12 @@ impl fmt::Debug for Access {
 impl Access {
     /// `granted` says what was granted by name or by address. `advice` says how, with `HOST` in the place of host and port.
     pub fn new(granted: impl Fn(&str, u16) -> bool + Send + Sync + 'static, advice: &str) -> Self {
-        Self { granted: Arc::new(granted), advice: Arc::from(advice) }
+        Self { granted: Arc::new(granted), names_lead_inside: true, advice: Arc::from(advice) }
+    }
+
+    /// The same where names are not trusted to lead inside: an address that is not public must be granted itself, but for `localhost`.
+    pub fn of_names(granted: impl Fn(&str, u16) -> bool + Send + Sync + 'static, advice: &str) -> Self {
+        Self { names_lead_inside: false, ..Self::new(granted, advice) }
     }
 
     /// Only public addresses over TLS.
@@ -84,7 +91,9 @@ impl Access {
         let named = self.grants(&target.host, target.port);
         let allows = |address: IpAddr| {
             is_public(address)
-                || (named && (!is_link_local(address) || target.address() == Some(address)))
+                || (named && self.names_lead_inside && !is_link_local(address))
+                || (named && target.address() == Some(address))
+                || (named && target.host == "localhost" && address.is_loopback())
                 || self.grants(&address.to_canonical().to_string(), target.port)
         };
         let (allowed, refused): (Vec<_>, Vec<_>) = addresses.partition(|address| allows(address.ip()));
@@ -169,6 +178,17 @@ mod tests {
         ] {
             assert_eq!(filter(url, address).is_ok(), allowed, "{url} {address}");
         }
+        let strict = Access::of_names(|_, _| true, "");
+        let lead = |url: &str, address: &str| {
+            let address = SocketAddr::new(address.parse().unwrap(), 1);
+            let granted = Access::of_names(move |host, _| host.parse::<IpAddr>().is_err(), "");
+            granted.filter(&target(url), [address].into_iter()).is_ok()
+        };
+        assert!(lead("http://localhost/", "127.0.0.1"));
+        assert!(!lead("http://a.example/", "127.0.0.1"));
+        assert!(
+            strict.filter(&target("http://a.example/"), ["127.0.0.1:1".parse().unwrap()].into_iter()).is_ok()
+        );
         assert_eq!(
             filter("https://a.example/", "10.0.0.1").unwrap_err(),
             "`a.example` leads to 10.0.0.1, which is not a public address"

@@ -31,6 +31,17 @@ const OF_THE_CONNECTION: [HeaderName; 8] = [
     header::UPGRADE,
 ];
 
+/// Headers that whoever speaks MCP over an endpoint writes itself.
+const OF_MCP: [&str; 7] = [
+    "accept",
+    "content-type",
+    "last-event-id",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+    "mcp-session-id",
+];
+
 /// What an endpoint is made from.
 pub struct EndpointConfig {
     /// Its URL.
@@ -45,6 +56,20 @@ pub struct EndpointConfig {
     pub connect_within: Duration,
     /// How long an unused connection is kept.
     pub keep: Duration,
+}
+
+impl EndpointConfig {
+    /// With the usual times, and nothing reserved but what MCP sets itself.
+    pub fn new(url: impl Into<String>, headers: Vec<(String, String)>, access: Access) -> Self {
+        Self {
+            url: url.into(),
+            headers,
+            reserved: &OF_MCP,
+            access,
+            connect_within: Duration::from_secs(10),
+            keep: Duration::from_secs(90),
+        }
+    }
 }
 
 /// See the module. Keeps its connections for itself, so that what one endpoint was granted is no way for another.

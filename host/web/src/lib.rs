@@ -1,7 +1,8 @@
 //! HTTP to the outside: one [`Endpoint`] is one URL that somebody was allowed to reach, with the headers that it must be shown.
 //!
 //! The address that is connected to is the address that was checked, so neither a name that changes its meaning nor a redirect leads anywhere
-//! else. Proxies of the environment are not used. The crate must never know about MCP, plugins, servers or where a header's value comes from.
+//! else. Proxies of the environment are not used. The crate must never know about plugins, servers or where a header's value comes from, and of MCP
+//! only the names of its headers.
 //!
 //! *Invariant:* the headers of an endpoint are sent to its own origin and to nowhere else, and never stand in an error or a log.
 //!
@@ -10,6 +11,7 @@
 mod access;
 mod address;
 mod body;
+mod channel;
 mod connector;
 mod endpoint;
 mod error;

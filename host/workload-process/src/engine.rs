@@ -124,11 +124,16 @@ impl ProcessEngine {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts a command. Must be called within a runtime. There is no await, so nothing can be cut between the start and the answer.
+    /// The program that a command means, without starting it.
     ///
     /// # Errors
-    /// The program is not there, the system refuses, or the engine is shutting down.
-    pub fn start(&self, spec: &StartSpec) -> Result<Started, Error> {
+    /// It is not there, or cannot be run.
+    pub fn check(&self, spec: &StartSpec) -> Result<PathBuf, Error> {
+        self.find(spec).map(|(program, _)| program)
+    }
+
+    /// The program, and the folder where it runs.
+    fn find(&self, spec: &StartSpec) -> Result<(PathBuf, PathBuf), Error> {
         let here = || Error::new(ErrorKind::Engine, "the gateway's own folder is gone");
         let directory = match &spec.directory {
             Some(directory) if directory.is_dir() => directory.clone(),
@@ -139,7 +144,15 @@ impl ProcessEngine {
             None => std::env::current_dir().map_err(|_| here())?,
         };
         let path = last(&spec.environment, "PATH");
-        let program = program::find(&spec.program, path, &directory)?;
+        Ok((program::find(&spec.program, path, &directory)?, directory))
+    }
+
+    /// Starts a command. Must be called within a runtime. There is no await, so nothing can be cut between the start and the answer.
+    ///
+    /// # Errors
+    /// The program is not there, the system refuses, or the engine is shutting down.
+    pub fn start(&self, spec: &StartSpec) -> Result<Started, Error> {
+        let (program, directory) = self.find(spec)?;
         let mut table = self.table();
         if table.closed {
             return Err(Error::new(ErrorKind::Engine, "the gateway is shutting down"));
@@ -179,6 +192,13 @@ impl ProcessEngine {
             Stage::Running => Status::Running,
             Stage::Ended(status) | Stage::Over(status, _) => status.clone(),
         })
+    }
+
+    /// As [`Self::status`], for a process that seems to have ended: its output ends a moment before the system can tell how it did.
+    pub async fn settled(&self, id: u64, within: Duration) -> Option<Status> {
+        let entry = self.table().entries.get(&id).cloned()?;
+        entry.ended(within).await;
+        self.status(id)
     }
 
     /// Ends a process whose input was closed already, and everybody of its group: waits, asks with `SIGTERM`, kills. Stopping what is not there

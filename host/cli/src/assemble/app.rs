@@ -4,6 +4,7 @@ use crate::assemble::Inputs;
 use crate::assemble::asks::Named;
 use crate::assemble::deferred::Deferred;
 use crate::assemble::difference::{Change, Wanted, difference};
+use crate::assemble::direct::{self, DirectWays};
 use crate::assemble::grants;
 use crate::assemble::identity::Identity;
 use crate::assemble::placement::{Place, Placement};
@@ -20,6 +21,7 @@ use host_provisioner::{Class, Failure, Phase, Provisioner, ServerSpec, Workload,
 use host_resolver::{Resolver, Source};
 use host_wasm::{LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
 use host_workload_embedded::{EmbeddedEngine, EngineConfig};
+use host_workload_process::{EngineConfig as ProcessConfig, ProcessEngine};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,8 +63,12 @@ pub(crate) struct App {
     pub(crate) host: Arc<PluginHost>,
     /// Runs components.
     pub(crate) embedded: Arc<EmbeddedEngine>,
+    /// Runs commands of this machine.
+    pub(crate) processes: Arc<ProcessEngine>,
     /// Knows secrets.
     pub(crate) resolver: Arc<Resolver>,
+    /// Bring up what no plugin does.
+    direct: Arc<DirectWays>,
     /// Every plugin that could be used, by name.
     pub(crate) provisioners: BTreeMap<String, Arc<Deferred>>,
     /// What the plugins of `--plugin` say that they can run.
@@ -104,11 +110,15 @@ impl App {
         });
         let provisioners = provisioners(&inputs, &host, &resolver)?;
         let chosen = chosen(&inputs, &provisioners).await?;
+        let processes = ProcessEngine::new(ProcessConfig::new(&identity.session, &inputs.state));
+        let direct = DirectWays::new(&inputs, environment, &identity.session, &processes, &resolver);
         let app = Self {
             identity,
             host,
             embedded,
+            processes,
             resolver,
+            direct: Arc::new(direct),
             provisioners,
             chosen,
             environment: environment.clone(),
@@ -127,7 +137,9 @@ impl App {
             inputs,
             host: Arc::clone(&self.host),
             embedded: Arc::clone(&self.embedded),
+            processes: Arc::clone(&self.processes),
             resolver: Arc::clone(&self.resolver),
+            direct: Arc::clone(&self.direct),
             provisioners: self.provisioners.clone(),
             chosen: self.chosen.clone(),
             environment: self.environment.clone(),
@@ -164,7 +176,9 @@ impl App {
             .servers
             .iter()
             .map(|server| {
-                let new = place(server, configs, &placement, &self.provisioners, &self.resolver);
+                let spec = server_spec(server, configs, &self.environment);
+                let spec = spec.map(|spec| self.direct.fixed(server, spec));
+                let new = place(server, spec, &placement, &self.provisioners, &self.direct, &self.resolver);
                 match before.iter().find(|old| old.spec.name == new.spec.name) {
                     Some(old)
                         if difference(
@@ -208,11 +222,11 @@ impl App {
 
     /// Takes down what dead runs have left; lines for the operator.
     pub(crate) async fn work_off_ledger(&self) -> Vec<String> {
+        let mut lines = direct::work_off(&self.inputs.state).await;
         let leases = self.host.abandoned().await;
         if leases.is_empty() {
-            return Vec::new();
+            return lines;
         }
-        let mut lines = Vec::new();
         for lease in &leases {
             // The plugin that made it has to be there to take it down.
             if let Some(deferred) = self.provisioners.get(&lease.plugin)
@@ -238,6 +252,7 @@ impl App {
     /// Ends what an assembly without a pool has started.
     pub(crate) async fn close(&self) {
         self.host.shutdown(Duration::from_secs(5)).await;
+        self.processes.shutdown(Duration::from_secs(5)).await;
     }
 
     /// The servers as a pool takes them.
@@ -398,9 +413,10 @@ async fn chosen(
 
 fn place(
     server: &Server,
-    configs: &ServerConfigs,
+    spec: Result<ServerSpec>,
     placement: &Placement<'_>,
     provisioners: &BTreeMap<String, Arc<Deferred>>,
+    direct: &DirectWays,
     resolver: &Resolver,
 ) -> Placed {
     let place = placement.of(server);
@@ -425,12 +441,17 @@ fn place(
         )
     };
     let config = |text: String| Failure::new(Phase::Validate, Class::Config, text);
-    let spec = match server_spec(server, configs) {
+    let spec = match spec {
         Ok(spec) => spec,
         Err(error) => return refuse(config(format!("{error:#}")), empty()),
     };
+    if let Some(provisioner) = direct.of(&spec) {
+        resolver.declare(spec.id.as_str(), spec.secrets.iter().cloned());
+        let spec = Arc::new(spec);
+        return Placed { server: server.clone(), spec, provisioner, plugin: None, refusal: None };
+    }
     let Place::Provisioner(name) = &place else {
-        return refuse(config("remote servers are not in this version".to_owned()), spec);
+        return refuse(config("nothing says how it is brought up".to_owned()), spec);
     };
     let Some(deferred) = provisioners.get(name) else {
         let text = format!(

@@ -1,6 +1,7 @@
 //! What was asked for, from flags and files together: which servers, which plugins, where state is kept.
 
 use crate::args::SourceArgs;
+use crate::assemble::direct::Fixed;
 use crate::assemble::enabled::Enabled;
 use crate::assemble::files::Files;
 use crate::assemble::placement::canonical;
@@ -8,7 +9,7 @@ use crate::bundled;
 use crate::environment::Environment;
 use crate::output::{Usage, say};
 use anyhow::{Context as _, Result};
-use host_config::{Context, PluginSettings, PluginSource, Server, Settings, ToolFilter, Warning};
+use host_config::{Context, HostPattern, PluginSettings, PluginSource, Server, Settings, ToolFilter, Warning};
 use std::path::{Path, PathBuf};
 
 /// The file that is read when no other is named.
@@ -44,6 +45,12 @@ pub(crate) struct Inputs {
     pub(crate) cache: Option<PathBuf>,
     /// `--max-server-startup-timeout`.
     pub(crate) start_timeout: Option<std::time::Duration>,
+    /// `--static`: servers that a plugin would start are up already.
+    pub(crate) is_static: bool,
+    /// `--static-endpoint`: where servers are that are up already.
+    pub(crate) static_endpoints: Vec<(String, Fixed)>,
+    /// `--allow-host`: hosts that servers may be reached at although they are inside or speak without TLS.
+    pub(crate) allow_hosts: Vec<HostPattern>,
 }
 
 impl Inputs {
@@ -97,6 +104,12 @@ impl Inputs {
         }
         let files = Files::load(args, &settings, environment)?;
         let Enabled { servers, warnings } = Enabled::of(args, &settings, &files)?;
+        for (name, _) in &args.static_endpoint {
+            if !servers.iter().any(|server| server.name == *name) {
+                let text = format!("`--static-endpoint {name}=…`: no server of that name runs");
+                return Err(Usage(text).into());
+            }
+        }
         for warning in files.warnings.iter().chain(&warnings) {
             say(&warning.to_string());
         }
@@ -120,6 +133,9 @@ impl Inputs {
             state,
             cache: environment.cache_dir(),
             start_timeout: args.max_server_startup_timeout,
+            is_static: args.is_static,
+            static_endpoints: args.static_endpoint.clone(),
+            allow_hosts: args.allow_host.clone(),
             settings,
         })
     }

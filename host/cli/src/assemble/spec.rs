@@ -1,8 +1,12 @@
 //! From an entry of a file to the specification of a server: templates and variables evaluated, folders and volumes told apart.
 
+use crate::assemble::editor;
 use crate::assemble::values::Values;
-use anyhow::{Context, Result, bail};
-use host_config::{Access, ComponentSource, Kind, Lifetime, OnUnenforced, Server, ServerConfigs};
+use crate::environment::Environment;
+use anyhow::{Context, Result, anyhow, bail};
+use host_config::{
+    Access, ComponentSource, Kind, Lifetime, OnUnenforced, RemoteTransport, Server, ServerConfigs,
+};
 use host_provisioner as p;
 use host_resolver::template::is_template;
 use std::path::PathBuf;
@@ -11,9 +15,16 @@ use std::path::PathBuf;
 ///
 /// # Errors
 /// What this version cannot carry, or a value that has not the form it must have; names the server and the field.
-pub(crate) fn server_spec(server: &Server, configs: &ServerConfigs) -> Result<p::ServerSpec> {
-    build(server, &Values::new(server, configs))
-        .with_context(|| format!("server `{}` ({})", server.name, server.place))
+pub(crate) fn server_spec(
+    server: &Server,
+    configs: &ServerConfigs,
+    environment: &Environment,
+) -> Result<p::ServerSpec> {
+    let spec = match &server.editor {
+        Some(entry) => editor::spec(server, entry, environment),
+        None => build(server, &Values::new(server, configs)),
+    };
+    spec.with_context(|| format!("server `{}` ({})", server.name, server.place))
 }
 
 fn build(server: &Server, values: &Values<'_>) -> Result<p::ServerSpec> {
@@ -34,10 +45,8 @@ fn build(server: &Server, values: &Values<'_>) -> Result<p::ServerSpec> {
             None => bail!("it has no component"),
         },
         Kind::Image => p::Workload::Image { reference: server.image.clone(), digest: None, arguments },
-        Kind::Remote => bail!("remote servers are not in this version; they come with the full relay"),
-        Kind::Process => {
-            bail!("commands of this machine are not in this version; they come with the full relay")
-        }
+        Kind::Remote => remote(server, values, &environment)?,
+        Kind::Process => bail!("only an editors' file can name a command"),
         Kind::ToolContainers => {
             bail!("tools that are containers are not in this version; they come with the Docker plugin")
         }
@@ -79,6 +88,38 @@ fn build(server: &Server, values: &Values<'_>) -> Result<p::ServerSpec> {
         }
     }
     Ok(spec)
+}
+
+/// An endpoint elsewhere. `$NAME` in its headers stands for the server's own secrets and variables, as in the original.
+fn remote(server: &Server, values: &Values<'_>, environment: &[p::Variable]) -> Result<p::Workload> {
+    let endpoint = server.endpoint().map_err(|misfit| anyhow!("`remote`: {misfit}"))?;
+    let endpoint = endpoint.context("it has no URL")?;
+    if !server.command.is_empty() {
+        bail!("`command` is for servers that are started here");
+    }
+    let headers = endpoint.headers.iter().map(|(name, value)| {
+        // A template or variables, never both (`docker-mcp-gateway.md` 10.6).
+        let value = if is_template(value) {
+            p::Value::Text(values.text("remote.headers", value)?)
+        } else {
+            host_resolver::expand(value, environment)
+        };
+        Ok(p::Variable { name: name.clone(), value })
+    });
+    Ok(p::Workload::Remote {
+        url: endpoint.url.to_owned(),
+        protocol: Some(protocol(endpoint.transport)),
+        headers: headers.collect::<Result<_>>()?,
+        by_operator: server.by_operator,
+    })
+}
+
+/// The same word in the trait's words.
+pub(super) fn protocol(transport: RemoteTransport) -> p::HttpProtocol {
+    match transport {
+        RemoteTransport::Streaming => p::HttpProtocol::Streamable,
+        RemoteTransport::Sse => p::HttpProtocol::Sse,
+    }
 }
 
 /// Secrets first, then variables in the order of the entry; an empty value leaves the variable out (`provisioning.md` 2.1).
@@ -185,7 +226,7 @@ mod tests {
         let text = format!("registry:\n  acme:\n    {}", entry.replace('\n', "\n    "));
         let (catalog, _) = Catalog::parse(&text, "c.yaml").unwrap();
         let (configs, _) = ServerConfigs::parse(config, "config.yaml").unwrap();
-        server_spec(catalog.get("acme").unwrap(), &configs)
+        server_spec(catalog.get("acme").unwrap(), &configs, &Environment::default())
     }
 
     #[test]
@@ -204,7 +245,11 @@ mod tests {
     #[test]
     fn what_cannot_be_carried_is_refused_by_name() {
         let cases = [
-            ("remote: {url: 'https://x.example/mcp'}", "remote servers are not in this version"),
+            ("remote: {url: 'https://x.example/mcp', transport_type: pigeon}", "`remote`: "),
+            (
+                "remote: {url: 'https://x.example/mcp', transport_type: sse}\ncommand: [x]",
+                "`command` is for servers that are started here",
+            ),
             (
                 "image: a\nsecrets: [{name: t, env: T}]\ncommand: ['--key=$T']",
                 "`command` puts a secret into the argument `--key=$T`",

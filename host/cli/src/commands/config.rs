@@ -21,9 +21,9 @@ pub(super) fn run(command: ConfigCommand, environment: &Environment) -> Result<u
         .iter()
         .map(|server| {
             let mut problems: Vec<String> = Vec::new();
-            // What an editors' file names is filled in where it is started.
-            if !matches!(server.kind(), Kind::Process | Kind::Remote)
-                && let Err(error) = server_spec(server, &inputs.files.configs)
+            // What an editors' file lacks is told by the names of variables and secrets, below.
+            if server.editor.is_none()
+                && let Err(error) = server_spec(server, &inputs.files.configs, environment)
             {
                 problems.extend(error.chain().last().map(ToString::to_string));
             }

@@ -301,6 +301,11 @@ pub(crate) async fn end(app: &App, front: &Front, pool: &host_pool::Pool, signal
     for behind in &left {
         say(&format!("{}; the next start tries again", crate::assemble::app::left_behind(behind)));
     }
+    for (server, group) in app.processes.shutdown(Duration::from_secs(3)).await {
+        say(&format!(
+            "warning: process group {group} of server `{server}` did not end; the next start tries again"
+        ));
+    }
     for workload in app.embedded.shutdown(Duration::from_secs(2)).await {
         say(&format!("warning: component {workload} did not end"));
     }
