@@ -3,6 +3,9 @@
 #![expect(clippy::indexing_slicing, reason = "what is not as the story says ends the test there")]
 
 mod commands;
+mod faults;
+mod others;
+mod standing;
 
 use crate::program::scene;
 use gateway_tests::harness::Scene;

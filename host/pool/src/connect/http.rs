@@ -21,14 +21,16 @@ use crate::wire::Wire;
 use crate::writer::NotSent;
 use bytes::{Bytes, BytesMut};
 use head::{Common, SESSION};
-use host_message::{Envelope, Kind, Mirror, Revision, find_member, method};
+use host_message::{Envelope, ErrorBody, Kind, Mirror, Revision, find_member, method};
 use host_provisioner::{
-    BoxBody, Class, Failure, HttpChannel, HttpEndpoint, HttpFailure, HttpProtocol, Phase, sanitize,
+    BoxBody, Class, Failure, HttpBody, HttpChannel, HttpEndpoint, HttpFailure, HttpProtocol, Phase, sanitize,
 };
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, Response, StatusCode};
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -325,14 +327,40 @@ impl Http {
             let request =
                 request.map_err(|error| Trouble::Call(format!("the request cannot be sent: {error}")))?;
             let response = self.channel.send(request).await.map_err(|failure| self.unsent(failure))?;
-            if response.status() != StatusCode::NOT_FOUND || common.session.is_none() {
-                return Ok(response);
-            }
-            if !renewed {
-                self.renew(generation).await?;
-            }
+            let response = match common.session {
+                Some(_) => match self.knows_session(response).await? {
+                    Some(response) => response,
+                    None if !renewed => {
+                        self.renew(generation).await?;
+                        continue;
+                    }
+                    None => break,
+                },
+                None => response,
+            };
+            return Ok(response);
         }
         Err(Trouble::Dead("it forgets its session as soon as one is begun".to_owned()))
+    }
+
+    /// The same answer, or `None` if it says that there is no such session: 404 as the protocol wants, or 400 with an error that speaks of
+    /// sessions, as servers do that follow an early example of the TypeScript SDK.
+    async fn knows_session(&self, response: Response<BoxBody>) -> Result<Option<Response<BoxBody>>, Trouble> {
+        match response.status() {
+            StatusCode::NOT_FOUND => Ok(None),
+            StatusCode::BAD_REQUEST => {
+                let (head, body) = response.into_parts();
+                let body = collect(body, REFUSAL_LIMIT).await?;
+                let error = Envelope::parse(body.clone()).ok().and_then(|envelope| envelope.error());
+                let lost = error.is_some_and(|error| {
+                    let error = ErrorBody::scan(&error);
+                    (-32099..=-32000).contains(&error.code)
+                        && error.message.to_ascii_lowercase().contains("session")
+                });
+                Ok((!lost).then(|| Response::from_parts(head, BoxBody::new(Whole(body)))))
+            }
+            _ => Ok(Some(response)),
+        }
     }
 
     fn unsent(&self, failure: HttpFailure) -> Trouble {
@@ -466,6 +494,16 @@ impl Http {
             }
         }
         None
+    }
+}
+
+/// A body that was read already.
+struct Whole(Bytes);
+
+impl HttpBody for Whole {
+    fn poll_chunk(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, HttpFailure>>> {
+        let whole = std::mem::take(&mut self.0);
+        Poll::Ready((!whole.is_empty()).then_some(Ok(whole)))
     }
 }
 

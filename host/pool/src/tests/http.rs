@@ -356,6 +356,14 @@ async fn a_call_that_is_given_up_closes_its_stream_or_is_cancelled_as_the_era_wa
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_session_is_begun_anew_and_the_call_repeated() {
+    for (status, code, text) in
+        [(404, -32001, "Session not found"), (400, -32000, "Bad Request: No valid session ID provided")]
+    {
+        lost_session(status, code, text).await;
+    }
+}
+
+async fn lost_session(status: u16, code: i64, text: &'static str) {
     let sessions = Mutex::new(0);
     let scene = Scene::new(None, move |seen: &Seen| match seen.short().as_str() {
         "POST initialize" => {
@@ -365,10 +373,9 @@ async fn a_lost_session_is_begun_anew_and_the_call_repeated() {
             let hello = json!({"protocolVersion": "2025-06-18", "capabilities": {}});
             Say::Head(200, vec![("mcp-session-id", id)], result(seen, &hello))
         }
-        "POST tools/call" if seen.header("mcp-session-id") == Some("s-1") => Say::Json(
-            404,
-            json!({"jsonrpc": "2.0", "id": null, "error": {"code": -32001, "message": "Session not found"}}),
-        ),
+        "POST tools/call" if seen.header("mcp-session-id") == Some("s-1") => {
+            Say::Json(status, json!({"jsonrpc": "2.0", "id": null, "error": {"code": code, "message": text}}))
+        }
         _ => legacy(echo)(seen),
     });
     let mut events = scene.pool.events();
