@@ -7,3 +7,4 @@ mod plugins;
 mod program;
 mod run;
 mod tidy;
+mod upstream;

@@ -82,7 +82,10 @@ impl Scope {
             Workload::Component { arguments, .. } | Workload::Bundled { arguments, .. } => {
                 arguments.as_slice()
             }
-            Workload::Image { .. } => &[],
+            Workload::Image { .. }
+            | Workload::Command { .. }
+            | Workload::Remote { .. }
+            | Workload::Listening { .. } => &[],
         };
         if arguments != own {
             return Err(self.refuse(
