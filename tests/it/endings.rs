@@ -45,7 +45,7 @@ async fn a_first_signal_lets_calls_in_flight_finish() {
         let endpoint = gateway.endpoint().await;
         let mut client = gateway.client(LEGACY).await;
         client.await_tools(&["wait"]).await;
-        let sent = client.begin("tools/call", json!({"name": "wait", "arguments": {"millis": 1500}})).await;
+        let sent = client.begin("tools/call", json!({"name": "wait", "arguments": {"millis": 5000}})).await;
         eventually_in_flight(&scene, 1).await;
         gateway.signal(signal);
         gateway.says("signal: finishing what runs").await;
@@ -66,7 +66,7 @@ async fn a_first_signal_lets_calls_over_standard_input_finish() {
     let mut gateway = scene.pipe(NOBODY);
     let mut client = gateway.only_client(LEGACY).await;
     client.await_tools(&["wait"]).await;
-    let sent = client.begin("tools/call", json!({"name": "wait", "arguments": {"millis": 1500}})).await;
+    let sent = client.begin("tools/call", json!({"name": "wait", "arguments": {"millis": 5000}})).await;
     eventually_in_flight(&scene, 1).await;
     gateway.signal(Signal::TERM);
     let answer = client.finish(sent).await.unwrap_or_else(|error| panic!("{error:?}\n{}", gateway.said()));

@@ -8,3 +8,4 @@ mod plugins;
 mod program;
 mod run;
 mod tidy;
+mod upstream;

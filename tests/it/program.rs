@@ -4,7 +4,9 @@
 
 mod bad_input;
 mod pages;
+mod reload;
 mod sessions;
+mod settings;
 
 use gateway_tests::harness::Scene;
 use serde_json::{Value, json};

@@ -1,5 +1,12 @@
 //! The command line as typed. Names and defaults are those of Docker's MCP Gateway where it has them (`docker-mcp-gateway.md` 4.1).
 
+mod check;
+mod docker;
+
+pub(crate) use check::{CatalogCommand, ConfigCommand, SecretCommand};
+pub(crate) use docker::FileArgs;
+
+use crate::assemble::Fixed;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -32,6 +39,15 @@ pub(crate) enum Command {
     /// Look at servers
     #[command(subcommand)]
     Server(ServerCommand),
+    /// Check the files without starting anything
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look at catalogues
+    #[command(subcommand)]
+    Catalog(CatalogCommand),
+    /// Look at secrets, without their values
+    #[command(subcommand)]
+    Secret(SecretCommand),
     /// List and call tools from the terminal
     #[command(subcommand)]
     Tools(ToolsCommand),
@@ -63,16 +79,32 @@ pub(crate) struct SourceArgs {
     pub settings: Option<PathBuf>,
 
     /// Catalogue file in Docker's format; a later one replaces servers of an earlier one
-    #[arg(long, value_name = "FILE", value_delimiter = ',', value_hint = ValueHint::FilePath, help_heading = "Servers")]
-    pub catalog: Vec<PathBuf>,
+    #[arg(long, value_name = "FILE", value_delimiter = ',', value_hint = ValueHint::FilePath, help_heading = "Files")]
+    pub catalog: Vec<String>,
 
-    /// Names of the servers to run (default: all of the settings file, none of a catalogue)
+    /// Files that say what there is, what runs, and with which values
+    #[command(flatten)]
+    pub files: FileArgs,
+
+    /// Names of the servers to run (default: those of the settings, of editors' files, and the enabled ones of the catalogues)
     #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Servers")]
     pub servers: Vec<String>,
 
     /// Tools to offer: `TOOL`, `SERVER:TOOL`, `SERVER:*`, `*` (default: all)
     #[arg(long, value_name = "TOOL", value_delimiter = ',', help_heading = "Servers")]
     pub tools: Vec<String>,
+
+    /// Host that servers may be reached at although its addresses are not public, or without TLS: `HOST:PORT`, `*` stands for a label
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = host_config::HostPattern::with_port, help_heading = "Servers")]
+    pub allow_host: Vec<host_config::HostPattern>,
+
+    /// Servers that a plugin would start are up already, at `mcp-NAME:4444`
+    #[arg(long = "static", help_heading = "Servers")]
+    pub is_static: bool,
+
+    /// Where a server is that is up already: `tcp://HOST:PORT`, `unix:///PATH`, or a URL; may be repeated
+    #[arg(long, value_name = "NAME=URL", value_parser = parse_static_endpoint, help_heading = "Servers")]
+    pub static_endpoint: Vec<(String, Fixed)>,
 
     /// A provisioner plugin: a path, or the name of a bundled one; adds or replaces it, and without `--provisioner` or placement
     /// every server it says it can run goes there
@@ -137,9 +169,10 @@ pub(crate) struct RunArgs {
     #[arg(long, help_heading = "Front")]
     pub allow_unauthenticated: bool,
 
-    /// Notice changed plugin files and replace the plugins while running
-    #[arg(long, help_heading = "Provisioners")]
-    pub watch: bool,
+    /// Take over changed files while running: `--watch` plugins too, `--watch=false` nothing (default: settings, catalogues, registry,
+    /// values, tool lists and editors' files)
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Files")]
+    pub watch: Option<bool>,
 
     /// Check everything, print what would be run, and end
     #[arg(long, help_heading = "Output")]
@@ -297,4 +330,9 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         return Ok(Duration::from_secs(seconds.into()));
     }
     host_config::parse_duration(text).map_err(|misfit| misfit.to_string())
+}
+
+fn parse_static_endpoint(text: &str) -> Result<(String, Fixed), String> {
+    let (name, url) = text.split_once('=').ok_or_else(|| format!("`{text}` is no `NAME=URL`"))?;
+    Ok((name.to_owned(), Fixed::parse(url)?))
 }

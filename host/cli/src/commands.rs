@@ -1,11 +1,15 @@
 //! One file per command.
 
+mod catalog;
 mod completions;
+mod config;
 mod plan;
 mod plugin;
 mod quickstart;
+mod reload;
 mod run;
 mod running;
+mod secret;
 mod serve;
 mod server;
 mod tools;
@@ -24,6 +28,9 @@ pub(crate) async fn run(command: Command, environment: &Environment) -> Result<u
         Command::Quickstart(args) => Box::pin(quickstart::run(args, environment)).await,
         Command::Plugin(command) => Box::pin(plugin::run(command, environment)).await,
         Command::Server(command) => server::run(command, environment).await,
+        Command::Config(command) => config::run(command, environment),
+        Command::Catalog(command) => catalog::run(command, environment),
+        Command::Secret(command) => secret::run(command, environment),
         Command::Tools(command) => Box::pin(tools::run(command, environment)).await,
         Command::Completions { shell } => Ok(completions::run(shell)),
     }

@@ -12,6 +12,8 @@ pub(crate) const STATE: &str = "GATEWAY_STATE";
 pub(crate) const CACHE: &str = "GATEWAY_CACHE";
 /// What is logged, in the form of `tracing-subscriber`'s filters, for example `host_wasm=debug`.
 pub(crate) const LOG: &str = "GATEWAY_LOG";
+/// `1` inside the original's container image: Docker's own files are no default there, and secrets are looked for where Compose puts them.
+pub(crate) const IN_CONTAINER: &str = "DOCKER_MCP_IN_CONTAINER";
 /// Any value turns colours off.
 pub(crate) const NO_COLOR: &str = "NO_COLOR";
 
@@ -29,9 +31,16 @@ pub(crate) const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
 pub(crate) const IN_CONTAINER: &str = "DOCKER_MCP_IN_CONTAINER";
 
 /// What the program takes from its environment, read once at the start.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Environment {
     variables: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Environment {
+    /// Names only: values may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.variables.keys()).finish()
+    }
 }
 
 impl Environment {
@@ -42,6 +51,17 @@ impl Environment {
             .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
             .collect();
         Self { variables }
+    }
+
+    /// An environment of these variables.
+    #[cfg(test)]
+    pub(crate) fn of<const N: usize>(variables: [(&str, &str); N]) -> Self {
+        Self {
+            variables: variables
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        }
     }
 
     /// One variable; empty counts as absent.

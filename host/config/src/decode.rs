@@ -183,8 +183,7 @@ impl<'d> Fields<'d> {
     pub(crate) fn texts(&self, name: &'static str, report: &mut Report) -> Vec<String> {
         let Some((key, node)) = self.find(name) else { return Vec::new() };
         debug_assert!(matches!(key.form, Form::List(form) if form.is_text()), "{name}");
-        let items = items(node, name, report);
-        items.into_iter().filter_map(|item| text_of(item, format_args!("each of `{name}`"), report)).collect()
+        texts_of(node, name, report)
     }
 
     pub(crate) fn path(&self, name: &'static str, base: &Base, report: &mut Report) -> Option<Located> {
@@ -325,6 +324,12 @@ pub(crate) fn items<'d>(node: Node<'d>, name: &str, report: &mut Report) -> Vec<
         }
     }
     items
+}
+
+/// The elements of a list of texts.
+pub(crate) fn texts_of(node: Node<'_>, name: &str, report: &mut Report) -> Vec<String> {
+    let items = items(node, name, report);
+    items.into_iter().filter_map(|item| text_of(item, format_args!("each of `{name}`"), report)).collect()
 }
 
 fn parsed<T>(

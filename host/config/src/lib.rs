@@ -10,12 +10,15 @@
 //! | Docker's catalogues | [`Catalog`] |
 //! | Docker's `registry.yaml` | [`Registry`] |
 //! | Docker's `config.yaml` | [`ServerConfigs`] |
+//! | Docker's `tools.yaml` | [`ToolLists`] |
+//! | `mcpServers` JSON of editors | [`EditorFile`] |
 //!
 //! Whatever is wrong with a file comes back as [`Problems`], all at once. The keys of `gateway.yaml`
 //! are described in `reference.md`, which [`reference()`] prints.
 
 mod catalog;
 mod decode;
+mod editor;
 mod file;
 mod front;
 mod grants;
@@ -36,9 +39,11 @@ mod server;
 mod server_config;
 mod settings;
 mod tool_filter;
+mod tool_lists;
 mod yaml;
 
 pub use catalog::Catalog;
+pub use editor::{CommandLine, EditorEntry, EditorFile, EditorPart, EditorText, Reach, Unfilled};
 pub use file::MAX_FILE_BYTES;
 pub use front::{Front, FrontTransport, NamePolicy, PoolSettings};
 pub use grants::{
@@ -67,4 +72,5 @@ pub use server::{
 pub use server_config::{ServerConfig, ServerConfigs};
 pub use settings::{Context, SecretSource, Settings};
 pub use tool_filter::ToolFilter;
+pub use tool_lists::{ToolList, ToolLists};
 pub use yaml::{Map, Value};

@@ -49,6 +49,11 @@ impl Base {
         Base(path.parent().map(Path::to_owned).unwrap_or_default())
     }
 
+    /// The folder itself.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0
+    }
+
     pub(crate) fn locate(&self, written: &str) -> Result<Located, Misfit> {
         Located::new(written, &self.0)
     }

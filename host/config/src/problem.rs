@@ -120,6 +120,12 @@ impl Problems {
         Problems(problems)
     }
 
+    /// The problems of several files, one file after the other; none if there are none.
+    pub fn join(files: impl IntoIterator<Item = Problems>) -> Option<Problems> {
+        let problems: Vec<Problem> = files.into_iter().flatten().collect();
+        (!problems.is_empty()).then_some(Problems(problems))
+    }
+
     /// The problems, in the order of the file.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.0.iter()

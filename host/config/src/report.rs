@@ -81,6 +81,13 @@ impl Report {
         }
     }
 
+    /// A problem that is not about one place, or whose place is known already.
+    pub(crate) fn add_problem(&mut self, problem: Problem) {
+        if self.problems.len() < MAX_KEPT {
+            self.problems.push(problem);
+        }
+    }
+
     fn add(&mut self, at: Position, what: String, hint: Option<String>) {
         if self.problems.len() >= MAX_KEPT {
             return;

@@ -20,6 +20,7 @@ use std::time::Duration;
 use crate::decode::Fields;
 use crate::decode::choice::choices;
 use crate::decode::table::{Form, Key, Table, key};
+use crate::editor::{EditorEntry, Reach};
 use crate::misfit::Misfit;
 use crate::problem::Place;
 use crate::quantity::Cpus;
@@ -38,6 +39,9 @@ choices! {
         ToolContainers = "toolContainers" | "poci",
         /// A WebAssembly component with an MCP server.
         Component = "component",
+        /// A command of this machine that speaks on its standard streams. Only an editors' file, or `mcpServers:` in
+        /// `gateway.yaml`, can name one.
+        Process = "process",
     }
 }
 
@@ -97,6 +101,8 @@ pub struct Server {
     /// A decision somebody else has made about it; kept, not interpreted.
     pub policy: Option<Value>,
 
+    /// Whether the operator's own file names it, and not a catalogue.
+    pub by_operator: bool,
     /// The component that is the server. `gateway.yaml` only, as all that follows.
     pub component: Option<ComponentSource>,
     /// Folders it sees.
@@ -115,6 +121,8 @@ pub struct Server {
     pub on_unenforced: OnUnenforced,
     /// For its provisioner, which says what it takes; empty unless said.
     pub settings: serde_json::Map<String, serde_json::Value>,
+    /// What an editors' file says about it, which then is all there is; see [`crate::EditorFile`].
+    pub editor: Option<EditorEntry>,
 }
 
 /// The keys of an entry in a catalogue; `gateway.yaml` knows them too.
@@ -181,9 +189,19 @@ impl Server {
         Server { name: name.to_owned(), ..Server::default() }
     }
 
+    /// A server out of an editors' file.
+    pub(crate) fn of_editor(name: String, place: Place, editor: EditorEntry) -> Server {
+        Server { name, place, editor: Some(editor), by_operator: true, ..Server::default() }
+    }
+
     /// What the entry is.
     pub fn kind(&self) -> Kind {
-        if self.component.is_some() {
+        if let Some(editor) = &self.editor {
+            match editor.reach {
+                Reach::Command(_) => Kind::Process,
+                Reach::Remote { .. } => Kind::Remote,
+            }
+        } else if self.component.is_some() {
             Kind::Component
         } else if !self.url().is_empty() {
             Kind::Remote
@@ -194,12 +212,12 @@ impl Server {
         }
     }
 
-    /// Where a remote server is reached; none for any other.
+    /// Where a remote server is reached; none for any other, and for one of an editors' file, whose [`Server::editor`] says more.
     ///
     /// # Errors
     /// A transport nobody knows.
     pub fn endpoint(&self) -> Result<Option<Endpoint<'_>>, Misfit> {
-        if self.kind() != Kind::Remote {
+        if self.kind() != Kind::Remote || self.editor.is_some() {
             return Ok(None);
         }
         let remote = self.remote.as_ref();

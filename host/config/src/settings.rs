@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::decode::Fields;
 use crate::decode::table::{Form, Table, key};
+use crate::editor::{ENTRY, EditorEntry};
 use crate::file;
 use crate::front::{FRONT, Front, POOL, PoolSettings};
 use crate::misfit::Misfit;
@@ -56,6 +57,13 @@ pub struct Settings {
 pub enum SecretSource {
     /// A file with a `name=value` on each line.
     EnvFile(Located),
+    /// A folder with one file per secret, as Docker and Kubernetes mount them.
+    Folder(Located),
+    /// The keychain of the operating system.
+    Keychain {
+        /// The service of its entries; their users are names of secrets.
+        service: String,
+    },
     /// The gateway's own environment.
     Environment {
         /// What the variables' names start with; not empty, so that not everything is a secret.
@@ -76,8 +84,10 @@ pub(crate) static SETTINGS: Table = Table {
             ),
             key(
                 "secrets",
-                Form::List(&Form::Special("file or env:PREFIX_")),
-                "Where secrets are looked up, in order: `.env` files, and variables of the gateway's environment.",
+                Form::List(&Form::Special("file, folder:PATH, keychain:SERVICE or env:PREFIX_")),
+                "Where secrets are looked up, in order: `.env` files, folders with one file per secret (Docker's \
+                 `/run/secrets`, a mounted Secret of Kubernetes), the keychain of this machine (`keychain` means the service \
+                 `gateway`; the user of an entry is the name of the secret), and variables of the gateway's environment.",
             ),
             key(
                 "plugins",
@@ -89,6 +99,12 @@ pub(crate) static SETTINGS: Table = Table {
                 "servers",
                 Form::Map(&Form::Group(&OWN_SERVER)),
                 "Servers by name, beside those of the catalogues.",
+            ),
+            key(
+                "mcpServers",
+                Form::Map(&Form::Group(&ENTRY)),
+                "Servers as editors write them: commands of this machine, and URLs. What stands in an editor's `mcpServers` can be \
+                 pasted here.",
             ),
             key("front", Form::Group(&FRONT), "How clients reach the gateway."),
             key("pool", Form::Group(&POOL), "How long servers are kept."),
@@ -181,6 +197,15 @@ impl Settings {
         for (name, at, fields) in fields.named_groups("servers", report) {
             settings.servers.push(Server::decode_own(name, at, fields, base, report));
         }
+        for (name, at, fields) in fields.named_groups("mcpServers", report) {
+            let entry = EditorEntry::decode(&name, fields, base.folder(), report);
+            if settings.servers.iter().any(|server| server.name == name) {
+                let what = format!("the server `{name}` stands under `servers` too");
+                report.problem_with_hint(at, what, "keep one of the two, or rename one");
+            } else if let Some((entry, false)) = entry {
+                settings.servers.push(Server::of_editor(name, report.place(at), entry));
+            }
+        }
         fields.done();
         Some(settings)
     }
@@ -193,6 +218,22 @@ impl Settings {
 
 impl SecretSource {
     fn parse(text: &str, base: &Base) -> Result<SecretSource, Misfit> {
+        if let Some(service) = text.strip_prefix("keychain") {
+            return match service.strip_prefix(':') {
+                None if service.is_empty() => Ok(SecretSource::Keychain { service: "gateway".to_owned() }),
+                Some(service) if !service.trim().is_empty() => {
+                    Ok(SecretSource::Keychain { service: service.to_owned() })
+                }
+                Some(_) => {
+                    Err(Misfit::new(text, "without a service").hint("write `keychain` or `keychain:SERVICE`"))
+                }
+                // A file whose name only begins like it.
+                None => base.locate(text).map(SecretSource::EnvFile),
+            };
+        }
+        if let Some(folder) = text.strip_prefix("folder:") {
+            return base.locate(folder).map(SecretSource::Folder);
+        }
         match text.strip_prefix("env:") {
             Some("") => {
                 Err(Misfit::new(text, "the whole environment")

@@ -1,15 +1,32 @@
-//! From a connection that a provisioner gave to a pair of streams.
+//! From a connection that a provisioner gave to something that a wire can use: a pair of streams, or an endpoint that speaks HTTP.
 
-use host_provisioner::{Class, Connection, Failure, Phase, Streams};
+pub(crate) mod events;
+pub(crate) mod http;
+
+use host_provisioner::{Class, Connection, Failure, HttpEndpoint, Phase, Streams};
 use tokio::net::TcpStream;
 
-/// Opens the connection. Standard streams are open already.
+/// A way that is open as far as it can be before anybody speaks.
+pub(crate) enum Opened {
+    /// One stream each way, a message a line.
+    Streams(Streams),
+    /// A request for each message.
+    Http(HttpEndpoint),
+}
+
+impl From<Streams> for Opened {
+    fn from(streams: Streams) -> Self {
+        Self::Streams(streams)
+    }
+}
+
+/// Opens the connection. Standard streams are open already; over HTTP the first message connects.
 ///
 /// # Errors
-/// Nobody listens there, or it is an HTTP endpoint.
-pub(crate) async fn open(connection: Connection) -> Result<Streams, Failure> {
+/// Nobody listens there.
+pub(crate) async fn open(connection: Connection) -> Result<Opened, Failure> {
     match connection {
-        Connection::Streams(streams) => Ok(streams),
+        Connection::Streams(streams) => Ok(Opened::Streams(streams)),
         Connection::Tcp(host, port) => {
             let fail = |error: std::io::Error| {
                 let text = format!("connecting to {host}:{port} failed: {error}");
@@ -19,17 +36,13 @@ pub(crate) async fn open(connection: Connection) -> Result<Streams, Failure> {
             // One message is one write; waiting for more would cost 40 ms a call.
             stream.set_nodelay(true).map_err(fail)?;
             let (stdout, stdin) = stream.into_split();
-            Ok(Streams {
+            Ok(Opened::Streams(Streams {
                 label: format!("{host}:{port}"),
                 stdin: Box::new(stdin),
                 stdout: Box::new(stdout),
                 stderr: None,
-            })
+            }))
         }
-        Connection::Http(endpoint) => {
-            let text = format!("the gateway cannot reach servers over HTTP yet: {}", endpoint.url);
-            Err(Failure::new(Phase::Handshake, Class::Config, text)
-                .with_hint("use a server or a provisioner that offers standard streams or TCP"))
-        }
+        Connection::Http(endpoint) => Ok(Opened::Http(endpoint)),
     }
 }

@@ -61,11 +61,13 @@ pub(crate) async fn agree(
     own: &OwnMeta,
     known: Option<bool>,
 ) -> Result<Agreed, NoDeal> {
-    if known == Some(false) {
+    let old = wire.http().is_some_and(|http| http.is_old());
+    if known == Some(false) || old {
         return initialize(wire, config, None).await;
     }
     let mut probe = wire.call(method::DISCOVER, Some(&own.params())).map_err(|error| unsent(&error))?.quiet();
-    let answer = if known == Some(true) {
+    // Over HTTP there is always an answer, be it a status, and distance is no silence.
+    let answer = if known == Some(true) || wire.http().is_some() {
         probe.response().await
     } else {
         match tokio::time::timeout(config.probe_timeout, probe.response()).await {
@@ -76,7 +78,10 @@ pub(crate) async fn agree(
     };
     match answer {
         Ok(answer) => match discovered(&answer)? {
-            Some(agreed) => Ok(agreed),
+            Some(agreed) => {
+                wire.agreed(agreed.era.revision());
+                Ok(agreed)
+            }
             None => initialize(wire, config, None).await,
         },
         Err(_) => Err(NoDeal::Gone(known.is_none())),
@@ -123,12 +128,16 @@ async fn initialize(
     let mut call = wire.call(method::INITIALIZE, Some(&params)).map_err(|error| unsent(&error))?.quiet();
     let answer = call.response().await.map_err(|_: CallError| NoDeal::Gone(false))?;
     if let Some(error) = answer.error() {
+        if let Some(refusal) = wire.refusal() {
+            return Err(refusal.into());
+        }
         // A modern server that was only slow: it answers the probe first.
         if let Some(probe) = probe.as_mut()
             && let Some(Ok(late)) = now(probe.response()).await
             && late.kind() == Kind::Response
             && let Some(agreed) = discovered(&late)?
         {
+            wire.agreed(agreed.era.revision());
             return Ok(agreed);
         }
         let body = ErrorBody::scan(&error);
@@ -153,6 +162,7 @@ async fn initialize(
         );
         return Err(Failure::new(Phase::Handshake, Class::Permanent, text).into());
     };
+    wire.agreed(revision);
     wire.send_raw(&host_message::notification(method::INITIALIZED, None)).map_err(|error| unsent(&error))?;
     let about = object(&result, "serverInfo");
     Ok(agreed(revision.era(), &result, about))

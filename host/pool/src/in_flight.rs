@@ -107,17 +107,19 @@ impl InFlight {
         }
         let unanswered = self.wire.pending.remove(self.id);
         self.wire.touch();
-        if !unanswered || self.quiet {
+        if !unanswered {
             return;
         }
-        let mut params = Vec::with_capacity(80);
-        params.extend_from_slice(b"{\"requestId\":");
-        params.extend_from_slice(Digits::new(self.id).as_bytes());
-        params.extend_from_slice(b",\"reason\":");
-        host_message::write_string(&mut params, reason);
-        params.push(b'}');
-        if let Err(error) = self.wire.send_raw(&host_message::notification(method::CANCELLED, Some(&params)))
-        {
+        let notice = (!self.quiet).then(|| {
+            let mut params = Vec::with_capacity(80);
+            params.extend_from_slice(b"{\"requestId\":");
+            params.extend_from_slice(Digits::new(self.id).as_bytes());
+            params.extend_from_slice(b",\"reason\":");
+            host_message::write_string(&mut params, reason);
+            params.push(b'}');
+            host_message::notification(method::CANCELLED, Some(&params))
+        });
+        if let Err(error) = self.wire.withdraw_call(self.id, notice) {
             tracing::debug!(server = %self.wire.server, %error, "a cancellation was not sent");
         }
     }

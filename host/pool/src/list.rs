@@ -2,9 +2,10 @@
 
 use crate::{Client, ListError, Outgoing};
 use bytes::Bytes;
-use host_message::{ErrorBody, JsonKind, Params, code, elements, members, method};
+use host_message::{ErrorBody, JsonKind, Params, code, elements, find_member, members, method, mirrors};
 use host_provisioner::sanitize;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Pages a list may have; a server with more is taken to walk in circles.
 const MOST_PAGES: usize = 1000;
@@ -98,7 +99,10 @@ impl Client {
                 return Err(unusable("the list is too long"));
             }
             match next_cursor(&page) {
-                None => return Ok(listing),
+                None => {
+                    self.learn(kind, &listing);
+                    return Ok(listing);
+                }
                 Some(next) if !cursors.insert(next.clone()) => {
                     return Err(unusable("the server gave the same cursor twice"));
                 }
@@ -106,6 +110,21 @@ impl Client {
             }
         }
         Err(unusable("the list has too many pages"))
+    }
+
+    /// Notes which arguments tools want repeated in headers, where there are headers.
+    fn learn(&self, kind: ListKind, listing: &Listing) {
+        let Some(http) = self.wire.http().filter(|_| kind == ListKind::Tools && self.era().is_modern())
+        else {
+            return;
+        };
+        let tool = |item: &Bytes| {
+            let name = find_member(item, "name")?.string(item)?.into_owned();
+            // One that breaks the rules is not offered, so nobody calls it.
+            let mirrors = mirrors(find_member(item, "inputSchema")?.value(item)).ok()?;
+            (!mirrors.is_empty()).then(|| (name.into_boxed_str(), Arc::from(mirrors)))
+        };
+        http.learn(listing.items.iter().filter_map(tool).collect());
     }
 
     async fn page(&self, kind: ListKind, cursor: Option<&[u8]>) -> Result<Bytes, ListError> {

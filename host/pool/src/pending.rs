@@ -252,6 +252,12 @@ impl Pending {
         self.lock().find(id).is_some_and(|place| place.caller == Caller::Subscriber)
     }
 
+    /// Whether somebody still waits for the answer to this call.
+    pub(crate) fn is_waiting(&self, id: u64) -> bool {
+        let mut table = self.lock();
+        table.gone.is_none() && table.find(id).is_some_and(|place| place.response.is_none())
+    }
+
     /// The one call that is neither ours nor a subscription, if there is exactly one.
     pub(crate) fn only_call(&self) -> Option<u64> {
         let table = self.lock();

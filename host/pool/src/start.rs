@@ -220,13 +220,13 @@ async fn shake(
     connection: host_provisioner::Connection,
     deadline: Instant,
 ) -> Result<(Arc<Wire>, Agreed), Halt> {
-    let streams = timeout_at(deadline, connect::open(connection))
+    let opened = timeout_at(deadline, connect::open(connection))
         .await
         .map_err(|_| late(Phase::Handshake, "connecting took too long"))??;
     let wire = Wire::start(
         Arc::clone(&server.name),
         owner.clone(),
-        streams,
+        opened,
         &core.config,
         core.events.clone(),
         &core.tracker,
@@ -252,6 +252,9 @@ async fn shake(
         }
         Some(Err(NoDeal::Failed(failure))) => failure,
         Some(Err(NoDeal::Gone(during_probe))) => {
+            if let Some(refusal) = wire.refusal() {
+                return Err(Halt::Failed(refusal));
+            }
             let text = format!("the server ended during the handshake: {}", wire.obituary().await);
             let failure = Failure::new(Phase::Handshake, Class::Other, text);
             if during_probe {

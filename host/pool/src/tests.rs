@@ -3,6 +3,7 @@
 mod calls;
 mod endings;
 mod harness;
+mod http;
 mod lists;
 mod meta;
 mod shaking;

@@ -1,13 +1,15 @@
 //! One connection to a server: messages out, messages in, and everybody who waits for something on it.
 
+use crate::connect::Opened;
+use crate::connect::http::Http;
 use crate::event::{Changed, Event};
 use crate::pending::{Caller, Incoming, NotTaken, Pending};
 use crate::tail::Tail;
 use crate::writer::{NotSent, Writer};
 use crate::{InFlight, Owner, PoolConfig, SendError};
 use bytes::{BufMut, Bytes, BytesMut};
-use host_message::{Envelope, EnvelopeError, Kind, code, method, write_request_head};
-use host_provisioner::{Streams, sanitize};
+use host_message::{Envelope, EnvelopeError, Kind, Revision, code, method, write_request_head};
+use host_provisioner::{Failure, Streams, sanitize};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -29,12 +31,20 @@ pub(crate) struct Wire {
     pub(crate) pending: Pending,
     pub(crate) dead: CancellationToken,
     pub(crate) rubbish: Rubbish,
-    writer: Arc<Writer>,
+    way: Way,
     events: broadcast::Sender<Event>,
     tail: Arc<Tail>,
     tasks: Mutex<Vec<AbortHandle>>,
     born: Instant,
     last_used: AtomicU64,
+}
+
+/// How messages get to the server.
+enum Way {
+    /// As lines of one stream.
+    Lines(Arc<Writer>),
+    /// Each as a request of its own.
+    Http(Arc<Http>),
 }
 
 /// What a server printed that is no message.
@@ -65,42 +75,51 @@ impl Rubbish {
 }
 
 impl Wire {
-    /// Takes the streams over. Its tasks are spawned with `tracker` and end with the wire.
+    /// Takes the way over. Its tasks are spawned with `tracker` and end with the wire.
     pub(crate) fn start(
         server: Arc<str>,
         owner: Owner,
-        streams: Streams,
+        opened: impl Into<Opened>,
         config: &PoolConfig,
         events: broadcast::Sender<Event>,
         tracker: &TaskTracker,
     ) -> Arc<Self> {
-        let tail = Tail::new(streams.stderr.is_some());
+        let (way, streams) = match opened.into() {
+            Opened::Streams(Streams { stdin, stdout, stderr, .. }) => {
+                let writer = Arc::new(Writer::new(stdin, config.backlog_limit));
+                (Way::Lines(Arc::clone(&writer)), Some((writer, stdout, stderr)))
+            }
+            Opened::Http(endpoint) => (Way::Http(Http::new(endpoint, config.line_limit, tracker)), None),
+        };
+        let tail = Tail::new(streams.as_ref().is_some_and(|(_, _, stderr)| stderr.is_some()));
         let wire = Arc::new(Self {
             server: Arc::clone(&server),
             owner,
             pending: Pending::new(config.queue_limit, config.queue_bytes),
             dead: CancellationToken::new(),
             rubbish: Rubbish::default(),
-            writer: Arc::new(Writer::new(streams.stdin, config.backlog_limit)),
+            way,
             events,
             tail: Arc::clone(&tail),
             tasks: Mutex::default(),
             born: Instant::now(),
             last_used: AtomicU64::new(0),
         });
-        let mut tasks = Vec::with_capacity(3);
-        if let Some(stderr) = streams.stderr {
-            tasks.push(tracker.spawn(tail.read(server, stderr)).abort_handle());
+        if let Way::Http(http) = &wire.way {
+            http.attach(&wire);
         }
-        let reader = crate::reader::read(Arc::clone(&wire), streams.stdout, config.line_limit);
-        tracker.spawn(reader);
-        let (writer, weak) = (Arc::clone(&wire.writer), Arc::downgrade(&wire));
+        let Some((writer, stdout, stderr)) = streams else { return wire };
+        if let Some(stderr) = stderr {
+            let task = tracker.spawn(tail.read(server, stderr)).abort_handle();
+            wire.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+        }
+        tracker.spawn(crate::reader::read(Arc::clone(&wire), stdout, config.line_limit));
+        let weak = Arc::downgrade(&wire);
         tracker.spawn(async move {
             if let (Err(error), Some(wire)) = (writer.run().await, weak.upgrade()) {
                 wire.die(&format!("writing to it failed: {error}"));
             }
         });
-        *wire.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
         wire
     }
 
@@ -108,7 +127,10 @@ impl Wire {
     pub(crate) fn die(&self, reason: &str) {
         if self.pending.fail(Arc::from(reason)) {
             tracing::debug!(server = %self.server, reason, "connection ended");
-            self.writer.close();
+            match &self.way {
+                Way::Lines(writer) => writer.close(),
+                Way::Http(http) => http.close(),
+            }
             self.dead.cancel();
         }
     }
@@ -162,7 +184,7 @@ impl Wire {
         };
         // From here on a drop forgets the call.
         let mut in_flight = InFlight::new(Arc::clone(self), id, timeout);
-        let sent = self.send(|out| {
+        let sent = self.send(Some((id, name)), |out| {
             write_request_head(out, id, name);
             write(id, out)
         });
@@ -188,14 +210,26 @@ impl Wire {
 
     /// Sends a complete message without its newline.
     pub(crate) fn send_raw(&self, message: &[u8]) -> Result<(), SendError> {
-        self.send(|out| {
+        self.send(None, |out| {
             out.put_slice(message);
             Ok(())
         })
     }
 
-    fn send(&self, write: impl FnOnce(&mut BytesMut) -> Result<(), SendError>) -> Result<(), SendError> {
-        match self.writer.send(write) {
+    /// Sends a message; `call` is the id and the method of one that will be answered.
+    fn send(
+        &self,
+        call: Option<(u64, &str)>,
+        write: impl FnOnce(&mut BytesMut) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        let sent = match &self.way {
+            Way::Lines(writer) => writer.send(write),
+            Way::Http(http) => {
+                let mut message = BytesMut::new();
+                write(&mut message).map_err(NotSent::Refused).and_then(|()| http.send(call, message.freeze()))
+            }
+        };
+        match sent {
             Ok(()) => Ok(()),
             Err(NotSent::Refused(error)) => Err(error),
             Err(NotSent::Closed) => Err(SendError::Gone { reason: self.reason() }),
@@ -206,25 +240,70 @@ impl Wire {
         }
     }
 
+    /// Nobody waits for this call any more, whose answer has not come. `notice` tells a server that is to stop; none where it must not be told.
+    pub(crate) fn withdraw_call(&self, id: u64, notice: Option<Bytes>) -> Result<(), SendError> {
+        match &self.way {
+            Way::Lines(_) => notice.map_or(Ok(()), |notice| self.send_raw(&notice)),
+            Way::Http(http) => {
+                http.forget(id, notice);
+                Ok(())
+            }
+        }
+    }
+
+    /// Both sides agreed on this revision.
+    pub(crate) fn agreed(&self, revision: Revision) {
+        if let Way::Http(http) = &self.way {
+            http.agreed(revision);
+        }
+    }
+
+    /// Why a server behind HTTP was not reached, or would not have us.
+    pub(crate) fn refusal(&self) -> Option<Failure> {
+        match &self.way {
+            Way::Lines(_) => None,
+            Way::Http(http) => http.refusal(),
+        }
+    }
+
+    /// The way, if it is HTTP.
+    pub(crate) fn http(&self) -> Option<&Arc<Http>> {
+        match &self.way {
+            Way::Lines(_) => None,
+            Way::Http(http) => Some(http),
+        }
+    }
+
+    /// Tells who listens to the pool.
+    pub(crate) fn emit(&self, event: Event) {
+        // Nobody has to listen.
+        let _ = self.events.send(event);
+    }
+
     fn reason(&self) -> Arc<str> {
         self.pending.gone().unwrap_or_else(|| Arc::from("its input is closed"))
     }
 
     /// Takes one line of the server.
     pub(crate) fn line(&self, line: Bytes) {
+        self.message(line, None);
+    }
+
+    /// Takes one message of the server; `stream` is the call on whose own stream it came, where calls have streams of their own.
+    pub(crate) fn message(&self, line: Bytes, stream: Option<u64>) {
         match Envelope::parse(line.clone()) {
             Ok(envelope) => {
                 if !self.rubbish.heard.load(Ordering::Relaxed) {
                     self.rubbish.heard.store(true, Ordering::Relaxed);
                 }
-                self.dispatch(envelope);
+                self.dispatch(envelope, stream);
             }
             Err(_) if line.iter().all(u8::is_ascii_whitespace) => {}
-            Err(error) => self.unusable(&line, &error),
+            Err(error) => self.unusable(&line, &error, stream),
         }
     }
 
-    fn unusable(&self, line: &[u8], error: &EnvelopeError) {
+    fn unusable(&self, line: &[u8], error: &EnvelopeError, stream: Option<u64>) {
         let shown = line.get(..SHOWN_RUBBISH.min(line.len())).unwrap_or_default();
         let shown = match std::str::from_utf8(shown) {
             Ok(text) => sanitize::line(text, SHOWN_RUBBISH),
@@ -240,20 +319,25 @@ impl Wire {
         }
         // A broken answer must not leave its caller waiting for ever.
         let whose = match &error.id {
+            _ if stream.is_some() => stream,
             Some(id) => id.as_u64(),
             None if line.trim_ascii_start().starts_with(b"{") => self.pending.only_call(),
             None => None,
         };
         if let Some(id) = whose {
-            let text = format!("the server's answer is not usable: {error}");
-            let raw = host_message::error(Some(id.to_string().as_bytes()), code::INTERNAL, &text, None);
-            if let Ok(answer) = Envelope::parse(raw) {
-                self.pending.respond(id, answer);
-            }
+            self.fail_call(id, &format!("the server's answer is not usable: {error}"));
         }
     }
 
-    fn dispatch(&self, envelope: Envelope) {
+    /// Answers a call in the place of the server, unless it was answered.
+    pub(crate) fn fail_call(&self, id: u64, text: &str) {
+        let raw = host_message::error(Some(id.to_string().as_bytes()), code::INTERNAL, text, None);
+        if let Ok(answer) = Envelope::parse(raw) {
+            self.pending.respond(id, answer);
+        }
+    }
+
+    fn dispatch(&self, envelope: Envelope, stream: Option<u64>) {
         match envelope.kind() {
             Kind::Response | Kind::Error => match envelope.id_u64() {
                 Some(id) => {
@@ -264,7 +348,7 @@ impl Wire {
                 None => tracing::debug!(server = %self.server, "an answer without an id of ours"),
             },
             Kind::Request => self.answer(&envelope),
-            Kind::Notification => self.notified(envelope),
+            Kind::Notification => self.notified(envelope, stream),
             // Only 2025-03-26 has batches; taking them from anybody costs nothing.
             Kind::Batch => {
                 let items = envelope.batch_items();
@@ -273,9 +357,9 @@ impl Wire {
                 }
                 for item in items {
                     match Envelope::parse(item) {
-                        Ok(item) if item.kind() != Kind::Batch => self.dispatch(item),
+                        Ok(item) if item.kind() != Kind::Batch => self.dispatch(item, stream),
                         Ok(item) => tracing::debug!(server = %self.server, ?item, "a batch within a batch"),
-                        Err(error) => self.unusable(envelope.bytes(), &error),
+                        Err(error) => self.unusable(envelope.bytes(), &error, stream),
                     }
                 }
             }
@@ -297,7 +381,7 @@ impl Wire {
         }
     }
 
-    fn notified(&self, envelope: Envelope) {
+    fn notified(&self, envelope: Envelope, stream: Option<u64>) {
         let name = envelope.method().unwrap_or_default();
         let params = envelope.params();
         let number = |member: Option<&host_message::Member>| {
@@ -334,8 +418,8 @@ impl Wire {
             let _ = self.events.send(Event::ListChanged { server, owner, what });
         }
         let subscription = number(params.as_ref().and_then(|params| params.meta_subscription_id()));
-        let log = || if name == method::MESSAGE { self.pending.only_call() } else { None };
-        // Nothing says which call a log message belongs to, so only a single one can be meant.
+        let log = || if name == method::MESSAGE { stream.or_else(|| self.pending.only_call()) } else { None };
+        // Where calls have no streams of their own nothing says which one a log message belongs to, so only a single one can be meant.
         let target = subscription.or_else(log);
         let left = match target {
             Some(id) => match self.pending.push(id, Incoming::Notification(envelope)) {

@@ -1,6 +1,8 @@
 //! Ways to a server that runs, as the pool takes them over.
 
+use crate::HttpChannel;
 use std::fmt;
+use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A readable end of a stream.
@@ -36,13 +38,24 @@ pub enum HttpProtocol {
     Sse,
 }
 
-/// An HTTP endpoint of a server. Header values that hold secrets, signatures and tunnels come with the issue that adds the client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An HTTP endpoint of a server.
+#[derive(Clone)]
 pub struct HttpEndpoint {
     /// Absolute URL.
     pub url: String,
-    /// How it speaks.
-    pub protocol: HttpProtocol,
+    /// How it speaks; `None`: streamable HTTP, and HTTP+SSE if that is refused.
+    pub protocol: Option<HttpProtocol>,
+    /// Whoever carries requests there. Headers with secrets, checks of addresses, and connections are its matter.
+    pub channel: Arc<dyn HttpChannel>,
+}
+
+impl fmt::Debug for HttpEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpEndpoint")
+            .field("url", &self.url)
+            .field("protocol", &self.protocol)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A way to one MCP server, owned by whoever holds it.

@@ -6,6 +6,7 @@ mod call;
 mod connection;
 mod error;
 pub mod fake;
+mod http;
 mod provisioned;
 pub mod sanitize;
 mod spec;
@@ -13,13 +14,14 @@ mod spec;
 pub use call::{Call, Progress, ProgressSink, RequestId, Unenforced};
 pub use connection::{BoxRead, BoxWrite, Connection, HttpEndpoint, HttpProtocol, Streams};
 pub use error::{Class, Failure, ObjectRef, Phase};
+pub use http::{BoxBody, HttpBody, HttpChannel, HttpFailure};
 pub use provisioned::{
     Blueprint, Description, Document, FieldReport, Health, Honoured, Lease, ManagedObject, Ownership, Pin,
     Provisioned, Reconnected, ReleaseReason, State, Status, SweepReport, WorkloadKind,
 };
 pub use spec::{
-    Access, Egress, File, Lifetime, Limits, Mount, MountSource, Part, ServerId, ServerSpec, Transport, Value,
-    Variable, Workload,
+    Access, Address, Egress, File, Lifetime, Limits, Mount, MountSource, Part, ServerId, ServerSpec,
+    Transport, Value, Variable, Workload,
 };
 
 use async_trait::async_trait;

@@ -1,6 +1,6 @@
 //! One server as the operator asked for it, completely evaluated. Holds names of secrets, never values.
 
-use crate::Unenforced;
+use crate::{HttpProtocol, Unenforced};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::path::PathBuf;
@@ -122,6 +122,52 @@ pub enum Workload {
         /// Appended to the image's entry point.
         arguments: Vec<String>,
     },
+    /// A command of this machine, which the operator's own file names. Brought up without a plugin.
+    Command {
+        /// A path, or a name that is looked up in the command's `PATH`.
+        program: String,
+        /// Its arguments, read by no shell.
+        arguments: Vec<String>,
+        /// Where it runs; `None`: where the gateway runs.
+        directory: Option<PathBuf>,
+        /// A file with further variables, `NAME=value` a line; those of the specification count before them.
+        environment_file: Option<PathBuf>,
+    },
+    /// A server that runs elsewhere and speaks HTTP. Reached without a plugin.
+    Remote {
+        /// Its URL.
+        url: String,
+        /// How it speaks; `None`: streamable HTTP, and HTTP+SSE if that is refused.
+        protocol: Option<HttpProtocol>,
+        /// Headers of each request.
+        headers: Vec<Variable>,
+        /// True if the operator's own file named the URL, so that an address written in it is granted; false if it came from a catalogue.
+        by_operator: bool,
+    },
+    /// A server that runs already and speaks MCP, a line a message, at an address: static mode. Reached without a plugin.
+    Listening {
+        /// Where.
+        address: Address,
+    },
+}
+
+/// Where a server listens that speaks without HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// Host and port.
+    Tcp(String, u16),
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(host, port) if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
+            Self::Tcp(host, port) => write!(f, "tcp://{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+        }
+    }
 }
 
 /// How the server speaks MCP.

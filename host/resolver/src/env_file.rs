@@ -9,28 +9,43 @@ use zeroize::Zeroizing;
 
 /// Looks one name up. Of a repeated name the last counts.
 pub(crate) fn get(path: &Path, name: &str) -> Result<Option<SecretValue>, SecretError> {
-    let text = match std::fs::read(path) {
-        Ok(bytes) => Zeroizing::new(bytes),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(path, error.to_string())),
-    };
-    let text = std::str::from_utf8(&text).map_err(|_| unreadable(path, "it is not UTF-8".to_owned()))?;
+    let Some(text) = read(path)? else { return Ok(None) };
     let mut found = None;
-    for (index, line) in text.lines().enumerate() {
-        if line.starts_with('#') {
-            continue;
-        }
-        let line = line.trim();
-        if line.is_empty() {
-            continue;
-        }
-        let (key, value) =
-            line.split_once('=').ok_or_else(|| unreadable(path, format!("line {} has no `=`", index + 1)))?;
+    for line in lines(path, &text)? {
+        let (key, value) = line?;
         if key == name {
-            found = Some(SecretValue::new(value.to_owned()));
+            found = Some(value);
         }
     }
-    Ok(found)
+    Ok(found.map(|value| SecretValue::new(value.to_owned())))
+}
+
+/// Reads the whole file without looking for anything; false if it is not there.
+pub(crate) fn check(path: &Path) -> Result<bool, SecretError> {
+    let Some(text) = read(path)? else { return Ok(false) };
+    lines(path, &text)?.collect::<Result<Vec<_>, _>>().map(|_| true)
+}
+
+fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, SecretError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable(path, error.to_string())),
+    }
+}
+
+type Line<'t> = Result<(&'t str, &'t str), SecretError>;
+
+/// The names and values of a file.
+fn lines<'t>(path: &'t Path, bytes: &'t [u8]) -> Result<impl Iterator<Item = Line<'t>>, SecretError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| unreadable(path, "it is not UTF-8".to_owned()))?;
+    Ok(text.lines().enumerate().filter(|(_, line)| !line.starts_with('#')).filter_map(
+        move |(index, line)| {
+            let line = line.trim();
+            let no_sign = || unreadable(path, format!("line {} has no `=`", index + 1));
+            (!line.is_empty()).then(|| line.split_once('=').ok_or_else(no_sign))
+        },
+    ))
 }
 
 fn unreadable(path: &Path, reason: String) -> SecretError {
@@ -62,6 +77,52 @@ mod tests {
             );
         }
         assert!(get(f.path(), "y").unwrap().is_none());
+    }
+
+    /// The first table of `docker-mcp-gateway.md` 6.8: all names and values of a file, in order. The long line is read here, where the
+    /// original stops.
+    #[test]
+    fn the_table_of_the_reference() {
+        let pairs = |text: &str| -> Vec<(String, String)> {
+            let lines = lines(Path::new("x"), text.as_bytes()).unwrap();
+            lines.map(|line| line.map(|(k, v)| (k.to_owned(), v.to_owned())).unwrap()).collect()
+        };
+        let long = "x".repeat(70_000);
+        let with_long = format!("a=b\nl={long}\nc=d");
+        let cases: &[(&str, &[(&str, &str)])] = &[
+            ("", &[]),
+            ("\n  \n\n", &[]),
+            ("a=b", &[("a", "b")]),
+            ("a=b\n", &[("a", "b")]),
+            ("a=b\r\n", &[("a", "b")]),
+            ("  a=b  ", &[("a", "b")]),
+            ("a = b", &[("a ", " b")]),
+            ("a=", &[("a", "")]),
+            ("=b", &[("", "b")]),
+            ("a=b=c", &[("a", "b=c")]),
+            ("a=\"b\"", &[("a", "\"b\"")]),
+            ("a='b'", &[("a", "'b'")]),
+            ("a=b # c", &[("a", "b # c")]),
+            ("export a=b", &[("export a", "b")]),
+            (";a=b", &[(";a", "b")]),
+            ("#c", &[]),
+            (" # c=d", &[("# c", "d")]),
+            ("a=1\na=2", &[("a", "1"), ("a", "2")]),
+            ("a=b\\nc", &[("a", "b\\nc")]),
+            ("a=${HOME}", &[("a", "${HOME}")]),
+            ("a=%41", &[("a", "%41")]),
+            ("a=line1\n line2=x", &[("a", "line1"), ("line2", "x")]),
+            ("\u{FEFF}a=b", &[("\u{FEFF}a", "b")]),
+            ("a=b\rc=d", &[("a", "b\rc=d")]),
+            (&with_long, &[("a", "b"), ("l", &long), ("c", "d")]),
+        ];
+        for (text, expected) in cases {
+            let expected: Vec<_> = expected.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            assert!(pairs(text) == expected, "{}", text.chars().take(40).collect::<String>());
+        }
+        for refused in ["  #c", "a:b", "a"] {
+            assert!(check(file(refused).path()).is_err(), "{refused}");
+        }
     }
 
     #[test]

@@ -19,6 +19,14 @@ pub enum SecretError {
         /// The sources, in order.
         looked_in: Vec<String>,
     },
+    /// A source that is not there on this machine, or does not answer.
+    #[error("{place} cannot be used: {reason}")]
+    Unreachable {
+        /// Which.
+        place: String,
+        /// Why.
+        reason: String,
+    },
     /// A source exists and cannot be used.
     #[error("secrets file {path} cannot be read: {reason}", path = path.display())]
     Unreadable {
@@ -31,7 +39,7 @@ pub enum SecretError {
 
 fn looked(sources: &[String]) -> String {
     if sources.is_empty() {
-        ": no secret sources are configured (`secrets:` in gateway.yaml)".to_owned()
+        ": no place is named to look in (`--secrets`, or `secrets:` in gateway.yaml)".to_owned()
     } else {
         format!(" in {}", sources.join(", "))
     }

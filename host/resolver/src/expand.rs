@@ -34,6 +34,24 @@ pub fn expand(text: &str, known: &[Variable]) -> Value {
     simplify(parts)
 }
 
+/// Names in a text that stand for nothing: neither a known variable, nor one that can never be set, as in `$$`.
+#[must_use]
+pub fn unknown_variables<'t>(text: &'t str, known: &[&str]) -> Vec<&'t str> {
+    let mut unknown = Vec::new();
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once('$') {
+        let Some((name, len)) = name_at(after) else {
+            rest = after;
+            continue;
+        };
+        if !name.is_empty() && !known.contains(&name) {
+            unknown.push(name);
+        }
+        rest = after.get(len..).unwrap_or_default();
+    }
+    unknown
+}
+
 /// The name that begins after a `$`, and how many bytes it takes.
 fn name_at(text: &str) -> Option<(&str, usize)> {
     let first = text.chars().next()?;
@@ -112,6 +130,15 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(expand(text, &known()), Value::Text(expected.to_owned()), "{text}");
         }
+    }
+
+    #[test]
+    fn names_of_nothing_are_told() {
+        assert_eq!(
+            unknown_variables("$K ${T} $NONE ${OTHER}x $1 a$ $/", &["K", "T"]),
+            ["NONE", "OTHER", "1"]
+        );
+        assert_eq!(unknown_variables("plain", &[]), Vec::<&str>::new());
     }
 
     #[test]

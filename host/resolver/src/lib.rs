@@ -6,11 +6,16 @@
 mod env_file;
 mod error;
 mod expand;
+mod keychain;
+mod mounted;
+mod search;
 mod secret;
 mod source;
+pub mod template;
 
 pub use error::SecretError;
-pub use expand::expand;
+pub use expand::{expand, unknown_variables};
+pub use search::{NothingReadable, Searched, is_default_search, search};
 pub use secret::SecretValue;
 pub use source::{Source, SourceKind};
 
@@ -97,15 +102,19 @@ impl Resolver {
         if !self.lock().get(scope).is_some_and(|names| names.contains(name)) {
             return Err(SecretError::NotDeclared { name: name.to_owned() });
         }
+        let mut looked_in = Vec::with_capacity(self.sources.len());
         for source in &self.sources {
-            if let Some(value) = source.get(name)? {
-                return Ok((value, source.to_string()));
+            match source.get(name) {
+                Ok(Some(value)) => return Ok((value, source.to_string())),
+                Ok(None) => looked_in.push(source.looked()),
+                // A laptop's settings may be used on a server without a keychain, where another place has the secret.
+                Err(SecretError::Unreachable { place, reason }) => {
+                    looked_in.push(format!("{place} ({reason})"))
+                }
+                Err(error) => return Err(error),
             }
         }
-        Err(SecretError::Missing {
-            name: name.to_owned(),
-            looked_in: self.sources.iter().map(ToString::to_string).collect(),
-        })
+        Err(SecretError::Missing { name: name.to_owned(), looked_in })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, BTreeSet<String>>> {

@@ -1,6 +1,6 @@
 //! Places where secrets are looked for.
 
-use crate::{SecretError, SecretValue, env_file};
+use crate::{SecretError, SecretValue, env_file, keychain, mounted};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,10 @@ use zeroize::Zeroizing;
 pub enum SourceKind {
     /// A `.env` file, read anew at each look-up, so that a rotated secret is seen. A missing file has no secrets.
     EnvFile(PathBuf),
+    /// A folder with one file per secret, as Docker and Kubernetes mount them; read anew at each look-up.
+    Folder(PathBuf),
+    /// The operating system's keychain: entries of this service, whose users are names of secrets.
+    Keychain(String),
     /// Environment variables whose names begin with a prefix, as they were when the program started.
     Environment {
         /// What is put before the secret's name.
@@ -27,6 +31,18 @@ impl Source {
     #[must_use]
     pub fn env_file(path: &Path) -> Self {
         Self(SourceKind::EnvFile(path.to_owned()))
+    }
+
+    /// A folder of mounted secrets.
+    #[must_use]
+    pub fn folder(path: &Path) -> Self {
+        Self(SourceKind::Folder(path.to_owned()))
+    }
+
+    /// The operating system's keychain.
+    #[must_use]
+    pub fn keychain(service: &str) -> Self {
+        Self(SourceKind::Keychain(service.to_owned()))
     }
 
     /// Environment variables; only those with the prefix are kept.
@@ -47,6 +63,9 @@ impl Source {
     pub fn get(&self, name: &str) -> Result<Option<SecretValue>, SecretError> {
         match &self.0 {
             SourceKind::EnvFile(path) => env_file::get(path, name),
+            SourceKind::Folder(path) => mounted::get(path, name),
+            SourceKind::Keychain(service) => keychain::get(service, name)
+                .map_err(|reason| SecretError::Unreachable { place: self.to_string(), reason }),
             SourceKind::Environment { prefix, variables } => Ok(variables
                 .get(&format!("{prefix}{name}"))
                 .or_else(|| variables.get(&format!("{prefix}{}", variable_form(name))))
@@ -55,8 +74,20 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Where it was looked, for whoever did not find it here; says so if the place itself is missing.
+    pub(crate) fn looked(&self) -> String {
+        match &self.0 {
+            SourceKind::EnvFile(path) | SourceKind::Folder(path) if !path.exists() => {
+                format!("{self} (not there)")
+            }
+            _ => self.to_string(),
+        }
+    }
+}
+
 /// `acme-notes.token` cannot be a variable of a shell; `ACME_NOTES_TOKEN` can.
-fn variable_form(name: &str) -> String {
+pub(crate) fn variable_form(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 
@@ -64,6 +95,8 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             SourceKind::EnvFile(path) => write!(f, "file {}", path.display()),
+            SourceKind::Keychain(service) => write!(f, "keychain, service `{service}`"),
+            SourceKind::Folder(path) => write!(f, "folder {}", path.display()),
             SourceKind::Environment { prefix, .. } => write!(f, "environment variables `{prefix}*`"),
         }
     }

@@ -110,6 +110,10 @@ impl PluginHost {
         let reference = || format!("component-of-{}", spec.id);
         match &spec.workload {
             Workload::Image { .. } => Ok(None),
+            Workload::Command { .. } | Workload::Remote { .. } | Workload::Listening { .. } => {
+                let text = format!("server `{}` needs no plugin and is never placed on one", spec.name);
+                Err(Failure::new(phase, Class::Config, text))
+            }
             Workload::Component { path, .. } => {
                 let digest = self.digests.of_file(path).await.map_err(|error| {
                     let text = format!(

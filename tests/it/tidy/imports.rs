@@ -5,7 +5,7 @@ use super::nothing_found;
 use std::collections::BTreeSet;
 
 /// Which crates of ours a crate may import, by the folder it lives in. `*` in a folder stands for one name; `all` is everything in `host`.
-const ALLOWED: [(&str, &str, &[&str]); 15] = [
+const ALLOWED: [(&str, &str, &[&str]); 18] = [
     ("host/bridge", "host-bridge", &[]),
     ("host/cli", "host-cli", &["all"]),
     ("host/config", "host-config", &[]),
@@ -14,12 +14,23 @@ const ALLOWED: [(&str, &str, &[&str]); 15] = [
     ("host/pool", "host-pool", &["host-message", "host-provisioner", "host-config"]),
     ("host/provisioner", "host-provisioner", &["host-config"]),
     ("host/resolver", "host-resolver", &["host-provisioner", "host-config"]),
-    ("host/wasm", "host-wasm", &["host-provisioner", "host-resolver", "host-workload-*", "host-config"]),
+    (
+        "host/upstream",
+        "host-upstream",
+        &["host-provisioner", "host-resolver", "host-web", "host-workload-process"],
+    ),
+    (
+        "host/wasm",
+        "host-wasm",
+        &["host-provisioner", "host-resolver", "host-web", "host-workload-*", "host-config"],
+    ),
+    ("host/web", "host-web", &["host-provisioner"]),
     ("host/workload-*", "host-workload-*", &[]),
     ("plugins/*", "plugin-*", &["gateway-plugin"]),
     ("sdk/rust", "gateway-plugin", &[]),
     ("tests", "gateway-tests", &["all", "gateway-plugin", "test-artifacts"]),
     ("tests/artifacts", "test-artifacts", &[]),
+    ("tests/fuzz", "gateway-fuzz", &["host-config", "host-resolver"]),
     // Built the way an outside author builds them, from folders of their own.
     ("tests/guests/*", "*", &["gateway-plugin"]),
 ];
@@ -28,16 +39,19 @@ const ALLOWED: [(&str, &str, &[&str]); 15] = [
 const ALLOWED_IN_TESTS: [&str; 1] = ["test-artifacts"];
 
 /// Which folders a heavy package may be imported from. Searching the tree for a package answers where its subject lives.
-const HOMES: [(&str, &[&str]); 14] = [
+const HOMES: [(&str, &[&str]); 17] = [
     ("bollard", &["host/workload-docker"]),
     ("clap", &["host/bridge", "host/cli", "tests"]),
     ("clap_complete", &["host/cli"]),
-    ("hyper", &["host/gateway", "host/workload-docker", "tests"]),
-    ("hyper-util", &["host/gateway", "host/workload-docker", "tests"]),
+    ("hyper", &["host/gateway", "host/web", "host/workload-docker", "tests"]),
+    ("hyper-util", &["host/gateway", "host/web", "host/workload-docker", "tests"]),
     ("k8s-openapi", &["host/workload-kubernetes"]),
+    ("keyring-core", &["host/resolver"]),
     ("kube", &["host/workload-kubernetes"]),
     ("rmcp", &["host/cli", "tests"]),
+    ("rustls-native-certs", &["host/web"]),
     ("saphyr-parser", &["host/config"]),
+    ("tokio-rustls", &["host/web", "host/workload-docker"]),
     ("wasmparser", &["host/wasm", "host/workload-embedded"]),
     ("wasmtime", &["host/wasm", "host/workload-embedded"]),
     ("wasmtime-wasi", &["host/wasm", "host/workload-embedded"]),

@@ -4,6 +4,8 @@ use crate::assemble::Inputs;
 use crate::assemble::asks::Named;
 use crate::assemble::containers::Containers;
 use crate::assemble::deferred::Deferred;
+use crate::assemble::difference::{Change, Wanted, difference};
+use crate::assemble::direct::{self, DirectWays};
 use crate::assemble::grants;
 use crate::assemble::identity::Identity;
 use crate::assemble::placement::{Place, Placement, canonical};
@@ -12,15 +14,16 @@ use crate::assemble::spec::server_spec;
 use crate::assemble::tools_asked::ToolsAsked;
 use crate::bundled;
 use crate::environment::Environment;
-use crate::output::{Usage, name};
+use crate::output::{Usage, name, say};
 use anyhow::{Context, Result};
-use host_config::{PluginSettings, PluginSource, SecretSource, Server};
+use host_config::{PluginSettings, PluginSource, SecretSource, Server, ServerConfigs};
 use host_pool::{Pool, PoolConfig, ServerEntry};
 use host_provisioner::{Class, Failure, Phase, Provisioner, ServerSpec, Workload, WorkloadKind};
 use host_resolver::{Resolver, Source};
 use host_wasm::{LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
 use host_workload_docker::{DockerEngine, Endpoint};
 use host_workload_embedded::{EmbeddedEngine, EngineConfig};
+use host_workload_process::{EngineConfig as ProcessConfig, ProcessEngine};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -34,7 +37,11 @@ const RELEASE_WITHIN: Duration = Duration::from_secs(60);
 /// What stands for the provisioner of a server that needs none, because it runs already.
 pub(crate) const NO_PROVISIONER: &str = "none";
 
+/// Where secrets are in the original's container (`docker-mcp-gateway.md` 4.1), of which the first that can be read counts.
+const SECRETS_IN_CONTAINER: &str = "docker-desktop:/run/secrets/mcp_secret:/.env";
+
 /// A server and where it goes.
+#[derive(Clone)]
 pub(crate) struct Placed {
     /// The entry.
     pub(crate) server: Server,
@@ -44,6 +51,8 @@ pub(crate) struct Placed {
     pub(crate) provisioner: Arc<dyn Provisioner>,
     /// The same as a plugin; absent where the provisioner only refuses.
     pub(crate) plugin: Option<Arc<Deferred>>,
+    /// Why the provisioner refuses it, where it does.
+    pub(crate) refusal: Option<String>,
 }
 
 /// The assembled program.
@@ -56,10 +65,18 @@ pub(crate) struct App {
     pub(crate) host: Arc<PluginHost>,
     /// Runs components.
     pub(crate) embedded: Arc<EmbeddedEngine>,
+    /// Runs commands of this machine.
+    pub(crate) processes: Arc<ProcessEngine>,
     /// Knows secrets.
     pub(crate) resolver: Arc<Resolver>,
+    /// Bring up what no plugin does.
+    direct: Arc<DirectWays>,
     /// Every plugin that could be used, by name.
     pub(crate) provisioners: BTreeMap<String, Arc<Deferred>>,
+    /// What the plugins of `--plugin` say that they can run.
+    chosen: Vec<(String, Vec<WorkloadKind>)>,
+    /// The environment it was started in.
+    pub(crate) environment: Environment,
     /// Every server.
     pub(crate) placed: Vec<Placed>,
     /// What became of `--tools`.
@@ -96,19 +113,99 @@ impl App {
         });
         let provisioners = provisioners(&inputs, &host, &resolver)?;
         let chosen = chosen(&inputs, &provisioners).await?;
-        let placement = Placement {
-            flag: inputs.provisioner.as_deref(),
-            rules: &inputs.settings.placement,
-            plugins: &chosen,
+        let processes = ProcessEngine::new(ProcessConfig::new(&identity.session, &inputs.state));
+        let direct = DirectWays::new(&inputs, environment, &identity.session, &processes, &resolver);
+        let app = Self {
+            identity,
+            host,
+            embedded,
+            processes,
+            resolver,
+            direct: Arc::new(direct),
+            provisioners,
+            chosen,
+            environment: environment.clone(),
+            placed: Vec::new(),
+            tools_asked: Arc::default(),
+            inputs,
         };
-        let placed: Vec<Placed> = inputs
+        Ok(app.placed_anew(&[]))
+    }
+
+    /// The same program with other servers, and what differs between the two. Servers that are the same are the same objects, so that a pool
+    /// keeps their clients. Plugins, secrets and everything else that was set up at the start stay as they are.
+    pub(crate) fn again(&self, inputs: Inputs) -> (Self, Vec<(String, Change)>) {
+        let next = Self {
+            identity: self.identity.clone(),
+            inputs,
+            host: Arc::clone(&self.host),
+            embedded: Arc::clone(&self.embedded),
+            processes: Arc::clone(&self.processes),
+            resolver: Arc::clone(&self.resolver),
+            direct: Arc::clone(&self.direct),
+            provisioners: self.provisioners.clone(),
+            chosen: self.chosen.clone(),
+            environment: self.environment.clone(),
+            placed: Vec::new(),
+            tools_asked: Arc::default(),
+        };
+        let next = next.placed_anew(&self.placed);
+        let changes = difference(&wanted(&self.placed), &wanted(&next.placed));
+        (next, changes)
+    }
+
+    /// Whether tools of all servers are shown under the same names as in another.
+    pub(crate) fn shows_the_same(&self, other: &Self) -> bool {
+        let prefixes = |app: &Self| -> Vec<(String, String)> {
+            app.placed
+                .iter()
+                .map(|placed| (placed.server.name.clone(), placed.server.prefix.clone()))
+                .collect()
+        };
+        self.inputs.files.tool_lists.servers == other.inputs.files.tool_lists.servers
+            && prefixes(self) == prefixes(other)
+    }
+
+    /// Places the servers of the inputs; those that are as before are taken over.
+    fn placed_anew(mut self, before: &[Placed]) -> Self {
+        let placement = Placement {
+            flag: self.inputs.provisioner.as_deref(),
+            rules: &self.inputs.settings.placement,
+            plugins: &self.chosen,
+        };
+        let configs = &self.inputs.files.configs;
+        let placed: Vec<Placed> = self
+            .inputs
             .servers
             .iter()
-            .map(|server| place(server, inputs.containers, &placement, &provisioners, &resolver))
+            .map(|server| {
+                let spec = server_spec(server, configs, &self.environment);
+                let spec = spec.map(|spec| self.direct.fixed(server, self.inputs.containers.completed(spec)));
+                let new = place(server, spec, &placement, &self.provisioners, &self.direct, &self.resolver);
+                match before.iter().find(|old| old.spec.name == new.spec.name) {
+                    Some(old)
+                        if difference(
+                            &wanted(std::slice::from_ref(old)),
+                            &wanted(std::slice::from_ref(&new)),
+                        )
+                        .is_empty() =>
+                    {
+                        Placed { server: new.server, ..old.clone() }
+                    }
+                    _ => new,
+                }
+            })
             .collect();
+        for (name, deferred) in &self.provisioners {
+            let here = placed
+                .iter()
+                .filter(|placed| placed.plugin.as_ref().is_some_and(|plugin| plugin.name() == name));
+            deferred.place(here.map(|placed| Arc::clone(&placed.spec)).collect());
+        }
         let images = placed.iter().map(|p| (p.server.name.clone(), p.server.image.clone())).collect();
-        let tools_asked = Arc::new(ToolsAsked::new(inputs.tool_words.clone(), images));
-        Ok(Self { identity, host, embedded, resolver, provisioners, placed, tools_asked, inputs })
+        self.tools_asked = Arc::new(ToolsAsked::new(self.inputs.tool_words.clone(), images));
+        self.placed = placed;
+        self
     }
 
     /// A pool over the servers.
@@ -128,11 +225,11 @@ impl App {
 
     /// Takes down what dead runs have left; lines for the operator.
     pub(crate) async fn work_off_ledger(&self) -> Vec<String> {
+        let mut lines = direct::work_off(&self.inputs.state).await;
         let leases = self.host.abandoned().await;
         if leases.is_empty() {
-            return Vec::new();
+            return lines;
         }
-        let mut lines = Vec::new();
         for lease in &leases {
             // The plugin that made it has to be there to take it down.
             if let Some(deferred) = self.provisioners.get(&lease.plugin)
@@ -158,9 +255,11 @@ impl App {
     /// Ends what an assembly without a pool has started.
     pub(crate) async fn close(&self) {
         self.host.shutdown(Duration::from_secs(5)).await;
+        self.processes.shutdown(Duration::from_secs(5)).await;
     }
 
-    fn entries(&self) -> Vec<ServerEntry> {
+    /// The servers as a pool takes them.
+    pub(crate) fn entries(&self) -> Vec<ServerEntry> {
         self.placed
             .iter()
             .map(|placed| ServerEntry {
@@ -181,23 +280,50 @@ pub(crate) fn left_behind(behind: &LeftBehind) -> String {
     )
 }
 
+fn wanted(placed: &[Placed]) -> Vec<Wanted<'_>> {
+    // What refuses says why in its place, so that another reason is a change.
+    placed
+        .iter()
+        .map(|placed| Wanted {
+            spec: &placed.spec,
+            place: placed.refusal.as_deref().unwrap_or_else(|| placed.provisioner.name()),
+        })
+        .collect()
+}
+
 fn run_id(text: &str) -> Result<RunId> {
     RunId::parse(text).with_context(|| format!("`{text}` is no id"))
 }
 
-fn resolver(inputs: &Inputs, environment: &Environment) -> Result<Resolver> {
-    let sources = inputs
-        .settings
-        .secrets
-        .iter()
-        .map(|source| match source {
-            SecretSource::EnvFile(file) => Source::env_file(&file.path),
-            SecretSource::Environment { prefix } => Source::environment(prefix, environment.all()),
-        })
-        .collect();
+/// Knows secrets: those of `--secrets` first, then those of the settings.
+///
+/// # Errors
+/// No place of `--secrets` can be read.
+pub(crate) fn resolver(inputs: &Inputs, environment: &Environment) -> Result<Resolver> {
+    let settings = inputs.settings.secrets.iter().map(|source| match source {
+        SecretSource::EnvFile(file) => Source::env_file(&file.path),
+        SecretSource::Folder(folder) => Source::folder(&folder.path),
+        SecretSource::Keychain { service } => Source::keychain(service),
+        SecretSource::Environment { prefix } => Source::environment(prefix, environment.all()),
+    });
+    let sources = searched(inputs, environment)?.into_iter().chain(settings).collect();
     let mut key = [0; 16];
     getrandom::fill(&mut key).context("get random bytes")?;
     Ok(Resolver::new(sources, key))
+}
+
+/// What `--secrets` leads to. In the original's container there is a list where no flag gives one, and nothing has to be there.
+fn searched(inputs: &Inputs, environment: &Environment) -> Result<Option<Source>> {
+    let Some(list) = &inputs.secrets else {
+        let in_container = environment.get(crate::environment::IN_CONTAINER) == Some("1");
+        let found = in_container.then(|| host_resolver::search(SECRETS_IN_CONTAINER).ok()).flatten();
+        return Ok(found.map(|searched| searched.source));
+    };
+    let searched = host_resolver::search(list).map_err(|error| Usage(format!("`--secrets`: {error}")))?;
+    for place in &searched.passed_over {
+        say(&format!("warning: --secrets: passed over {place}"));
+    }
+    Ok(Some(searched.source))
 }
 
 /// The specification by which the host loads a plugin.
@@ -304,9 +430,10 @@ async fn chosen(
 
 fn place(
     server: &Server,
-    containers: Containers,
+    spec: Result<ServerSpec>,
     placement: &Placement<'_>,
     provisioners: &BTreeMap<String, Arc<Deferred>>,
+    direct: &DirectWays,
     resolver: &Resolver,
 ) -> Placed {
     let place = placement.of(server);
@@ -319,6 +446,7 @@ fn place(
         Placed {
             server: server.clone(),
             spec: Arc::new(spec),
+            refusal: Some(failure.text.clone()),
             provisioner: Refusing::new(name, failure),
             plugin: None,
         }
@@ -330,15 +458,17 @@ fn place(
         )
     };
     let config = |text: String| Failure::new(Phase::Validate, Class::Config, text);
-    let spec = match server_spec(server) {
-        Ok(mut spec) => {
-            containers.complete(&mut spec);
-            spec
-        }
+    let spec = match spec {
+        Ok(spec) => spec,
         Err(error) => return refuse(config(format!("{error:#}")), empty()),
     };
+    if let Some(provisioner) = direct.of(&spec) {
+        resolver.declare(spec.id.as_str(), spec.secrets.iter().cloned());
+        let spec = Arc::new(spec);
+        return Placed { server: server.clone(), spec, provisioner, plugin: None, refusal: None };
+    }
     let Place::Provisioner(name) = &place else {
-        return refuse(config("remote servers are not in this version".to_owned()), spec);
+        return refuse(config("nothing says how it is brought up".to_owned()), spec);
     };
     let Some(deferred) = provisioners.get(name) else {
         let text = format!(
@@ -354,12 +484,12 @@ fn place(
     };
     resolver.declare(spec.id.as_str(), spec.secrets.iter().cloned());
     let spec = Arc::new(spec);
-    deferred.place(Arc::clone(&spec));
     Placed {
         server: server.clone(),
         spec,
         provisioner: Arc::clone(deferred) as Arc<dyn Provisioner>,
         plugin: Some(Arc::clone(deferred)),
+        refusal: None,
     }
 }
 

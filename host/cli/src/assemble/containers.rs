@@ -26,10 +26,10 @@ impl Containers {
         }
     }
 
-    /// Completes a server.
-    pub(crate) fn complete(self, spec: &mut ServerSpec) {
+    /// The server with what its entry does not say.
+    pub(crate) fn completed(self, mut spec: ServerSpec) -> ServerSpec {
         if !matches!(spec.workload, Workload::Image { .. }) {
-            return;
+            return spec;
         }
         spec.limits.cpu_millis = spec.limits.cpu_millis.or(self.cpu_millis);
         spec.limits.memory_mib = spec.limits.memory_mib.or(self.memory_mib);
@@ -40,6 +40,7 @@ impl Containers {
             (Egress::None, _) => Egress::None,
             (Egress::Hosts(_) | Egress::Unrestricted, false) => Egress::Unrestricted,
         };
+        spec
     }
 }
 
@@ -53,9 +54,8 @@ mod tests {
         ServerSpec::new("notes", workload)
     }
 
-    fn completed(args: &SourceArgs, mut spec: ServerSpec) -> ServerSpec {
-        Containers::of(args).complete(&mut spec);
-        spec
+    fn completed(args: &SourceArgs, spec: ServerSpec) -> ServerSpec {
+        Containers::of(args).completed(spec)
     }
 
     #[test]

@@ -26,7 +26,8 @@ pub(crate) struct Deferred {
     spec: PluginSpec,
     named: Named,
     plugin: OnceCell<Arc<Plugin>>,
-    prepared: OnceCell<()>,
+    /// Another cell for other servers: what is being prepared for the old ones does not count for the new ones.
+    prepared: Mutex<Arc<OnceCell<()>>>,
     servers: Mutex<Vec<Arc<ServerSpec>>>,
 }
 
@@ -37,14 +38,18 @@ impl Deferred {
             spec,
             named,
             plugin: OnceCell::new(),
-            prepared: OnceCell::new(),
+            prepared: Mutex::default(),
             servers: Mutex::default(),
         })
     }
 
-    /// The servers placed here, to be known before the first use.
-    pub(crate) fn place(&self, server: Arc<ServerSpec>) {
-        self.servers.lock().unwrap_or_else(PoisonError::into_inner).push(server);
+    /// The servers placed here. Others than before have to be prepared before their first use.
+    pub(crate) fn place(&self, servers: Vec<Arc<ServerSpec>>) {
+        let mut known = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != servers {
+            *known = servers;
+            *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) = Arc::default();
+        }
     }
 
     /// The plugin, loaded now if it was not.
@@ -126,7 +131,8 @@ impl Deferred {
 
     async fn ready(&self) -> Result<&Arc<Plugin>, Failure> {
         let plugin = self.plugin().await.map_err(failure)?;
-        self.prepared
+        let prepared = Arc::clone(&self.prepared.lock().unwrap_or_else(PoisonError::into_inner));
+        prepared
             .get_or_try_init(|| async {
                 let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 let bits = getrandom::u64().map_err(|error| {

@@ -2,12 +2,17 @@
 
 use crate::args::SourceArgs;
 use crate::assemble::containers::Containers;
+use crate::assemble::direct::Fixed;
+use crate::assemble::enabled::Enabled;
+use crate::assemble::files::Files;
 use crate::assemble::placement::canonical;
 use crate::bundled;
 use crate::environment::Environment;
 use crate::output::{Usage, say};
 use anyhow::{Context as _, Result};
-use host_config::{Catalog, Context, PluginSettings, PluginSource, Server, Settings, ToolFilter};
+use host_config::{
+    Context, HostPattern, PluginSettings, PluginSource, Server, Settings, ToolFilter, Warning,
+};
 use std::path::{Path, PathBuf};
 
 /// The file that is read when no other is named.
@@ -33,12 +38,26 @@ pub(crate) struct Inputs {
     pub(crate) tools: ToolFilter,
     /// The entries of `--tools`, as typed.
     pub(crate) tool_words: Vec<String>,
+    /// The flags, by which the files can be read anew; none where they do not say everything.
+    pub(crate) source: Option<SourceArgs>,
+    /// What was asked for in a file and does not run.
+    pub(crate) not_run: Vec<Warning>,
+    /// The other files: values, tool lists.
+    pub(crate) files: Files,
+    /// `--secrets`.
+    pub(crate) secrets: Option<String>,
     /// State folder.
     pub(crate) state: PathBuf,
     /// Cache folder.
     pub(crate) cache: Option<PathBuf>,
     /// `--max-server-startup-timeout`.
     pub(crate) start_timeout: Option<std::time::Duration>,
+    /// `--static`: servers that a plugin would start are up already.
+    pub(crate) is_static: bool,
+    /// `--static-endpoint`: where servers are that are up already.
+    pub(crate) static_endpoints: Vec<(String, Fixed)>,
+    /// `--allow-host`: hosts that servers may be reached at although they are inside or speak without TLS.
+    pub(crate) allow_hosts: Vec<HostPattern>,
 }
 
 impl Inputs {
@@ -90,7 +109,17 @@ impl Inputs {
                 .into());
             }
         }
-        let servers = servers(args, &settings)?;
+        let files = Files::load(args, &settings, environment)?;
+        let Enabled { servers, warnings } = Enabled::of(args, &settings, &files)?;
+        for (name, _) in &args.static_endpoint {
+            if !servers.iter().any(|server| server.name == *name) {
+                let text = format!("`--static-endpoint {name}=…`: no server of that name runs");
+                return Err(Usage(text).into());
+            }
+        }
+        for warning in files.warnings.iter().chain(&warnings) {
+            say(&warning.to_string());
+        }
         let state = match &settings.state {
             Some(folder) => folder.path.clone(),
             None => environment.state_dir().context(
@@ -99,6 +128,10 @@ impl Inputs {
         };
         Ok(Self {
             servers,
+            source: Some(args.clone()),
+            not_run: warnings,
+            files,
+            secrets: args.files.secrets.clone(),
             plugins,
             chosen: names,
             provisioner: args.provisioner.clone(),
@@ -109,6 +142,9 @@ impl Inputs {
             state,
             cache: environment.cache_dir(),
             start_timeout: args.max_server_startup_timeout,
+            is_static: args.is_static,
+            static_endpoints: args.static_endpoint.clone(),
+            allow_hosts: args.allow_host.clone(),
             settings,
         })
     }
@@ -178,54 +214,6 @@ fn add_plugin(plugins: &mut Vec<PluginSettings>, given: &str, name: &str) -> Res
 fn located(path: &str) -> Result<host_config::Located> {
     let folder = std::env::current_dir().context("find the current folder")?;
     host_config::Located::new(path, &folder).map_err(|misfit| Usage(format!("`--plugin`: {misfit}")).into())
-}
-
-/// The servers of the settings, and those of catalogues that `--servers` names.
-fn servers(args: &SourceArgs, settings: &Settings) -> Result<Vec<Server>> {
-    let mut catalogs = Vec::new();
-    let files =
-        settings.catalogs.iter().map(|located| located.path.clone()).chain(args.catalog.iter().cloned());
-    for file in files {
-        let (catalog, warnings) = Catalog::load(&file)?;
-        for warning in warnings {
-            say(&warning.to_string());
-        }
-        catalogs.push(catalog);
-    }
-    let (catalog, warnings) = Catalog::merge(catalogs);
-    for warning in warnings {
-        say(&warning.to_string());
-    }
-    if args.servers.is_empty() {
-        if !catalog.servers.is_empty() && settings.servers.is_empty() {
-            say("note: a catalogue says what there is; name what shall run with `--servers`");
-        }
-        return Ok(settings.servers.clone());
-    }
-    let mut chosen: Vec<Server> = Vec::new();
-    let mut unknown = Vec::new();
-    for name in &args.servers {
-        let name = name.trim();
-        if chosen.iter().any(|server| server.name == name) {
-            continue;
-        }
-        match settings.servers.iter().find(|s| s.name == name).or_else(|| catalog.get(name)) {
-            Some(server) => chosen.push(server.clone()),
-            None => unknown.push(name.to_owned()),
-        }
-    }
-    if !unknown.is_empty() {
-        let mut known: Vec<&str> =
-            settings.servers.iter().chain(&catalog.servers).map(|s| s.name.as_str()).collect();
-        known.sort_unstable();
-        let known = if known.is_empty() {
-            "there are none".to_owned()
-        } else {
-            format!("there are `{}`", known.join("`, `"))
-        };
-        return Err(Usage(format!("MCP server not found: `{}` ({known})", unknown.join("`, `"))).into());
-    }
-    Ok(chosen)
 }
 
 #[cfg(test)]

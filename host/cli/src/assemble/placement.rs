@@ -52,7 +52,7 @@ fn workload_kind(kind: Kind) -> Option<WorkloadKind> {
     match kind {
         Kind::Component => Some(WorkloadKind::Component),
         Kind::Image | Kind::ToolContainers => Some(WorkloadKind::Image),
-        Kind::Remote => None,
+        Kind::Remote | Kind::Process => None,
     }
 }
 

@@ -1,21 +1,35 @@
 //! From an entry of a file to the specification of a server: templates and variables evaluated, folders and volumes told apart.
 
-use anyhow::{Context, Result, bail};
-use host_config::{Access, ComponentSource, Kind, Lifetime, OnUnenforced, Server};
+use crate::assemble::editor;
+use crate::assemble::values::Values;
+use crate::environment::Environment;
+use anyhow::{Context, Result, anyhow, bail};
+use host_config::{
+    Access, ComponentSource, Kind, Lifetime, OnUnenforced, RemoteTransport, Server, ServerConfigs,
+};
 use host_provisioner as p;
+use host_resolver::template::is_template;
 use std::path::PathBuf;
 
 /// Makes the specification of one server.
 ///
 /// # Errors
 /// What this version cannot carry, or a value that has not the form it must have; names the server and the field.
-pub(crate) fn server_spec(server: &Server) -> Result<p::ServerSpec> {
-    build(server).with_context(|| format!("server `{}` ({})", server.name, server.place))
+pub(crate) fn server_spec(
+    server: &Server,
+    configs: &ServerConfigs,
+    environment: &Environment,
+) -> Result<p::ServerSpec> {
+    let spec = match &server.editor {
+        Some(entry) => editor::spec(server, entry, environment),
+        None => build(server, &Values::new(server, configs)),
+    };
+    spec.with_context(|| format!("server `{}` ({})", server.name, server.place))
 }
 
-fn build(server: &Server) -> Result<p::ServerSpec> {
-    let environment = environment(server)?;
-    let arguments = arguments(server, &environment)?;
+fn build(server: &Server, values: &Values<'_>) -> Result<p::ServerSpec> {
+    let environment = environment(server, values)?;
+    let arguments = arguments(server, values, &environment)?;
     let workload = match server.kind() {
         Kind::Component => match &server.component {
             Some(ComponentSource::File(file)) => {
@@ -31,7 +45,8 @@ fn build(server: &Server) -> Result<p::ServerSpec> {
             None => bail!("it has no component"),
         },
         Kind::Image => p::Workload::Image { reference: server.image.clone(), digest: None, arguments },
-        Kind::Remote => bail!("remote servers are not in this version; they come with the full relay"),
+        Kind::Remote => remote(server, values, &environment)?,
+        Kind::Process => bail!("only an editors' file can name a command"),
         Kind::ToolContainers => {
             bail!("tools that are containers are not in this version; they come with the Docker plugin")
         }
@@ -42,7 +57,7 @@ fn build(server: &Server) -> Result<p::ServerSpec> {
     let mut spec = p::ServerSpec::new(&server.name, workload);
     spec.environment = environment;
     spec.secrets = server.secrets.iter().map(|s| s.name.clone()).collect();
-    spec.mounts = mounts(server)?;
+    spec.mounts = mounts(server, values)?;
     spec.egress = if server.disable_network {
         p::Egress::None
     } else if server.allow_hosts.is_empty() {
@@ -55,7 +70,7 @@ fn build(server: &Server) -> Result<p::ServerSpec> {
         memory_mib: server.memory.map(|bytes| u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX)),
         cpu_millis: server.cpus.map(|cpus| u32::try_from(cpus.millis()).unwrap_or(u32::MAX)),
     };
-    spec.user = plain(&server.user, "user")?;
+    spec.user = Some(values.text("user", &server.user)?).filter(|user| !user.is_empty());
     spec.lifetime = match server.lifetime {
         Lifetime::Session => p::Lifetime::Session,
         Lifetime::Shared => p::Lifetime::Shared,
@@ -75,8 +90,40 @@ fn build(server: &Server) -> Result<p::ServerSpec> {
     Ok(spec)
 }
 
+/// An endpoint elsewhere. `$NAME` in its headers stands for the server's own secrets and variables, as in the original.
+fn remote(server: &Server, values: &Values<'_>, environment: &[p::Variable]) -> Result<p::Workload> {
+    let endpoint = server.endpoint().map_err(|misfit| anyhow!("`remote`: {misfit}"))?;
+    let endpoint = endpoint.context("it has no URL")?;
+    if !server.command.is_empty() {
+        bail!("`command` is for servers that are started here");
+    }
+    let headers = endpoint.headers.iter().map(|(name, value)| {
+        // A template or variables, never both (`docker-mcp-gateway.md` 10.6).
+        let value = if is_template(value) {
+            p::Value::Text(values.text("remote.headers", value)?)
+        } else {
+            host_resolver::expand(value, environment)
+        };
+        Ok(p::Variable { name: name.clone(), value })
+    });
+    Ok(p::Workload::Remote {
+        url: endpoint.url.to_owned(),
+        protocol: Some(protocol(endpoint.transport)),
+        headers: headers.collect::<Result<_>>()?,
+        by_operator: server.by_operator,
+    })
+}
+
+/// The same word in the trait's words.
+pub(super) fn protocol(transport: RemoteTransport) -> p::HttpProtocol {
+    match transport {
+        RemoteTransport::Streaming => p::HttpProtocol::Streamable,
+        RemoteTransport::Sse => p::HttpProtocol::Sse,
+    }
+}
+
 /// Secrets first, then variables in the order of the entry; an empty value leaves the variable out (`provisioning.md` 2.1).
-fn environment(server: &Server) -> Result<Vec<p::Variable>> {
+fn environment(server: &Server, values: &Values<'_>) -> Result<Vec<p::Variable>> {
     let mut variables: Vec<p::Variable> = server
         .secrets
         .iter()
@@ -84,8 +131,12 @@ fn environment(server: &Server) -> Result<Vec<p::Variable>> {
         .map(|s| p::Variable { name: s.env.clone(), value: p::Value::Secret(s.name.clone()) })
         .collect();
     for entry in &server.env {
-        no_template(&entry.value, "env")?;
-        let value = host_resolver::expand(&entry.value, &variables);
+        // A template or variables, never both (`docker-mcp-gateway.md` 10.6).
+        let value = if is_template(&entry.value) {
+            p::Value::Text(values.text("env", &entry.value)?)
+        } else {
+            host_resolver::expand(&entry.value, &variables)
+        };
         if value != p::Value::Text(String::new()) {
             variables.push(p::Variable { name: entry.name.clone(), value });
         }
@@ -93,23 +144,25 @@ fn environment(server: &Server) -> Result<Vec<p::Variable>> {
     Ok(variables)
 }
 
-/// Words after the image. A secret in them would be public on every platform, so it is refused.
-fn arguments(server: &Server, environment: &[p::Variable]) -> Result<Vec<String>> {
-    server
-        .command
-        .iter()
-        .map(|word| {
-            no_template(word, "command")?;
-            match host_resolver::expand(word, environment) {
-                p::Value::Text(text) => Ok(text),
-                _ => bail!("`command` puts a secret into the argument `{word}`, where everybody can read it; use `env`"),
+/// Words after the image: templates first, of which a list gives several words, then variables. An empty word stays one. A secret in them
+/// would be public on every platform, so it is refused.
+fn arguments(server: &Server, values: &Values<'_>, environment: &[p::Variable]) -> Result<Vec<String>> {
+    let mut arguments = Vec::with_capacity(server.command.len());
+    for written in &server.command {
+        for word in values.words("command", written)? {
+            match host_resolver::expand(&word, environment) {
+                p::Value::Text(text) => arguments.push(text),
+                _ => bail!(
+                    "`command` puts a secret into the argument `{written}`, where everybody can read it; use `env`"
+                ),
             }
-        })
-        .collect()
+        }
+    }
+    Ok(arguments)
 }
 
 /// Folders that the operator granted, then volumes, which may only ask.
-fn mounts(server: &Server) -> Result<Vec<p::Mount>> {
+fn mounts(server: &Server, values: &Values<'_>) -> Result<Vec<p::Mount>> {
     let mut mounts: Vec<p::Mount> = server
         .folders
         .iter()
@@ -127,8 +180,7 @@ fn mounts(server: &Server) -> Result<Vec<p::Mount>> {
         })
         .collect();
     for volume in &server.volumes {
-        no_template(volume, "volumes")?;
-        if !volume.is_empty() {
+        for volume in values.words("volumes", volume)?.iter().filter(|volume| !volume.is_empty()) {
             mounts.push(volume_mount(volume)?);
         }
     }
@@ -163,27 +215,20 @@ fn volume_mount(text: &str) -> Result<p::Mount> {
     Ok(p::Mount { source, target: target.to_owned(), access, by_operator: false })
 }
 
-fn plain(text: &str, field: &str) -> Result<Option<String>> {
-    no_template(text, field)?;
-    Ok((!text.is_empty()).then(|| text.to_owned()))
-}
-
-fn no_template(text: &str, field: &str) -> Result<()> {
-    if text.contains("{{") && text.contains("}}") {
-        bail!("`{field}` has the template `{text}`; templates are not in this version, write the value out");
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use host_config::Catalog;
 
     fn spec(entry: &str) -> Result<p::ServerSpec> {
+        spec_with("", entry)
+    }
+
+    fn spec_with(config: &str, entry: &str) -> Result<p::ServerSpec> {
         let text = format!("registry:\n  acme:\n    {}", entry.replace('\n', "\n    "));
         let (catalog, _) = Catalog::parse(&text, "c.yaml").unwrap();
-        server_spec(catalog.get("acme").unwrap())
+        let (configs, _) = ServerConfigs::parse(config, "config.yaml").unwrap();
+        server_spec(catalog.get("acme").unwrap(), &configs, &Environment::default())
     }
 
     #[test]
@@ -218,12 +263,19 @@ mod tests {
     #[test]
     fn what_cannot_be_carried_is_refused_by_name() {
         let cases = [
-            ("remote: {url: 'https://x.example/mcp'}", "remote servers are not in this version"),
+            ("remote: {url: 'https://x.example/mcp', transport_type: pigeon}", "`remote`: "),
+            (
+                "remote: {url: 'https://x.example/mcp', transport_type: sse}\ncommand: [x]",
+                "`command` is for servers that are started here",
+            ),
             (
                 "image: a\nsecrets: [{name: t, env: T}]\ncommand: ['--key=$T']",
                 "`command` puts a secret into the argument `--key=$T`",
             ),
-            ("image: a\nvolumes: ['{{acme.paths|volume}}']", "`volumes` has the template"),
+            (
+                "image: a\nvolumes: ['{{acme.paths|volume}}']",
+                "`volumes` has the template `{{acme.paths|volume}}`, and `acme.paths` has no value",
+            ),
             ("image: a\nvolumes: ['a:/b:z']", "the option `z`"),
             ("image: a\nvolumes: ['a']", "not `source:target[:ro]`"),
         ];
@@ -232,5 +284,28 @@ mod tests {
             assert!(error.starts_with("server `acme` (c.yaml:"), "{error}");
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    /// The entry of `docker-mcp-gateway.md` 7.2 with values for it.
+    #[test]
+    fn templates_become_variables_words_mounts_and_the_user() {
+        let s = spec_with(
+            "acme: {base_url: 'https://notes.example', paths: [/srv/a, /srv/b], uid: 1000, extra: [--fast, '', $TOKENS]}",
+            "image: a/b\nsecrets: [{name: acme.token, env: TOKEN}]\nenv: [{name: URL, value: '{{acme.base_url}}/api'}, {name: JSON, value: '{\"a\": 1}'}, {name: NONE, value: '{{acme.none|or:}}'}]\ncommand: [--root, /data, '{{acme.extra|into}}', '{{acme.uid}}', '{\"url\":\"{{acme.base_url}}\"}']\nvolumes: ['{{acme.paths|volume|into}}', 'cache:/cache', '{{acme.none|or:[]|volume|into}}', '{{acme.none|mount_as:/x}}']\nuser: '{{acme.uid}}'",
+        )
+        .unwrap();
+        let text = |value: &p::Value| match value {
+            p::Value::Text(text) => text.clone(),
+            _ => "secret".to_owned(),
+        };
+        let variables: Vec<_> =
+            s.environment.iter().map(|v| format!("{}={}", v.name, text(&v.value))).collect();
+        assert_eq!(variables, ["TOKEN=secret", "URL=https://notes.example/api", "JSON={\"a\": 1}"]);
+        let p::Workload::Image { arguments, .. } = &s.workload else { panic!("{:?}", s.workload) };
+        let words = ["--root", "/data", "--fast", "", "", "1000", "{\"url\":\"https://notes.example\"}"];
+        assert_eq!(arguments, &words);
+        let targets: Vec<_> = s.mounts.iter().map(|mount| mount.target.as_str()).collect();
+        assert_eq!(targets, ["/srv/a", "/srv/b", "/cache"]);
+        assert_eq!(s.user.as_deref(), Some("1000"));
     }
 }

@@ -26,6 +26,7 @@ pub(super) async fn run(args: QuickstartArgs, environment: &Environment) -> Resu
     let settings = settings(&notes)?;
     inputs.servers.clone_from(&settings.servers);
     inputs.settings = settings;
+    inputs.source = None;
     let app = App::assemble(inputs, environment).await?;
     say(&format!("1. assembled: servers `time` and `notes`, provisioner `embedded`  ({})", took(begun)));
 
@@ -34,7 +35,7 @@ pub(super) async fn run(args: QuickstartArgs, environment: &Environment) -> Resu
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
     let listener = serve::bind(address, Some(token)).await?;
     let once = args.once;
-    serve::serve_with(app, listener, false, move |url| {
+    serve::serve_with(app, listener, serve::Watching::default(), move |url| {
         Box::pin(async move {
             let url = url.context("the quickstart serves over HTTP")?;
             demonstrate(&url, &secret, &notes).await?;

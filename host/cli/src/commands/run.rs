@@ -5,7 +5,7 @@
 
 use crate::args::{RunArgs, TransportArg};
 use crate::assemble::{App, Inputs};
-use crate::commands::serve::{self, Listener};
+use crate::commands::serve::{self, Listener, Watching};
 use crate::environment::{self, Environment};
 use crate::output::{Usage, say};
 use anyhow::Result;
@@ -30,7 +30,10 @@ pub(super) async fn run(args: RunArgs, environment: &Environment) -> Result<u8> 
         Transport::Stdio => Listener::Stdio,
         Transport::Http(address) => serve::bind(address, token).await?,
     };
-    serve::serve(app, listener, args.watch).await
+    // As the original: files are watched unless it runs in its container. Plugins, which are code, only if asked for.
+    let in_container = environment.get(environment::IN_CONTAINER) == Some("1");
+    let files = args.watch.unwrap_or(!in_container);
+    serve::serve(app, listener, Watching { files, plugins: args.watch == Some(true) }).await
 }
 
 enum Transport {

@@ -8,18 +8,47 @@ use anyhow::{Context, Result, bail};
 use host_pool::{Pool, ServerStatus};
 use host_wasm::Watch;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use tokio_util::sync::CancellationToken;
 
 /// See the module.
 pub(crate) struct Running {
-    app: Arc<App>,
+    /// Replaced as a whole when files were taken over.
+    app: RwLock<Arc<App>>,
     pool: Arc<Pool>,
+    /// Tells the front about other servers; absent as long as there is no front.
+    refront: OnceLock<Refront>,
 }
+
+/// Tells a front about other servers.
+pub(crate) type Refront = Box<dyn Fn(&App) + Send + Sync>;
 
 impl Running {
     pub(crate) fn new(app: Arc<App>, pool: Arc<Pool>) -> Self {
-        Self { app, pool }
+        Self { app: RwLock::new(app), pool, refront: OnceLock::new() }
+    }
+
+    /// What runs now.
+    pub(crate) fn app(&self) -> Arc<App> {
+        Arc::clone(&self.app.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Says how the front is told about other servers.
+    pub(crate) fn tell_front(&self, refront: Refront) {
+        let _ = self.refront.set(refront);
+    }
+
+    /// Takes another set of servers over; `differs` if clients could notice.
+    pub(crate) fn replace(&self, app: App, differs: bool) {
+        let app = Arc::new(app);
+        *self.app.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&app);
+        if !differs {
+            return;
+        }
+        self.pool.replace_servers(app.entries());
+        if let Some(refront) = self.refront.get() {
+            refront(&app);
+        }
     }
 
     /// Loads plugin files anew: one, or all that are loaded. One row per plugin; what failed kept its old version.
@@ -28,12 +57,12 @@ impl Running {
     /// There is no such plugin.
     pub(crate) async fn reload(&self, name: Option<&str>) -> Result<Vec<Value>> {
         if let Some(name) = name
-            && !self.app.provisioners.contains_key(name)
+            && !self.app().provisioners.contains_key(name)
         {
             bail!("there is no plugin `{name}` here (there are: {})", self.names());
         }
         let mut rows = Vec::new();
-        for (known, deferred) in &self.app.provisioners {
+        for (known, deferred) in &self.app().provisioners {
             if name.is_some_and(|name| name != known) {
                 continue;
             }
@@ -74,7 +103,7 @@ impl Running {
 
     /// Replaces plugins when their files change. Plugins that come from files are loaded for it now.
     pub(crate) fn watch(&self, stop: &CancellationToken) {
-        for deferred in self.app.provisioners.values().filter(|deferred| deferred.named().file.is_some()) {
+        for deferred in self.app().provisioners.values().filter(|deferred| deferred.named().file.is_some()) {
             if !deferred.is_file() {
                 say(&format!(
                     "warning: --watch: plugin `{}` is a copy of the one that comes with this gateway and has its grants; another file in its \
@@ -100,22 +129,22 @@ impl Running {
 
     /// Takes down what earlier runs that no longer live have left.
     pub(crate) async fn work_off_ledger(&self) {
-        self.app.work_off_ledger().await.iter().for_each(|line| say(line));
+        self.app().work_off_ledger().await.iter().for_each(|line| say(line));
     }
 
     fn names(&self) -> String {
-        self.app.provisioners.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        self.app().provisioners.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
     }
 
     async fn server(&self, name: &str) -> Result<Value> {
-        let placed = self
-            .app
+        let app = self.app();
+        let placed = app
             .placed
             .iter()
             .find(|placed| placed.server.name == name)
             .with_context(|| format!("there is no server `{name}` here"))?;
         let status = self.pool.statuses().into_iter().find(|status| &*status.name == name);
-        let plan = plan::of(&self.app, placed).await;
+        let plan = plan::of(&app, placed).await;
         Ok(json!({"status": status.as_ref().map(row), "plan": plan}))
     }
 }
@@ -167,7 +196,7 @@ impl Answer for Running {
             Request::Reload { plugin } => Ok(json!({"plugins": self.reload(plugin.as_deref()).await?})),
             Request::Servers => {
                 let servers: Vec<Value> = self.pool.statuses().iter().map(row).collect();
-                Ok(json!({"session": self.app.identity.session, "servers": servers}))
+                Ok(json!({"session": self.app().identity.session, "servers": servers}))
             }
             Request::Server { name } => self.server(&name).await,
         }

@@ -1,6 +1,8 @@
 //! Serving: start-up and shutdown, each in order (design 11).
 
 use crate::assemble::App;
+use crate::assemble::own_lists::OwnLists;
+use crate::commands::reload::Asked;
 use crate::commands::running::Running;
 use crate::control;
 use crate::exit;
@@ -89,6 +91,11 @@ pub(crate) fn front(
     token: Option<&Token>,
     list_wait: Option<Duration>,
 ) -> Arc<Front> {
+    Front::new(Arc::clone(pool), front_config(app, token.map(Token::text), list_wait))
+}
+
+/// What a front is told about servers, names and tools.
+fn front_config(app: &App, token: Option<&str>, list_wait: Option<Duration>) -> FrontConfig {
     let settings = &app.inputs.settings.front;
     let filter = app.inputs.tools.clone();
     let asked = Arc::clone(&app.tools_asked);
@@ -98,26 +105,43 @@ pub(crate) fn front(
         .filter(|p| !p.server.prefix.is_empty())
         .map(|p| (p.server.name.clone(), p.server.prefix.clone()))
         .collect();
-    let config = FrontConfig {
-        token: token.map(|token| host_gateway::Token::new(token.text())),
+    let own = OwnLists::of(&app.inputs);
+    FrontConfig {
+        token: token.map(host_gateway::Token::new),
         names: match settings.names {
             NamePolicy::Clash => Names::Clash,
             NamePolicy::All => Names::All,
             NamePolicy::Fail => Names::Fail,
         },
         prefixes,
-        filter: Arc::new(move |server, tool| asked.allows(&filter, server, tool)),
+        filter: Arc::new(move |server, tool| {
+            asked.allows(&filter, server, tool) && (filter.is_given() || own.allows(server, tool))
+        }),
         list_wait: list_wait.unwrap_or(settings.list_wait),
         ..FrontConfig::default()
-    };
-    Front::new(Arc::clone(pool), config)
+    }
+}
+
+/// What is taken over while the gateway runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Watching {
+    /// Settings, catalogues and their like.
+    pub(crate) files: bool,
+    /// Plugins.
+    pub(crate) plugins: bool,
+}
+
+/// Lets a reload of files reach the front. Tools, names and lists of the new servers count from then on; the token stays.
+fn follow(running: &Running, front: &Arc<Front>, token: Option<&Token>) {
+    let (front, token) = (Arc::clone(front), token.map(|token| token.text().to_owned()));
+    running.tell_front(Box::new(move |app| front.reload(front_config(app, token.as_deref(), None))));
 }
 
 /// Serves until a signal, or until the one client on standard input has gone.
 ///
 /// # Errors
 /// Something without which it cannot serve.
-pub(crate) async fn serve(app: App, listener: Listener, watch: bool) -> Result<u8> {
+pub(crate) async fn serve(app: App, listener: Listener, watch: Watching) -> Result<u8> {
     serve_with(app, listener, watch, |_| Box::pin(std::future::pending())).await
 }
 
@@ -131,7 +155,7 @@ pub(crate) type Beside = std::pin::Pin<Box<dyn Future<Output = Result<()>> + Sen
 pub(crate) async fn serve_with(
     app: App,
     listener: Listener,
-    watch: bool,
+    watch: Watching,
     beside: impl FnOnce(Option<String>) -> Beside,
 ) -> Result<u8> {
     say(&format!(
@@ -147,7 +171,10 @@ pub(crate) async fn serve_with(
     let reload = Arc::clone(&running);
     let signals = Signals::listen(move || {
         let reload = Arc::clone(&reload);
-        tokio::spawn(async move { reload.reload_and_say(None).await });
+        tokio::spawn(async move {
+            reload.reload_files(Asked::ByName).await;
+            reload.reload_and_say(None).await;
+        });
     })?;
     let control_stop = CancellationToken::new();
     let control = control::serve(
@@ -165,14 +192,18 @@ pub(crate) async fn serve_with(
         let running = Arc::clone(&running);
         async move { running.work_off_ledger().await }
     });
-    if watch {
+    if watch.plugins {
         running.watch(&control_stop);
+    }
+    if watch.files {
+        running.watch_files(&control_stop);
     }
 
     let stop = Stop { drain: signals.drain.clone(), cut: signals.cut.clone() };
     let (front, served) = match listener {
         Listener::Stdio => {
             let front = front(&app, &pool, None, None);
+            follow(&running, &front, None);
             tell_unfit_tools(&app, &pool, &front, &control_stop);
             let (input, output) = streams::standard();
             let mut beside = beside(None);
@@ -184,6 +215,7 @@ pub(crate) async fn serve_with(
         }
         Listener::Http { listener, address, token } => {
             let front = front(&app, &pool, token.as_ref(), None);
+            follow(&running, &front, token.as_ref());
             tell_unfit_tools(&app, &pool, &front, &control_stop);
             let url = format!("http://{address}/mcp");
             say(&format!("listening at {url}"));
@@ -268,6 +300,11 @@ pub(crate) async fn end(app: &App, front: &Front, pool: &host_pool::Pool, signal
     let left = app.host.shutdown(within).await;
     for behind in &left {
         say(&format!("{}; the next start tries again", crate::assemble::app::left_behind(behind)));
+    }
+    for (server, group) in app.processes.shutdown(Duration::from_secs(3)).await {
+        say(&format!(
+            "warning: process group {group} of server `{server}` did not end; the next start tries again"
+        ));
     }
     for workload in app.embedded.shutdown(Duration::from_secs(2)).await {
         say(&format!("warning: component {workload} did not end"));

@@ -130,6 +130,7 @@ impl Server {
         report: &mut Report,
     ) -> Server {
         let mut server = Server::decode(name, at, &fields, report);
+        server.by_operator = true;
         server.component = component(&fields, base, report);
         let args = fields.texts("args", report);
         if fields.has("args") {

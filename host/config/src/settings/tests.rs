@@ -365,7 +365,7 @@ placement:
     gateway.yaml:22:16: each of `servers`: the empty text is not a pattern
       hint: `*` fits everything
     gateway.yaml:22:27: `kind`: `container` is not known here
-      hint: write one of `image`, `remote`, `toolContainers`, `component`
+      hint: write one of `image`, `remote`, `toolContainers`, `component`, `process`
     gateway.yaml:23:5: a placement without a `provisioner`
     gateway.yaml:24:6: unknown key `server`
       hint: did you mean `servers`?
@@ -480,4 +480,40 @@ fn the_state_folder_can_be_had_from_a_file_that_is_wrong_elsewhere() {
         let problems = Settings::state_of(&file).unwrap_err().to_string();
         assert!(problems.contains(what), "{problems}");
     }
+}
+
+#[test]
+fn editors_servers_can_be_pasted() {
+    let settings = settings(
+        "servers: {time: {bundled: time}}\nmcpServers:\n  fs: {command: npx, args: [-y, server-filesystem, '${workspaceFolder}']}\n  far: {url: 'https://mcp.example/mcp'}\n  off: {command: x, disabled: true}\n",
+    );
+    let seen: Vec<_> = settings.servers.iter().map(|server| (server.name.as_str(), server.kind())).collect();
+    assert_eq!(seen, [("time", Kind::Component), ("fs", Kind::Process), ("far", Kind::Remote)]);
+    insta::assert_snapshot!(problems("servers: {a: {bundled: time}}\nmcpServers:\n  a: {command: x}\n  b: {comand: x}\n"), @r"
+    gateway.yaml:3:3: the server `a` stands under `servers` too
+      hint: keep one of the two, or rename one
+    gateway.yaml:4:6: nothing says how the server `b` is reached
+      hint: give it a `command` or a `url`
+    gateway.yaml:4:7: unknown key `comand`
+      hint: did you mean `command`?
+    ");
+}
+
+#[test]
+fn places_of_secrets() {
+    let settings = settings("secrets: [./.env, 'folder:/run/secrets', 'env:ACME_']");
+    assert!(
+        matches!(&settings.secrets[1], SecretSource::Folder(folder) if folder.path == Path::new("/run/secrets"))
+    );
+    let keychains = super::tests::settings("secrets: [keychain, 'keychain:work', keychain.env]").secrets;
+    let keychain = |service: &str| SecretSource::Keychain { service: service.to_owned() };
+    assert_eq!(keychains[..2], [keychain("gateway"), keychain("work")]);
+    assert!(matches!(&keychains[2], SecretSource::EnvFile(file) if file.written == "keychain.env"));
+    insta::assert_snapshot!(problems("secrets: ['folder:', 'env:', 'folder:~/x']"), @r"
+    gateway.yaml:1:11: each of `secrets`: the empty text is not a path
+    gateway.yaml:1:22: each of `secrets`: `env:` is the whole environment
+      hint: say how the variables start: `env:ACME_`
+    gateway.yaml:1:30: each of `secrets`: `~/x` is not expanded here
+      hint: write the path out; a relative one starts at the folder of this file
+    ");
 }

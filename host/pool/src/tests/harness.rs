@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use host_message::{Envelope, Params};
 use host_provisioner::fake::FakeProvisioner;
 use host_provisioner::{
-    Blueprint, Call, Class, Connection, Description, Failure, FieldReport, Health, Lease, Lifetime,
+    Blueprint, Call, Class, Connection, Description, Failure, FieldReport, Health, HttpEndpoint, Lease, Lifetime,
     ManagedObject, Phase, Provisioned, Provisioner, Reconnected, ReleaseReason, ServerSpec, SweepReport,
     Workload,
 };
@@ -258,6 +258,8 @@ pub(crate) struct Twisted {
     pub(crate) fake: Arc<FakeProvisioner>,
     /// Its servers are reached over this TCP port.
     pub(crate) tcp: Option<u16>,
+    /// Its servers are reached over this.
+    pub(crate) http: Option<HttpEndpoint>,
     /// It never comes to an end of bringing up.
     pub(crate) hangs: bool,
     /// It cannot take down.
@@ -268,7 +270,14 @@ pub(crate) struct Twisted {
 
 impl Twisted {
     pub(crate) fn of(fake: &Arc<FakeProvisioner>) -> Self {
-        Self { fake: Arc::clone(fake), tcp: None, hangs: false, keeps: false, calls: Arc::default() }
+        Self {
+            fake: Arc::clone(fake),
+            tcp: None,
+            http: None,
+            hangs: false,
+            keeps: false,
+            calls: Arc::default(),
+        }
     }
 }
 
@@ -297,6 +306,9 @@ impl Provisioner for Twisted {
         let mut provisioned = self.fake.provision(call, server).await?;
         if let Some(port) = self.tcp {
             provisioned.connection = Connection::Tcp("127.0.0.1".to_owned(), port);
+        }
+        if let Some(endpoint) = &self.http {
+            provisioned.connection = Connection::Http(endpoint.clone());
         }
         Ok(provisioned)
     }

@@ -3,7 +3,7 @@
 use super::harness::*;
 use crate::{AcquireError, Owner, PoolConfig, ServerState};
 use host_message::{Era, Revision};
-use host_provisioner::{Class, Connection, HttpEndpoint, HttpProtocol, Phase, ReleaseReason};
+use host_provisioner::{Class, Phase, ReleaseReason};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -245,14 +245,6 @@ async fn a_banner_before_mcp_is_counted_and_forgiven() {
     let pool = stage.pool();
     pool.acquire("a", &Owner::Shared, None).await.unwrap();
     assert_eq!(pool.statuses()[0].rubbish, 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_http_endpoint_is_refused_in_words() {
-    let endpoint = HttpEndpoint { url: "http://x/mcp".to_owned(), protocol: HttpProtocol::Streamable };
-    let failure = crate::connect::open(Connection::Http(endpoint)).await.expect_err("no client for it");
-    assert_eq!(failure.class, Class::Config);
-    assert_eq!(failure.text, "the gateway cannot reach servers over HTTP yet: http://x/mcp");
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,6 +12,7 @@ use crate::v0_1::imported::connection::{
 };
 use crate::v0_1::types::{Failure, FailureCategory};
 use host_provisioner as provisioner;
+use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::component::Resource;
 
@@ -169,7 +170,23 @@ impl Scope {
         if let Err(failure) = self.may_connect(url.host, url.port) {
             return Ok(Err(failure));
         }
-        Ok(Ok(provisioner::Connection::Http(provisioner::HttpEndpoint { url: endpoint.url, protocol })))
+        let grants = Arc::clone(&self.plugin);
+        let access = host_web::Access::of_names(
+            move |host, port| grants.grants.connect.iter().any(|pattern| pattern.covers(host, Some(port))),
+            &format!("grant it: add `HOST` to `plugins.{}.grants.connect`", self.plugin.name),
+        );
+        let config = host_web::EndpointConfig::new(&endpoint.url, Vec::new(), access);
+        match host_web::Endpoint::new(config) {
+            Ok(channel) => Ok(Ok(provisioner::Connection::Http(provisioner::HttpEndpoint {
+                url: endpoint.url,
+                protocol: Some(protocol),
+                channel: Arc::new(channel),
+            }))),
+            Err(error) => {
+                Ok(Err(self
+                    .refuse(FailureCategory::Permission, sanitize::line(&error.to_string(), sanitize::LINE))))
+            }
+        }
     }
 
     fn not_carried(&self, tunnel: bool, tls: bool) -> Option<Failure> {

@@ -88,6 +88,17 @@ fn workload(scope: &ServerScope) -> Workload {
                 login: None,
             })
         }
+        // No plugin is asked about these; `component_of` has refused them.
+        (
+            provisioner::Workload::Command { .. }
+            | provisioner::Workload::Remote { .. }
+            | provisioner::Workload::Listening { .. },
+            _,
+        ) => Workload::Component(ComponentWorkload {
+            component: String::new(),
+            digest: String::new(),
+            arguments: Vec::new(),
+        }),
     }
 }
 

@@ -93,6 +93,7 @@ impl Scope {
             Workload::Component { arguments, .. }
             | Workload::Bundled { arguments, .. }
             | Workload::Image { arguments, .. } => arguments.as_slice(),
+            Workload::Command { .. } | Workload::Remote { .. } | Workload::Listening { .. } => &[],
         };
         if arguments != own {
             return Err(self.refuse(

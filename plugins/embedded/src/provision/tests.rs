@@ -10,7 +10,7 @@ fn a_server_is_started_asked_and_stopped() {
     let host = FakeHost::new();
     let provisioned = host.provision::<Embedded>(&component_server("notes")).expect("nothing is in the way");
     assert_eq!(provisioned.objects, [ObjectRef::new("component", "", "w1")]);
-    assert_eq!(provisioned.fields.len(), 1);
+    assert_eq!(provisioned.fields, []);
     assert_eq!(host.progress(), ["start component `notes`"]);
     assert_eq!(host.probe::<Embedded>().expect("known").status, Status::Running);
     host.release::<Embedded>(ReleaseReason::Ended).expect("it is there");

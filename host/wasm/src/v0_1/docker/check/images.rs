@@ -22,7 +22,11 @@ impl Docker<'_> {
     ) -> Checked {
         let own = match &server.spec.workload {
             Workload::Image { reference, digest, .. } => Some((reference, digest)),
-            Workload::Component { .. } | Workload::Bundled { .. } => None,
+            Workload::Component { .. }
+            | Workload::Bundled { .. }
+            | Workload::Command { .. }
+            | Workload::Remote { .. }
+            | Workload::Listening { .. } => None,
         };
         let is_own = match own {
             None => false,

@@ -1,0 +1,184 @@
+//! Templates of one entry, evaluated with the values of its server.
+//!
+//! Docker's gateway makes an empty text of whatever has no value, and the server then fails in its own way, or worse, does not. Here a
+//! template without a value fails its server by name, unless the entry itself says that the value may be absent: its `config` declares
+//! the property and does not require it. So entries of the published catalogue keep their optional settings.
+
+use anyhow::{Context, Result, bail};
+use host_config::{Map, Server, ServerConfigs, Value};
+use host_resolver::template::{self, Evaluated, TooLarge};
+
+/// See the module.
+pub(crate) struct Values<'a> {
+    server: &'a Server,
+    canonical: String,
+    root: Map,
+}
+
+impl<'a> Values<'a> {
+    /// The values of a server.
+    pub(crate) fn new(server: &'a Server, configs: &ServerConfigs) -> Self {
+        let canonical = server.canonical_name();
+        let root =
+            template::server_root(&canonical, configs.servers.get(&canonical).map(|config| &config.values));
+        Self { server, canonical, root }
+    }
+
+    /// One text, evaluated only if it holds a template.
+    ///
+    /// # Errors
+    /// A template has no value.
+    pub(crate) fn text(&self, field: &str, text: &str) -> Result<String> {
+        if !template::is_template(text) {
+            return Ok(text.to_owned());
+        }
+        self.checked(field, text, template::text(text, &self.root))
+    }
+
+    /// Any number of texts, always evaluated.
+    ///
+    /// # Errors
+    /// A template has no value.
+    pub(crate) fn words(&self, field: &str, text: &str) -> Result<Vec<String>> {
+        self.checked(field, text, template::words(text, &self.root))
+    }
+
+    fn checked<T>(&self, field: &str, text: &str, evaluated: Result<Evaluated<T>, TooLarge>) -> Result<T> {
+        let evaluated = evaluated.with_context(|| format!("`{field}`"))?;
+        for path in &evaluated.missing {
+            let mut segments = path.split('.').map(str::trim);
+            if segments.next() != Some(&self.canonical) {
+                bail!(
+                    "`{field}` has the template `{text}`, but only values of this server can be reached: paths start with `{}.`",
+                    self.canonical
+                );
+            }
+            let keys: Vec<&str> = segments.collect();
+            match self.declared(&keys) {
+                Declared::Optional => {}
+                Declared::Required => bail!(
+                    "`{path}` has no value, and `config` of the entry requires it ({})",
+                    self.advice(&keys, None)
+                ),
+                Declared::Nowhere => {
+                    bail!(
+                        "`{field}` has the template `{text}`, and `{path}` has no value ({})",
+                        self.advice(&keys, Some(path))
+                    )
+                }
+            }
+        }
+        Ok(evaluated.value)
+    }
+
+    /// What to write, and where.
+    fn advice(&self, keys: &[&str], or: Option<&str>) -> String {
+        let nested = keys.iter().rev().fold("...".to_owned(), |inner, key| format!("{{{key}: {inner}}}"));
+        let set = format!("set it with `--config FILE`, where FILE has `{}: {nested}`", self.canonical);
+        match or {
+            Some(path) => format!("{set}; or give a default in the entry: `{{{{{path}|or:...}}}}`"),
+            None => set,
+        }
+    }
+
+    /// What the entry's `config` says about a property.
+    fn declared(&self, keys: &[&str]) -> Declared {
+        let said = self.server.config.iter().filter_map(Value::as_map).map(|schema| declared(schema, keys));
+        said.fold(Declared::Nowhere, |best, next| if best == Declared::Nowhere { next } else { best })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Declared {
+    Required,
+    Optional,
+    Nowhere,
+}
+
+/// Follows a path through a schema. It is required if every step of it is.
+fn declared(schema: &Map, keys: &[&str]) -> Declared {
+    let Some((key, rest)) = keys.split_first() else { return Declared::Optional };
+    let Some(property) = schema.get("properties").and_then(Value::as_map).and_then(|all| all.get(key)) else {
+        return Declared::Nowhere;
+    };
+    let listed = schema.get("required").and_then(Value::as_list).unwrap_or_default();
+    let required = listed.iter().any(|name| name.as_text() == Some(key));
+    let below = match property.as_map() {
+        Some(property) if !rest.is_empty() => declared(property, rest),
+        _ if rest.is_empty() => Declared::Required,
+        _ => Declared::Nowhere,
+    };
+    match below {
+        Declared::Required if !required => Declared::Optional,
+        below => below,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use host_config::Catalog;
+
+    const ENTRY: &str = "
+registry:
+  acme.io:
+    image: i
+    config:
+      - name: acme.io
+        type: object
+        properties:
+          url: {type: string}
+          region: {type: string}
+          deep: {type: object, properties: {must: {type: string}, may: {type: string}}, required: [must]}
+        required: [url, deep]
+";
+
+    fn with<T>(config: &str, ask: impl FnOnce(Values<'_>) -> T) -> T {
+        let (catalog, _) = Catalog::parse(ENTRY, "c.yaml").unwrap();
+        let (configs, _) = ServerConfigs::parse(config, "config.yaml").unwrap();
+        ask(Values::new(catalog.get("acme.io").unwrap(), &configs))
+    }
+
+    #[test]
+    fn values_are_found_by_the_canonical_name() {
+        with("acme_io: {url: 'https://a.example', list: [a, b], n: 5}", |values| {
+            assert_eq!(values.text("env", "{{acme_io.url}}/x").unwrap(), "https://a.example/x");
+            assert_eq!(values.words("command", "{{acme_io.list}}").unwrap(), ["a", "b"]);
+            assert_eq!(values.words("command", "{{acme_io.n}}").unwrap(), ["5"]);
+            assert_eq!(values.text("env", "{\"json\": true}").unwrap(), "{\"json\": true}");
+        });
+    }
+
+    #[test]
+    fn what_the_entry_does_not_require_may_be_absent() {
+        with("", |values| {
+            for fine in ["{{acme_io.region}}", "{{acme_io.x|or:}}", "{{acme_io.x|mount_as:/x}}"] {
+                assert_eq!(values.text("env", fine).unwrap(), "", "{fine}");
+            }
+        });
+        with("acme_io: {url: }", |values| assert_eq!(values.text("env", "{{acme_io.url}}").unwrap(), ""));
+    }
+
+    #[test]
+    fn a_template_without_a_value_says_what_to_write() {
+        let refused =
+            |template: &str| with("", |values| values.text("env", template).unwrap_err().to_string());
+        assert_eq!(
+            refused("{{acme_io.url}}"),
+            "`acme_io.url` has no value, and `config` of the entry requires it (set it with `--config FILE`, where FILE has `acme_io: {url: ...}`)"
+        );
+        assert_eq!(
+            refused("{{acme_io.deep.must}}"),
+            "`acme_io.deep.must` has no value, and `config` of the entry requires it (set it with `--config FILE`, where FILE has `acme_io: {deep: {must: ...}}`)"
+        );
+        assert_eq!(
+            refused("a{{acme_io.typo}}"),
+            "`env` has the template `a{{acme_io.typo}}`, and `acme_io.typo` has no value (set it with `--config FILE`, where FILE has `acme_io: {typo: ...}`; or give a default in the entry: `{{acme_io.typo|or:...}}`)"
+        );
+        assert_eq!(
+            refused("{{other.url}}"),
+            "`env` has the template `{{other.url}}`, but only values of this server can be reached: paths start with `acme_io.`"
+        );
+        with("", |values| assert_eq!(values.text("env", "{{acme_io.deep.may}}").unwrap(), ""));
+    }
+}

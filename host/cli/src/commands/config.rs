@@ -1,0 +1,128 @@
+//! `gateway config check`: everything that can be said about the files without starting anything.
+
+use crate::args::ConfigCommand;
+use crate::assemble::Inputs;
+use crate::assemble::app::resolver;
+use crate::assemble::spec::server_spec;
+use crate::commands::secret;
+use crate::environment::Environment;
+use crate::exit;
+use crate::output::{print, print_json};
+use anyhow::Result;
+use host_config::{Kind, Warning};
+use serde_json::json;
+
+pub(super) fn run(command: ConfigCommand, environment: &Environment) -> Result<u8> {
+    let ConfigCommand::Check { source, json } = command;
+    let inputs = Inputs::load(&source, environment)?;
+    let resolver = resolver(&inputs, environment)?;
+    let servers: Vec<Checked> = inputs
+        .servers
+        .iter()
+        .map(|server| {
+            let mut problems: Vec<String> = Vec::new();
+            // What an editors' file lacks is told by the names of variables and secrets, below.
+            if server.editor.is_none()
+                && let Err(error) = server_spec(server, &inputs.files.configs, environment)
+            {
+                problems.extend(error.chain().last().map(ToString::to_string));
+            }
+            if let Some(editor) = &server.editor {
+                let missing = editor.variables().into_iter().filter(|name| environment.get(name).is_none());
+                problems.extend(missing.map(|name| {
+                    format!("`${{{name}}}` has no value in the environment, unless the file gives a default")
+                }));
+            }
+            let secrets = secret::of_server(server, &resolver);
+            problems.extend(secrets.into_iter().filter_map(|secret| secret.found.err()));
+            Checked {
+                name: server.name.clone(),
+                kind: server.kind(),
+                place: server.place.to_string(),
+                problems,
+            }
+        })
+        .collect();
+    let unused = unused(&inputs);
+    // What does not run although a file asks for it was told when the files were read.
+    let wrong = !inputs.not_run.is_empty() || servers.iter().any(|server| !server.problems.is_empty());
+    if json {
+        print_json(&json!({
+            "ok": !wrong,
+            "settings": Some(&inputs.settings.source).filter(|file| !file.is_empty()),
+            "files": inputs.files.read.iter().map(|(what, path)| json!({"what": what, "path": path})).collect::<Vec<_>>(),
+            "servers": servers.iter().map(|server| json!({
+                "name": server.name, "kind": server.kind.as_str(), "place": server.place, "problems": server.problems,
+            })).collect::<Vec<_>>(),
+            "warnings": unused.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }));
+    } else {
+        print(&page(&inputs, &servers, &unused));
+    }
+    Ok(if wrong { exit::SAID_NO } else { exit::DONE })
+}
+
+struct Checked {
+    name: String,
+    kind: Kind,
+    place: String,
+    problems: Vec<String>,
+}
+
+fn page(inputs: &Inputs, servers: &[Checked], unused: &[Warning]) -> String {
+    let mut lines = Vec::new();
+    if !inputs.settings.source.is_empty() {
+        lines.push(format!("settings         {}", inputs.settings.source));
+    }
+    for (what, path) in &inputs.files.read {
+        lines.push(format!("{what:<16} {}", path.display()));
+    }
+    if servers.is_empty() {
+        lines.push(inputs.no_servers());
+    }
+    for server in servers {
+        let verdict = if server.problems.is_empty() { "ok" } else { "cannot run" };
+        lines.push(format!("server `{}` ({}, {}): {verdict}", server.name, server.kind, server.place));
+        lines.extend(server.problems.iter().map(|problem| format!("  {problem}")));
+    }
+    lines.extend(unused.iter().map(|warning| format!("warning: {warning}")));
+    lines.join("\n")
+}
+
+/// Values and tool lists for servers that do not exist: most likely a name was mistyped. Those of servers that exist and are not enabled
+/// are nobody's mistake.
+fn unused(inputs: &Inputs) -> Vec<Warning> {
+    let all = inputs.servers.iter().chain(&inputs.files.catalog.servers).chain(&inputs.settings.servers);
+    let names: Vec<String> = all.clone().map(|server| server.name.clone()).collect();
+    let canonical: Vec<String> = all.map(host_config::Server::canonical_name).collect();
+    let mut warnings = Vec::new();
+    if names.is_empty() {
+        return warnings;
+    }
+    let mut unknown = |what: &str, name: &str, place: &host_config::Place, known: &[String]| {
+        if known.iter().any(|known| known == name) {
+            return;
+        }
+        let dots = name.replace('.', "_");
+        let near = if known.contains(&dots) {
+            Some(format!("write `{dots}`; every `.` of a server's name is a `_` here"))
+        } else {
+            host_config::nearest(name, known.iter().map(String::as_str))
+                .map(|near| format!("did you mean `{near}`?"))
+        };
+        warnings.push(Warning {
+            file: place.file.as_ref().to_owned(),
+            line: place.line,
+            column: place.column,
+            what: format!("there is no server `{name}`, so these {what} have no effect"),
+            hint: near,
+        });
+    };
+    for (name, config) in &inputs.files.configs.servers {
+        unknown("values", name, &config.place, &canonical);
+    }
+    for (name, list) in &inputs.files.tool_lists.servers {
+        unknown("tools", name, &list.place, &names);
+    }
+    warnings
+}

@@ -1,0 +1,559 @@
+//! A server behind HTTP, as a wire sees it: messages go out one by one, each with an exchange of its own, and come back to the wire with the
+//! call on whose stream they came.
+//!
+//! On standard streams everything is one stream each way, so the wire writes and a reader reads. Over HTTP each message is a request: the
+//! answer of a call is the body of its response, one object or a stream of events that may carry notifications and requests of the server
+//! before it; what belongs to no call comes on a stream that is asked for with GET (legacy), or on that of `subscriptions/listen` (modern).
+//! So an [`Http`] has a task per message and hands every message that comes to [`Wire::message`], with the call's id where there is one. Nothing
+//! of this is on the way of servers with standard streams.
+//!
+//! A legacy session that the server has forgotten (404) is begun anew in the place of the old one and the call repeated, because the server has
+//! not seen it. A stream that breaks off is resumed after its last event where the server numbers its events. Both are the transport's own
+//! matter (`mcp-ecosystem.md` 3); what is lost with a session, such as subscriptions, is told by events.
+
+mod head;
+mod old;
+mod stream;
+
+use super::events::Events;
+use crate::event::{Changed, Event};
+use crate::wire::Wire;
+use crate::writer::NotSent;
+use bytes::{Bytes, BytesMut};
+use head::{Common, SESSION};
+use host_message::{Envelope, ErrorBody, Kind, Mirror, Revision, find_member, method};
+use host_provisioner::{
+    BoxBody, Class, Failure, HttpBody, HttpChannel, HttpEndpoint, HttpFailure, HttpProtocol, Phase, sanitize,
+};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, Response, StatusCode};
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Bytes of an answer that is no success.
+const REFUSAL_LIMIT: usize = 64 << 10;
+/// Bytes of it that a failure shows.
+const SHOWN: usize = 300;
+/// How long the end of a session may take.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// How long the rest of a stream may take whose answer is there, so that its connection can be used again.
+const REST: Duration = Duration::from_millis(500);
+
+/// See the module.
+pub(crate) struct Http {
+    channel: Arc<dyn HttpChannel>,
+    url: String,
+    protocol: Option<HttpProtocol>,
+    limit: usize,
+    tracker: TaskTracker,
+    wire: OnceLock<Weak<Wire>>,
+    state: Mutex<State>,
+    /// Whether the server was told that the handshake is over; until then nothing else may be sent.
+    open: watch::Sender<bool>,
+    renewing: tokio::sync::Mutex<()>,
+    closed: CancellationToken,
+}
+
+#[derive(Default)]
+struct State {
+    common: Common,
+    /// How often the session was begun anew.
+    generation: u64,
+    /// HTTP+SSE: where messages go.
+    posts_to: Option<String>,
+    /// Calls on their way, each with what ends it.
+    running: HashMap<u64, CancellationToken>,
+    /// Ends the stream for unsolicited messages.
+    stream: Option<CancellationToken>,
+    /// The message that began the session.
+    initialize: Option<Bytes>,
+    /// Why the server was not reached, or would not have us.
+    refusal: Option<Failure>,
+    /// Arguments that tools want repeated in headers.
+    tools: HashMap<Box<str>, Arc<[Mirror]>>,
+}
+
+/// Why an exchange came to nothing.
+enum Trouble {
+    /// This one.
+    Call(String),
+    /// All of them: nobody is there any more.
+    Dead(String),
+}
+
+/// How an exchange went.
+enum Done {
+    /// What came has been handed over.
+    Here,
+    /// The answer comes on another stream.
+    Elsewhere,
+}
+
+impl Http {
+    pub(crate) fn new(endpoint: HttpEndpoint, limit: usize, tracker: &TaskTracker) -> Arc<Self> {
+        Arc::new(Self {
+            channel: endpoint.channel,
+            url: endpoint.url,
+            protocol: endpoint.protocol,
+            limit,
+            tracker: tracker.clone(),
+            wire: OnceLock::new(),
+            state: Mutex::default(),
+            open: watch::Sender::new(false),
+            renewing: tokio::sync::Mutex::default(),
+            closed: CancellationToken::new(),
+        })
+    }
+
+    /// Says to whom messages are handed. Before the first one is sent.
+    pub(crate) fn attach(&self, wire: &Arc<Wire>) {
+        let _ = self.wire.set(Arc::downgrade(wire));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wire(&self) -> Option<Arc<Wire>> {
+        self.wire.get()?.upgrade()
+    }
+
+    /// Sends a message; `call` is the id and the method of one that will be answered.
+    pub(crate) fn send(self: &Arc<Self>, call: Option<(u64, &str)>, message: Bytes) -> Result<(), NotSent> {
+        if self.closed.is_cancelled() {
+            return Err(NotSent::Closed);
+        }
+        let (http, stop) = (Arc::clone(self), self.closed.child_token());
+        let Some((id, name)) = call else {
+            self.tracker.spawn(async move { stop.run_until_cancelled(http.tell(&message)).await });
+            return Ok(());
+        };
+        let name = name.to_owned();
+        self.state().running.insert(id, stop.clone());
+        self.tracker.spawn(async move {
+            stop.run_until_cancelled(http.call(id, &name, &message)).await;
+            http.state().running.remove(&id);
+        });
+        Ok(())
+    }
+
+    /// Nobody waits for this call any more. Closing its stream is what tells a modern server; a legacy one gets `notice`.
+    pub(crate) fn forget(self: &Arc<Self>, id: u64, notice: Option<Bytes>) {
+        let (running, modern) = {
+            let mut state = self.state();
+            (state.running.remove(&id), state.common.mirrors)
+        };
+        if let Some(running) = running {
+            running.cancel();
+        }
+        if let Some(notice) = notice.filter(|_| !modern) {
+            let _ = self.send(None, notice);
+        }
+    }
+
+    /// Both sides agreed on this revision.
+    pub(crate) fn agreed(&self, revision: Revision) {
+        let modern = revision.era().is_modern();
+        let mut state = self.state();
+        state.refusal = None;
+        state.common.mirrors = modern;
+        // The oldest revision does not know the header, and over HTTP+SSE nobody does.
+        let says = revision > Revision::V2025_03_26 && state.posts_to.is_none();
+        state.common.version = says.then_some(revision.as_str());
+        drop(state);
+        if modern {
+            self.open.send_replace(true);
+        }
+    }
+
+    /// Why the server was not reached, or would not have us.
+    pub(crate) fn refusal(&self) -> Option<Failure> {
+        self.state().refusal.clone()
+    }
+
+    /// Whether the server is known to have no era but the old one.
+    pub(crate) fn is_old(&self) -> bool {
+        self.protocol == Some(HttpProtocol::Sse)
+    }
+
+    /// Which arguments the tools of the server want repeated.
+    pub(crate) fn learn(&self, tools: HashMap<Box<str>, Arc<[Mirror]>>) {
+        self.state().tools = tools;
+    }
+
+    /// Ends everything that is on its way, and the session.
+    pub(crate) fn close(&self) {
+        if self.closed.is_cancelled() {
+            return;
+        }
+        self.closed.cancel();
+        let common = self.state().common.clone();
+        // Without a runtime nobody is there to say goodbye.
+        if common.session.is_none() || tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        let (channel, url) = (Arc::clone(&self.channel), self.url.clone());
+        self.tracker.spawn(async move {
+            if let Ok(request) = common.delete(&url) {
+                // A server may refuse, or be gone: it forgets the session in its own time then.
+                let _ = tokio::time::timeout(GOODBYE, channel.send(request)).await;
+            }
+        });
+    }
+
+    async fn is_open(&self) {
+        let mut open = self.open.subscribe();
+        // The sender lives in `self`.
+        let _ = open.wait_for(|open| *open).await;
+    }
+
+    /// Carries a message that nobody answers.
+    async fn tell(self: Arc<Self>, message: &Bytes) {
+        let envelope = Envelope::parse(message.clone());
+        let ends_handshake = envelope.is_ok_and(|envelope| envelope.method() == Some(method::INITIALIZED));
+        if !ends_handshake {
+            self.is_open().await;
+        }
+        match self.post(message, None).await {
+            Ok(response) if response.status().is_success() => {}
+            Ok(response) => {
+                tracing::debug!(url = self.url, status = %response.status(), "a message was not taken");
+            }
+            Err(Trouble::Dead(reason)) => return self.die(&reason),
+            Err(Trouble::Call(reason)) => tracing::debug!(url = self.url, reason, "a message was not taken"),
+        }
+        if ends_handshake {
+            self.open.send_replace(true);
+            // Over HTTP+SSE everything comes on one stream, which is there.
+            if self.state().posts_to.is_none() {
+                self.listen();
+            }
+        }
+    }
+
+    /// Carries a call to its answer.
+    async fn call(self: &Arc<Self>, id: u64, name: &str, message: &Bytes) {
+        match name {
+            method::DISCOVER => {
+                let version = Some(Revision::LATEST.as_str());
+                self.state().common = Common { version, mirrors: true, session: None };
+            }
+            method::INITIALIZE => {
+                let mut state = self.state();
+                state.common = Common::default();
+                // What it thought of the question before is over.
+                state.refusal = None;
+                state.initialize = Some(message.clone());
+            }
+            _ => self.is_open().await,
+        }
+        let trouble = match self.exchange(id, name, message).await {
+            Ok(Done::Elsewhere) => return,
+            Ok(Done::Here) => Trouble::Call("the server answered something else than was asked".to_owned()),
+            Err(trouble) => trouble,
+        };
+        match (trouble, self.wire()) {
+            (Trouble::Dead(reason), _) => self.die(&reason),
+            // Without effect if it was answered.
+            (Trouble::Call(reason), Some(wire)) => wire.fail_call(id, &reason),
+            (Trouble::Call(_), None) => {}
+        }
+    }
+
+    fn die(&self, reason: &str) {
+        if let Some(wire) = self.wire() {
+            wire.die(reason);
+        }
+    }
+
+    async fn exchange(self: &Arc<Self>, id: u64, name: &str, message: &Bytes) -> Result<Done, Trouble> {
+        if self.is_old() && self.state().posts_to.is_none() {
+            self.begin_old().await?;
+        }
+        if self.state().posts_to.is_some() {
+            let response = self.post(message, None).await?;
+            return match response.status().is_success() {
+                true => Ok(Done::Elsewhere),
+                false => self.refused(id, response).await,
+            };
+        }
+        let tool = (name == method::TOOLS_CALL).then(|| self.tool(message)).flatten();
+        let response = self.post(message, tool).await?;
+        let status = response.status();
+        if status.is_success() {
+            if name == method::INITIALIZE {
+                self.state().common.session = response.headers().get(SESSION).cloned();
+            }
+            return self.answer(id, response).await;
+        }
+        let unknown = matches!(
+            status,
+            StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
+        );
+        if name == method::INITIALIZE && unknown && self.protocol.is_none() {
+            // `mcp-ecosystem.md` 1: then it may be a server of the first revision.
+            let first = self.refused(id, response);
+            return match self.begin_old().await {
+                Ok(()) => match self.post(message, None).await?.status().is_success() {
+                    true => Ok(Done::Elsewhere),
+                    false => first.await,
+                },
+                Err(_) => first.await,
+            };
+        }
+        self.refused(id, response).await
+    }
+
+    /// Sends a message and gives what comes back; begins a lost session anew and sends it once more.
+    async fn post(
+        self: &Arc<Self>,
+        message: &Bytes,
+        tool: Option<Arc<[Mirror]>>,
+    ) -> Result<Response<BoxBody>, Trouble> {
+        let tool = tool.unwrap_or_default();
+        for renewed in [false, true] {
+            let (common, generation, url) = {
+                let state = self.state();
+                let url = state.posts_to.clone().unwrap_or_else(|| self.url.clone());
+                (state.common.clone(), state.generation, url)
+            };
+            let request = common.post(&url, message, &tool);
+            let request =
+                request.map_err(|error| Trouble::Call(format!("the request cannot be sent: {error}")))?;
+            let response = self.channel.send(request).await.map_err(|failure| self.unsent(failure))?;
+            let response = match common.session {
+                Some(_) => match self.knows_session(response).await? {
+                    Some(response) => response,
+                    None if !renewed => {
+                        self.renew(generation).await?;
+                        continue;
+                    }
+                    None => break,
+                },
+                None => response,
+            };
+            return Ok(response);
+        }
+        Err(Trouble::Dead("it forgets its session as soon as one is begun".to_owned()))
+    }
+
+    /// The same answer, or `None` if it says that there is no such session: 404 as the protocol wants, or 400 with an error that speaks of
+    /// sessions, as servers do that follow an early example of the TypeScript SDK.
+    async fn knows_session(&self, response: Response<BoxBody>) -> Result<Option<Response<BoxBody>>, Trouble> {
+        match response.status() {
+            StatusCode::NOT_FOUND => Ok(None),
+            StatusCode::BAD_REQUEST => {
+                let (head, body) = response.into_parts();
+                let body = collect(body, REFUSAL_LIMIT).await?;
+                let error = Envelope::parse(body.clone()).ok().and_then(|envelope| envelope.error());
+                let lost = error.is_some_and(|error| {
+                    let error = ErrorBody::scan(&error);
+                    (-32099..=-32000).contains(&error.code)
+                        && error.message.to_ascii_lowercase().contains("session")
+                });
+                Ok((!lost).then(|| Response::from_parts(head, BoxBody::new(Whole(body)))))
+            }
+            _ => Ok(Some(response)),
+        }
+    }
+
+    fn unsent(&self, failure: HttpFailure) -> Trouble {
+        if failure.seen {
+            return Trouble::Call(failure.text);
+        }
+        let class = if failure.permanent { Class::Config } else { Class::Other };
+        let mut refusal = Failure::new(Phase::Handshake, class, failure.text.clone());
+        refusal.hint = failure.hint;
+        self.state().refusal = Some(refusal);
+        Trouble::Dead(failure.text)
+    }
+
+    /// Hands the answer of a call over, whatever its form.
+    async fn answer(self: &Arc<Self>, id: u64, response: Response<BoxBody>) -> Result<Done, Trouble> {
+        let media = media(response.headers());
+        match media.as_str() {
+            "application/json" => {
+                let body = collect(response.into_body(), self.limit).await?;
+                if let Some(wire) = self.wire() {
+                    wire.message(body, Some(id));
+                }
+                Ok(Done::Here)
+            }
+            "text/event-stream" => {
+                self.follow(id, response.into_body()).await?;
+                Ok(Done::Here)
+            }
+            _ if matches!(response.status(), StatusCode::ACCEPTED | StatusCode::NO_CONTENT) => {
+                Err(Trouble::Call("the server took the request and answered nothing".to_owned()))
+            }
+            _ => Err(Trouble::Call(format!(
+                "the server answered with `{}`, which is no MCP",
+                sanitize::line(&media, SHOWN)
+            ))),
+        }
+    }
+
+    /// Hands an answer over that is no success: the JSON-RPC error in it, or the status in words.
+    async fn refused(self: &Arc<Self>, id: u64, response: Response<BoxBody>) -> Result<Done, Trouble> {
+        let (head, body) = response.into_parts();
+        let is_json = media(&head.headers) == "application/json";
+        let body = collect(body, REFUSAL_LIMIT).await.unwrap_or_default();
+        let envelope =
+            Envelope::parse(body.clone()).ok().filter(|envelope| is_json && envelope.kind() == Kind::Error);
+        if let (Some(error), Some(wire)) = (envelope.and_then(|envelope| envelope.error()), self.wire()) {
+            // The id may be missing where the server could not read it; whose error it is says the exchange.
+            let message =
+                [format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":").as_bytes(), &error, b"}"].concat();
+            wire.message(message.into(), Some(id));
+            return Ok(Done::Here);
+        }
+        let failure = refusal(head.status, &head.headers, &body);
+        let text = failure.text.clone();
+        self.state().refusal = Some(failure);
+        Err(Trouble::Call(text))
+    }
+
+    fn tool(&self, message: &Bytes) -> Option<Arc<[Mirror]>> {
+        let state = self.state();
+        if !state.common.mirrors || state.tools.is_empty() {
+            return None;
+        }
+        let params = Envelope::parse(message.clone()).ok()?.params()?;
+        let name = params.text(params.name()?).ok()?;
+        state.tools.get(name.as_ref()).cloned()
+    }
+
+    /// Begins the session anew, unless somebody did since this generation.
+    async fn renew(self: &Arc<Self>, generation: u64) -> Result<(), Trouble> {
+        let _one = self.renewing.lock().await;
+        let (message, mut common) = {
+            let state = self.state();
+            if state.generation != generation {
+                return Ok(());
+            }
+            (state.initialize.clone(), state.common.clone())
+        };
+        let lost =
+            |why: &str| Trouble::Dead(format!("it has ended the session and does not begin another: {why}"));
+        let message = message.ok_or_else(|| lost("there was none"))?;
+        let revision = common.version.take();
+        common.session = None;
+        let request = common.post(&self.url, &message, &[]).map_err(|error| lost(&error.to_string()))?;
+        let response = self.channel.send(request).await.map_err(|failure| self.unsent(failure))?;
+        if !response.status().is_success() {
+            return Err(lost(&format!("it answers HTTP {}", response.status())));
+        }
+        common.session = response.headers().get(SESSION).cloned();
+        let answer = self.single(response).await.ok_or_else(|| lost("its answer is not usable"))?;
+        let version = find_member(&answer, "protocolVersion")
+            .and_then(|member| member.string(&answer).map(|text| text.into_owned()));
+        common.version = revision;
+        if version.is_none() || (revision.is_some() && version.as_deref() != revision) {
+            return Err(lost("it speaks another revision now"));
+        }
+        let initialized = host_message::notification(method::INITIALIZED, None);
+        let request = common.post(&self.url, &initialized, &[]).map_err(|error| lost(&error.to_string()))?;
+        self.channel.send(request).await.map_err(|failure| self.unsent(failure))?;
+        {
+            let mut state = self.state();
+            state.common = common;
+            state.generation += 1;
+        }
+        tracing::info!(url = self.url, "the server has lost its session; a new one was begun");
+        self.listen();
+        if let Some(wire) = self.wire() {
+            let (server, owner) = (Arc::clone(&wire.server), wire.owner.clone());
+            wire.emit(Event::Ready { server: Arc::clone(&server), owner: owner.clone() });
+            for what in [Changed::Tools, Changed::Prompts, Changed::Resources] {
+                wire.emit(Event::ListChanged { server: Arc::clone(&server), owner: owner.clone(), what });
+            }
+        }
+        Ok(())
+    }
+
+    /// The result in an answer that nobody else waits for.
+    async fn single(&self, response: Response<BoxBody>) -> Option<Bytes> {
+        let streams = media(response.headers()) == "text/event-stream";
+        let mut body = response.into_body();
+        if !streams {
+            return Envelope::parse(collect(body, self.limit).await.ok()?).ok()?.result();
+        }
+        let mut events = Events::new(self.limit);
+        while let Some(Ok(piece)) = body.chunk().await {
+            for event in events.feed(&piece).ok()? {
+                if let Some(result) = Envelope::parse(event.data).ok().and_then(|envelope| envelope.result())
+                {
+                    return Some(result);
+                }
+            }
+        }
+        None
+    }
+}
+
+/// A body that was read already.
+struct Whole(Bytes);
+
+impl HttpBody for Whole {
+    fn poll_chunk(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, HttpFailure>>> {
+        let whole = std::mem::take(&mut self.0);
+        Poll::Ready((!whole.is_empty()).then_some(Ok(whole)))
+    }
+}
+
+/// The media type without its parameters.
+fn media(headers: &HeaderMap) -> String {
+    let whole = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    whole.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// A whole body of at most so many bytes.
+async fn collect(mut body: BoxBody, limit: usize) -> Result<Bytes, Trouble> {
+    let mut whole = BytesMut::new();
+    while let Some(piece) = body.chunk().await {
+        let piece = piece.map_err(|failure| Trouble::Call(failure.text))?;
+        if whole.len() + piece.len() > limit {
+            return Err(Trouble::Call(format!("the server's answer is longer than {limit} bytes")));
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(whole.freeze())
+}
+
+/// A status in words.
+fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
+    let said = sanitize::line(String::from_utf8_lossy(body).trim(), SHOWN);
+    let mut text = format!("the server answered HTTP {status}");
+    if !said.is_empty() && !said.starts_with('<') {
+        text.push_str(": ");
+        text.push_str(&said);
+    }
+    let class = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Class::Permission,
+        StatusCode::TOO_MANY_REQUESTS => Class::Quota,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            Class::Retryable
+        }
+        _ if status.is_server_error() => Class::Other,
+        _ => Class::Permanent,
+    };
+    let mut failure = Failure::new(Phase::Handshake, class, text);
+    if class == Class::Permission {
+        let wanted = headers.get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+        let how = wanted.and_then(|wanted| wanted.split(' ').next()).unwrap_or_default();
+        failure = failure.with_hint(if how.eq_ignore_ascii_case("bearer") {
+            "give the server a token with `headers: {Authorization: 'Bearer …'}`; signing in is not in this version"
+        } else {
+            "give the server its credentials with `headers`"
+        });
+    }
+    let later = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    failure.retry_after = later.map(Duration::from_secs);
+    failure
+}

@@ -1,0 +1,102 @@
+//! The keychain of the operating system: the Secret Service on Linux desktops, the Keychain on macOS.
+//!
+//! An entry is found by a service (of the settings) and a user, which is the secret's name. A machine without one, as most servers are,
+//! says so; whether that matters is decided by whoever has other places to look.
+
+use crate::SecretValue;
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// How long the keychain may take. It may be locked and ask its user, who may be away.
+const WITHIN: Duration = Duration::from_secs(20);
+
+/// Looks one name up.
+///
+/// # Errors
+/// Why the keychain cannot be used; never anything of an entry.
+pub(crate) fn get(service: &str, name: &str) -> Result<Option<SecretValue>, String> {
+    let (send, answer) = mpsc::channel();
+    let (service, name) = (service.to_owned(), name.to_owned());
+    // A thread of its own: the platform's libraries block, and start event loops that must not meet ours.
+    std::thread::Builder::new()
+        .name("keychain".to_owned())
+        .spawn(move || {
+            let _ = send.send(platform::get(&service, &name));
+        })
+        .map_err(|error| error.to_string())?;
+    match answer.recv_timeout(WITHIN) {
+        Ok(answer) => answer,
+        Err(_) => Err(format!("no answer within {} s; is it locked?", WITHIN.as_secs())),
+    }
+}
+
+#[cfg(all(feature = "keychain", any(target_os = "linux", target_os = "macos")))]
+mod platform {
+    use crate::SecretValue;
+    use keyring_core::Error;
+    use keyring_core::api::CredentialStoreApi;
+    use zeroize::Zeroize;
+
+    #[cfg(target_os = "macos")]
+    use apple_native_keyring_store::keychain::Store;
+    #[cfg(target_os = "linux")]
+    use zbus_secret_service_keyring_store::Store;
+
+    pub(super) fn get(service: &str, name: &str) -> Result<Option<SecretValue>, String> {
+        let store = Store::new()
+            .map_err(|error| format!("no keychain answers on this machine: {}", reason(error)))?;
+        let entry = store.build(service, name, None).map_err(reason)?;
+        outcome(entry.get_password())
+    }
+
+    /// What an answer means. Errors of this library can hold the entry's bytes.
+    pub(super) fn outcome(answer: Result<String, Error>) -> Result<Option<SecretValue>, String> {
+        match answer {
+            Ok(text) => Ok(Some(SecretValue::new(text))),
+            Err(Error::NoEntry) => Ok(None),
+            Err(error) => Err(reason(error)),
+        }
+    }
+
+    fn reason(error: Error) -> String {
+        match error {
+            Error::BadEncoding(mut bytes) | Error::BadDataFormat(mut bytes, _) => {
+                bytes.zeroize();
+                "the entry is no text".to_owned()
+            }
+            Error::Ambiguous(entries) => {
+                format!("it has {} entries for this service and user", entries.len())
+            }
+            Error::NoStorageAccess(error) | Error::PlatformFailure(error) => error.to_string(),
+            other => other.to_string(),
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn an_answer_never_tells_the_entry_in_an_error() {
+            let found = outcome(Ok("s3cret".to_owned())).ok().flatten();
+            assert_eq!(found.map(|value| value.reveal().to_owned()).as_deref(), Some("s3cret"));
+            assert!(outcome(Err(Error::NoEntry)).is_ok_and(|value| value.is_none()));
+            let refused = |error| outcome(Err(error)).err().unwrap();
+            assert_eq!(refused(Error::BadEncoding(b"hunter2\xff".to_vec())), "the entry is no text");
+            assert_eq!(
+                refused(Error::BadDataFormat(b"hunter2".to_vec(), "hunter2".into())),
+                "the entry is no text"
+            );
+            assert_eq!(refused(Error::NoStorageAccess("it is locked".into())), "it is locked");
+        }
+    }
+}
+
+#[cfg(not(all(feature = "keychain", any(target_os = "linux", target_os = "macos"))))]
+mod platform {
+    use crate::SecretValue;
+
+    pub(super) fn get(_: &str, _: &str) -> Result<Option<SecretValue>, String> {
+        Err("this build has none".to_owned())
+    }
+}

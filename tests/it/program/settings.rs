@@ -1,0 +1,181 @@
+//! Files of Docker and of editors on the command line: what is read, what is refused, what is said. Each bad input is a snapshot.
+
+use super::scene;
+use gateway_tests::harness::{Finished, Scene, redacted};
+use test_artifacts::guest;
+
+#[track_caller]
+fn seen(name: &str, done: &Finished) {
+    redacted().bind(|| insta::assert_snapshot!(name, done.seen()));
+}
+
+const ENTRY: &str = "servers:
+  tools:
+    component: ./tools.wasm
+    secrets: [{name: tools.token, env: TOKEN}]
+    env: [{name: URL, value: '{{tools.url}}/api'}, {name: MODE, value: '{{tools.mode|or:quiet}}'}]
+    config:
+      - {name: tools, description: Its values., type: object, properties: {url: {type: string}, mode: {type: string}}, required: [url]}
+";
+
+/// A server that needs a value and a secret.
+fn needy() -> Scene {
+    let scene = scene();
+    scene.component("tools.wasm", &guest("tool-server"));
+    scene.settings(ENTRY);
+    scene
+}
+
+#[tokio::test]
+async fn values_and_secrets_reach_the_server() {
+    let scene = needy();
+    scene.file("values.yaml", "tools: {url: 'https://notes.example'}\n");
+    scene.file("one.env", "tools.token=hunter2\n");
+    let files = ["--config", "./values.yaml", "--secrets", "none.env:one.env"];
+    let done = scene.run([&["tools", "call", "environment"][..], &files].concat()).await.expect_code(0);
+    for line in ["URL=https://notes.example/api", "MODE=quiet", "TOKEN=hunter2"] {
+        assert!(done.stdout.lines().any(|said| said == line), "{line}: {}", done.seen());
+    }
+    seen("config_check_fine", &scene.run([&["config", "check"][..], &files].concat()).await.expect_code(0));
+    let listed = scene.run([&["secret", "list"][..], &files].concat()).await.expect_code(0);
+    assert!(!listed.seen().contains("hunter2"), "{}", listed.seen());
+    seen("secret_list", &listed);
+}
+
+#[tokio::test]
+async fn a_template_without_value_and_a_secret_that_is_missing() {
+    let scene = needy();
+    seen("template_without_value", &scene.run(["tools", "list"]).await.expect_code(1));
+    seen("config_check_template_and_secret", &scene.run(["config", "check"]).await.expect_code(3));
+    scene.file("values.yaml", "tools: {url: x}\n");
+    scene.file("empty.env", "");
+    let done = scene.run(["tools", "list", "--config", "./values.yaml", "--secrets", "empty.env"]).await;
+    seen("secret_missing_in_search", &done.expect_code(1));
+    scene.file("bad.env", "hunter2\n");
+    let done =
+        scene.run(["tools", "list", "--secrets", "none.env:bad.env:docker-desktop"]).await.expect_code(2);
+    assert!(!done.seen().contains("hunter2"), "{}", done.seen());
+    seen("secrets_nothing_readable", &done);
+}
+
+/// No test has a session bus, and most servers have none either.
+#[tokio::test]
+async fn a_machine_without_a_keychain_says_so_and_other_places_count() {
+    let scene = needy();
+    scene.file("one.env", "tools.token=hunter2\n");
+    scene.file("values.yaml", "tools: {url: x}\n");
+    scene.settings(&format!("secrets: [keychain, ./one.env]\n{ENTRY}"));
+    let check = ["config", "check", "--config", "./values.yaml"];
+    scene.run(check).await.expect_code(0);
+    scene.settings(&format!("secrets: [keychain]\n{ENTRY}"));
+    let done = scene.run(check).await.expect_code(3);
+    let said = "secret `tools.token` was not found in keychain, service `gateway` (no keychain answers on this machine: ";
+    assert!(done.stdout.contains(said), "{}", done.seen());
+}
+
+#[tokio::test]
+async fn wrong_types_in_every_file_are_told_at_once() {
+    let scene = scene();
+    scene.file("registry.yaml", "registry: [a]\n");
+    scene.file("values.yaml", "a: x\nb: [1]\n");
+    scene.file("tools.yaml", "a: {x: 1}\n");
+    scene.file("catalog.yaml", "registry: {a: {image: [i], env: {A: b}, longLived: 'true'}}\n");
+    scene.file("mcp.json", "{\"mcpServers\": {\"a\": {\"args\": \"x\"}}}\n");
+    let files = [
+        "--registry",
+        "./registry.yaml",
+        "--config",
+        "./values.yaml",
+        "--tools-config",
+        "./tools.yaml",
+        "--catalog",
+        "./catalog.yaml",
+        "--mcp-servers",
+        "mcp.json",
+    ];
+    seen(
+        "wrong_types_of_all_files",
+        &scene.run([&["config", "check"][..], &files].concat()).await.expect_code(2),
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_nothing_has() {
+    let scene = scene();
+    scene.file("catalog.yaml", "registry: {acme-notes: {image: i}, acme-web: {image: j}}\n");
+    let done =
+        scene.run(["run", "--dry-run", "--catalog", "catalog.yaml", "--servers", "acme-note,zzz"]).await;
+    seen("server_not_found_on_the_command_line", &done.expect_code(2));
+    scene.file("registry.yaml", "registry:\n  acme-note:\n");
+    let done =
+        scene.run(["config", "check", "--catalog", "catalog.yaml", "--registry", "registry.yaml"]).await;
+    seen("server_not_found_in_a_registry", &done.expect_code(3));
+    let done = scene.run(["run", "--enable-all-servers", "--servers", "a"]).await;
+    seen("all_and_some_servers", &done.expect_code(2));
+}
+
+#[tokio::test]
+async fn tool_lists_of_a_file_count_unless_tools_are_named() {
+    let scene = scene();
+    scene.component("tools.wasm", &guest("tool-server"));
+    scene.settings("servers:\n  tools: {component: ./tools.wasm}\n");
+    scene.file("tools.yaml", "tools: [who, calls]\n");
+    let listed = scene.run(["tools", "list", "--tools-config", "./tools.yaml"]).await.expect_code(0);
+    let names: Vec<&str> = listed.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(
+        names.contains(&"who") && names.contains(&"calls") && !names.contains(&"die"),
+        "{}",
+        listed.seen()
+    );
+    let listed =
+        scene.run(["tools", "list", "--tools-config", "./tools.yaml", "--tools", "die"]).await.expect_code(0);
+    assert!(listed.stdout.contains("die") && !listed.stdout.contains("who"), "{}", listed.seen());
+}
+
+#[tokio::test]
+async fn docker_s_own_files_run_without_any_flag() {
+    let scene = scene();
+    let docker = scene.work().parent().unwrap().join("home/.docker/mcp");
+    std::fs::create_dir_all(docker.join("catalogs")).unwrap();
+    std::fs::write(docker.join("registry.yaml"), "registry: {web: {ref: ''}}\n").unwrap();
+    std::fs::write(docker.join("config.yaml"), "web: {port: 8080}\n").unwrap();
+    std::fs::write(
+        docker.join("catalogs/docker-mcp.yaml"),
+        "registry: {web: {image: 'acme/web:1', command: ['--port={{web.port}}']}, other: {image: o}}\n",
+    )
+    .unwrap();
+    seen("config_check_of_docker_s_files", &scene.run(["config", "check"]).await.expect_code(0));
+    seen("catalog_list", &scene.run(["catalog", "list"]).await.expect_code(0));
+}
+
+#[tokio::test]
+async fn a_catalogue_is_looked_at() {
+    let scene = scene();
+    scene.file(
+        "catalog.yaml",
+        "name: acme
+registry:
+  notes:
+    title: Acme Notes
+    description: Search and edit notes.
+    image: mcp/acme-notes
+    imge: x
+    secrets: [{name: notes.token, env: TOKEN}]
+    env: [{name: URL, value: '{{note.url}}'}, {name: HEADER, value: 'Bearer $TOKN'}, {name: LEVEL, value: '{{notes.level| or:info}}'}]
+    command: ['--root', '{{notes.root|path}}']
+    allowHosts: ['api.acme.example']
+    config: [{name: notes, description: Its values., type: object, properties: {url: {type: string, description: API root}, root: {type: path}}, required: [url]}]
+",
+    );
+    seen("catalog_lint", &scene.run(["catalog", "lint", "catalog.yaml"]).await.expect_code(3));
+    scene.file("values.yaml", "notes: {root: /srv}\n");
+    let shown = scene
+        .run(["catalog", "show", "notes", "--catalog", "catalog.yaml", "--config", "./values.yaml"])
+        .await;
+    seen("catalog_show", &shown.expect_code(0));
+    let done = scene.run(["catalog", "show", "note", "--catalog", "catalog.yaml"]).await;
+    seen("catalog_show_unknown", &done.expect_code(2));
+    scene.file("fine.yaml", "registry: {a: {image: 'a@sha256:00'}}\n");
+    let done = scene.run(["catalog", "lint", "fine.yaml"]).await.expect_code(0);
+    assert_eq!(done.stdout.trim(), "1 servers, nothing to complain about");
+}

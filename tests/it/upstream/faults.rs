@@ -1,0 +1,176 @@
+//! What a client sees of a server that fails, and that the next call is served again.
+
+use super::{editor_scene, entry, lives};
+use gateway_tests::harness::{Client, Era, Scene, eventually};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+const LEGACY: Era = Era::Legacy("2025-11-25");
+const FILE: [&str; 2] = ["--mcp-servers", "mcp.json"];
+
+fn kill(pid: &str) {
+    kill_process(Pid::from_raw(pid.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+}
+
+/// The first row of `gateway server list`.
+async fn row(scene: &Scene) -> Value {
+    let list = scene.run(["server", "list", "--json"]).await.expect_code(0).json();
+    list["servers"][0].clone()
+}
+
+async fn echoes(client: &mut Client) {
+    assert_eq!(client.text("echo", json!({"text": "still"})).await, "still");
+}
+
+#[tokio::test]
+async fn a_server_killed_between_calls_is_not_noticed() {
+    let scene = editor_scene(&json!({"a": entry(&[])}));
+    let gateway = scene.serve(FILE).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["pid"]).await;
+    let first = client.text("pid", json!({})).await;
+    kill(&first);
+    eventually("its end", async || if lives(&first) { Err(first.clone()) } else { Ok(()) }).await;
+    // The end of its output may be on its way still; then the call says so, and the next one is served.
+    let second = match client.call("pid", json!({})).await {
+        Ok(result) => result["content"][0]["text"].as_str().unwrap().to_owned(),
+        Err(error) => {
+            assert!(error.message.starts_with("server `a`: the server has gone: "), "{error:?}");
+            client.text("pid", json!({})).await
+        }
+    };
+    assert_ne!(first, second);
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_ends_in_a_call_fails_that_call_and_serves_the_next() {
+    let scene = editor_scene(&json!({"a": entry(&[])}));
+    let gateway = scene.serve(FILE).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["die", "half"]).await;
+    for tool in ["die", "half"] {
+        let error = client.call(tool, json!({})).await.unwrap_err();
+        assert_eq!(error.message, "server `a`: the server has gone: its output ended", "{tool}");
+        assert_eq!(error.data["server"], "a");
+        echoes(&mut client).await;
+    }
+    eventually("the reason", async || {
+        let row = row(&scene).await;
+        let text = row["failure"]["text"].as_str().unwrap_or_default();
+        if text.contains("it ended with exit code 0") { Ok(()) } else { Err(row.to_string()) }
+    })
+    .await;
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_dying_is_started_less_and_less_often_and_the_list_says_so() {
+    let scene = editor_scene(&json!({"a": entry(&[])}));
+    let gateway = scene.serve(FILE).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["die"]).await;
+    for _ in 0..4 {
+        let error = client.call("die", json!({})).await.unwrap_err();
+        assert_eq!(error.message, "server `a`: the server has gone: its output ended");
+    }
+    // The fifth start waits; the list that is kept for everybody is there all the same.
+    let waits = client.begin("tools/call", json!({"name": "echo", "arguments": {"text": "x"}})).await;
+    eventually("the back-off", async || {
+        let row = row(&scene).await;
+        let note = row["failure"]["text"].as_str().unwrap_or_default();
+        let shown = row["state"] == "backing-off" || row["starting"] == "backing-off";
+        if shown && note.contains("it ended with exit code 7") { Ok(()) } else { Err(row.to_string()) }
+    })
+    .await;
+    assert_eq!(client.finish(waits).await.unwrap()["content"][0]["text"], "x");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn long_lines_chatter_and_much_on_standard_error_do_no_harm() {
+    let scene = editor_scene(&json!({"a": entry(&["--banner", "welcome"])}));
+    let gateway = scene.serve(FILE).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["long", "chatter", "mutter"]).await;
+    assert_eq!(client.text("long", json!({"bytes": 2 << 20})).await.len(), 2 << 20);
+    assert_eq!(client.text("chatter", json!({})).await, "done");
+    assert_eq!(client.text("mutter", json!({"bytes": 10_000_000})).await, "said");
+    echoes(&mut client).await;
+    let row = row(&scene).await;
+    // A banner of each of the two processes, and what one of them said while it worked.
+    assert_eq!(row["rubbishLines"], 3, "{row}");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_silent_server_fails_in_its_time_and_says_which() {
+    let scene = editor_scene(&json!({"a": entry(&["--silent"])}));
+    let gateway = scene.serve([&FILE[..], &["--max-server-startup-timeout", "3"]].concat()).await;
+    let mut client = gateway.client(LEGACY).await;
+    let error = client.call("echo", json!({})).await.unwrap_err();
+    assert_eq!(error.message, "unknown tool `echo`");
+    eventually("the failure", async || {
+        let row = row(&scene).await;
+        let text = row["failure"]["text"].as_str().unwrap_or_default();
+        let told =
+            text.starts_with("the server does not speak MCP: it did not complete the handshake in time");
+        if told { Ok(()) } else { Err(row.to_string()) }
+    })
+    .await;
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_modern_server_that_answers_late_is_still_a_modern_one() {
+    let scene = editor_scene(&json!({"a": entry(&["--discover-after", "3000"])}));
+    let gateway = scene.serve(FILE).await;
+    let mut client = gateway.client(Era::Modern).await;
+    client.await_tools(&["echo"]).await;
+    echoes(&mut client).await;
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn one_hung_server_of_a_hundred_delays_nothing_else() {
+    let mut servers = serde_json::Map::new();
+    for number in 0..99 {
+        let mut server = entry(&[]);
+        server["tools"] = if number == 0 { json!(["echo", "never"]) } else { json!(["pid"]) };
+        servers.insert(format!("s{number}"), server);
+    }
+    servers.insert("hung".to_owned(), entry(&["--silent"]));
+    let scene = editor_scene(&Value::Object(servers));
+    scene.settings("pool: {cap: 300}\nfront: {listWait: 1s}\n");
+    let gateway = scene.serve(FILE).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["echo", "s98__pid"]).await;
+    let hangs = client.begin("tools/call", json!({"name": "never", "arguments": {}})).await;
+    // Another server answers while one hangs in its start and one in a call.
+    let pid = client.text("s98__pid", json!({})).await;
+    assert!(lives(&pid));
+    let servers = scene.run(["server", "list", "--json"]).await.expect_code(0).json();
+    let hung = servers["servers"].as_array().unwrap().iter().find(|row| row["name"] == "hung").unwrap();
+    assert_eq!(hung["state"], "starting", "{hung}");
+    client.leave().await;
+    drop(hangs);
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn one_dead_server_among_ten_is_only_missing() {
+    let mut servers = serde_json::Map::new();
+    for number in 0..9 {
+        let mut server = entry(&[]);
+        server["tools"] = json!(if number == 0 { ["echo"] } else { ["pid"] });
+        servers.insert(format!("s{number}"), server);
+    }
+    servers.insert("dead".to_owned(), entry(&["--die-at-start"]));
+    let scene = editor_scene(&Value::Object(servers));
+    let gateway = scene.serve(FILE).await;
+    let mut client = gateway.client(Era::Modern).await;
+    client.await_tools(&["echo", "s1__pid", "s8__pid"]).await;
+    assert_eq!(client.tools().await.len(), 9);
+    echoes(&mut client).await;
+    gateway.end().await;
+}

@@ -1,0 +1,239 @@
+//! Servers that nobody here wrote, by every way that leads to one.
+
+use super::{editor_scene, lives};
+use crate::program::scene;
+use gateway_tests::harness::{ERAS, Era, Scene, eventually, part};
+use serde_json::{Value, json};
+use std::process::Stdio;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+
+const LEGACY: Era = Era::Legacy("2025-11-25");
+const FILE: [&str; 2] = ["--mcp-servers", "mcp.json"];
+
+/// Node and the entry of npm's server-everything, where they are.
+fn everything() -> Option<(String, String)> {
+    Some((part("clients", "GATEWAY_TEST_NODE")?, part("clients", "GATEWAY_TEST_EVERYTHING")?))
+}
+
+/// Tools that it offers to a client without capabilities, as its page has them (`mcp-ecosystem.md` 6).
+const EVERYTHING: [&str; 13] = [
+    "echo",
+    "get-annotated-message",
+    "get-env",
+    "get-resource-links",
+    "get-resource-reference",
+    "get-structured-content",
+    "get-sum",
+    "get-tiny-image",
+    "gzip-file-as-resource",
+    "simulate-research-query",
+    "toggle-simulated-logging",
+    "toggle-subscriber-updates",
+    "trigger-long-running-operation",
+];
+
+/// server-everything as a process of its own that listens on a port; it ends when it is dropped.
+async fn listening(transport: &str, port: u16) -> Child {
+    let (node, entry) = everything().unwrap();
+    let mut command = Command::new(node);
+    command.arg(entry).arg(transport).env("PORT", port.to_string()).kill_on_drop(true);
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    eventually("a port that answers", async || {
+        TcpStream::connect(("127.0.0.1", port)).await.map(drop).map_err(|error| error.to_string())
+    })
+    .await;
+    child
+}
+
+/// A port that nobody had a moment ago.
+async fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+}
+
+/// Everything that a client can see of server-everything.
+async fn uses_everything(scene: &Scene, arguments: &[&str]) {
+    let gateway = scene.serve(arguments).await;
+    for era in ERAS {
+        let mut client = gateway.client(era).await;
+        client.await_tools(&EVERYTHING).await;
+        assert_eq!(client.tools().await, EVERYTHING, "{era:?}");
+        assert_eq!(client.text("echo", json!({"message": "hello"})).await, "Echo: hello");
+        assert!(client.text("get-sum", json!({"a": 2, "b": 3})).await.contains('5'));
+        let weather = client.call("get-structured-content", json!({"location": "New York"})).await.unwrap();
+        assert!(weather["structuredContent"].is_object(), "{weather}");
+        let slow = client.text("trigger-long-running-operation", json!({"duration": 1, "steps": 2})).await;
+        assert!(slow.contains("completed"), "{slow}");
+        let prompts = client.request("prompts/list", json!({})).await.unwrap();
+        assert_eq!(prompts["prompts"].as_array().unwrap().len(), 4, "{prompts}");
+        let resources = client.request("resources/list", json!({})).await.unwrap();
+        let uri = resources["resources"][0]["uri"].as_str().unwrap();
+        let read = client.request("resources/read", json!({"uri": uri})).await.unwrap();
+        assert_eq!(read["contents"][0]["uri"], uri);
+        client.leave().await;
+    }
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn everything_by_command() {
+    let Some((node, entry)) = everything() else { return };
+    let scene = editor_scene(&json!({"everything": {"command": node, "args": [entry, "stdio"]}}));
+    uses_everything(&scene, &FILE).await;
+}
+
+#[tokio::test]
+async fn everything_by_streamable_http() {
+    if everything().is_none() {
+        return;
+    }
+    let port = free_port().await;
+    let _server = listening("streamableHttp", port).await;
+    let scene = editor_scene(&json!({"everything": {"url": format!("http://127.0.0.1:{port}/mcp")}}));
+    uses_everything(&scene, &FILE).await;
+}
+
+#[tokio::test]
+async fn everything_by_the_first_transport() {
+    if everything().is_none() {
+        return;
+    }
+    let port = free_port().await;
+    let _server = listening("sse", port).await;
+    let scene = scene();
+    scene.settings(&format!(
+        "servers:\n  everything:\n    remote: {{url: 'http://localhost:{port}/sse', transport_type: sse}}\n"
+    ));
+    uses_everything(&scene, &[]).await;
+}
+
+#[tokio::test]
+async fn a_server_that_was_restarted_between_two_calls_is_not_noticed() {
+    if everything().is_none() {
+        return;
+    }
+    let port = free_port().await;
+    let mut server = listening("streamableHttp", port).await;
+    let scene = editor_scene(&json!({"everything": {"url": format!("http://127.0.0.1:{port}/mcp")}}));
+    let gateway = scene.serve(FILE).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["echo"]).await;
+    assert_eq!(client.text("echo", json!({"message": "one"})).await, "Echo: one");
+    server.kill().await.unwrap();
+    let _server = listening("streamableHttp", port).await;
+    assert_eq!(client.text("echo", json!({"message": "two"})).await, "Echo: two");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_named_and_comes_back() {
+    if everything().is_none() {
+        return;
+    }
+    let port = free_port().await;
+    let mut server = listening("streamableHttp", port).await;
+    let scene = editor_scene(&json!({"everything": {"url": format!("http://127.0.0.1:{port}/mcp")}}));
+    let gateway = scene.serve(FILE).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["echo"]).await;
+    assert_eq!(client.text("echo", json!({"message": "one"})).await, "Echo: one");
+    server.kill().await.unwrap();
+    let mut errors = Vec::new();
+    for _ in 0..2 {
+        errors.push(client.call("echo", json!({"message": "two"})).await.unwrap_err().message);
+    }
+    let expected = format!("connecting to 127.0.0.1:{port} failed: ");
+    assert!(errors.iter().all(|error| error.contains(&expected)), "{errors:?}");
+    let _server = listening("streamableHttp", port).await;
+    eventually("an answer again", async || {
+        client.call("echo", json!({"message": "three"})).await.map(drop).map_err(|error| error.message)
+    })
+    .await;
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn python_servers_by_command() {
+    let (Some(time), Some(git)) = (part("clients", "GATEWAY_TEST_TIME"), part("clients", "GATEWAY_TEST_GIT"))
+    else {
+        return;
+    };
+    let scene = editor_scene(&json!({
+        "time": {"command": time, "args": ["--local-timezone", "UTC"]},
+        "git": {"command": git, "args": ["--repository", "repository"]},
+    }));
+    let repository = scene.work().join("repository");
+    let made = Command::new("git").args(["init", "-q"]).arg(&repository).status().await.unwrap();
+    assert!(made.success());
+    let scene = scene.with_variable("PATH", "/usr/local/bin:/usr/bin:/bin");
+    let gateway = scene.serve(FILE).await;
+    let mut client = gateway.client(Era::Modern).await;
+    client.await_tools(&["get_current_time", "git_status"]).await;
+    let now = client.text("get_current_time", json!({"timezone": "UTC"})).await;
+    assert!(now.contains("UTC"), "{now}");
+    let status = client.text("git_status", json!({"repo_path": repository})).await;
+    assert!(status.contains("No commits yet"), "{status}");
+    gateway.end().await;
+}
+
+/// A bridge of the test: a process for each connection, as `docker-mcp-bridge` does it.
+async fn bridge(program: String, arguments: &'static [&'static str]) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut command = Command::new(&program);
+            command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+            let mut child = command.kill_on_drop(true).spawn().unwrap();
+            tokio::spawn(async move {
+                let (mut from, mut to) = stream.into_split();
+                let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+                tokio::select! {
+                    _ = tokio::io::copy(&mut from, &mut stdin) => {}
+                    _ = tokio::io::copy(&mut stdout, &mut to) => {}
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_server_that_is_up_already_behind_a_port() {
+    let Some(time) = part("clients", "GATEWAY_TEST_TIME") else { return };
+    let port = bridge(time, &["--local-timezone", "UTC"]).await;
+    let scene = scene();
+    // What starts it is nobody's business in static mode.
+    scene.file("catalog.yaml", "registry:\n  time: {image: mcp/time, env: [{name: A, value: b}]}\n");
+    let endpoint = format!("time=tcp://127.0.0.1:{port}");
+    let arguments =
+        ["--catalog", "catalog.yaml", "--servers", "time", "--static", "--static-endpoint", &endpoint];
+    let gateway = scene.serve(arguments).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["get_current_time"]).await;
+    let now = client.text("get_current_time", json!({"timezone": "UTC"})).await;
+    assert!(now.contains("UTC"), "{now}");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn processes_of_others_end_with_the_gateway() {
+    let Some((node, entry)) = everything() else { return };
+    let scene = editor_scene(&json!({"everything": {"command": node, "args": [entry, "stdio"]}}));
+    let gateway = scene.serve(FILE).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["get-env"]).await;
+    let environment: Value = serde_json::from_str(&client.text("get-env", json!({})).await).unwrap();
+    assert_eq!(environment["MCP_GATEWAY_AUTH_TOKEN"], Value::Null, "{environment}");
+    let mark = environment["GATEWAY_PROCESS"].as_str().unwrap().to_owned();
+    gateway.end().await;
+    let left: Vec<String> = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
+        .filter(|pid| {
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            String::from_utf8_lossy(&environment).contains(&mark) && lives(pid)
+        })
+        .collect();
+    assert_eq!(left, [""; 0]);
+}
