@@ -263,7 +263,6 @@ async fn modern_methods() {
         "initialize",
         "logging/setLevel",
         "resources/subscribe",
-        "completion/complete",
         "tasks/get",
         "nonsense",
     ] {

@@ -248,6 +248,7 @@ pub(crate) async fn next(call: &mut InFlight) -> Result<(&'static str, Value), C
     Ok(match call.next().await? {
         Incoming::Progress(params) => ("progress", serde_json::from_slice(params.raw()).unwrap()),
         Incoming::Notification(message) => ("notification", value(&message)),
+        Incoming::Request(request) => ("request", json!(request.method())),
         Incoming::Response(message) => ("response", value(&message)),
     })
 }
