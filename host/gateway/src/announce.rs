@@ -1,9 +1,12 @@
 //! Tells clients that lists have changed.
 //!
 //! A change is a fact and not a message: a listener has a set of kinds it was not told about yet, and one that reads slowly is told
-//! once about ten changes. So nothing here can grow, and nothing waits for a client.
+//! once about ten changes. What is a message (a log message, a request of a server) waits in a bounded box. So nothing here can grow
+//! without end, and nothing waits for a client.
 
+use bytes::Bytes;
 use futures_util::task::AtomicWaker;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
@@ -44,10 +47,14 @@ impl Kinds {
 }
 
 /// What one listener is told next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum News {
     /// These lists have changed.
     Changed(Kinds),
+    /// These resources were updated.
+    Updated(BTreeSet<Arc<str>>),
+    /// A whole message.
+    Message(Bytes),
     /// There will be no more.
     Closed,
 }
@@ -59,6 +66,45 @@ pub(crate) struct Listener {
     pending: AtomicU8,
     closed: AtomicBool,
     waker: AtomicWaker,
+    /// Whether there is something in the two below. Looked at by everybody who looks for news.
+    more: AtomicBool,
+    /// Messages that are no facts, in their order.
+    outbox: Mutex<Outbox>,
+    /// Resources that were updated.
+    updated: Mutex<BTreeSet<Arc<str>>>,
+}
+
+/// Messages that wait for a client. A client that does not read loses the oldest, with one exception that is bounded elsewhere: requests.
+#[derive(Debug, Default)]
+struct Outbox {
+    messages: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+/// Messages that may wait for one client, and bytes of them.
+const OUTBOX: usize = 1024;
+const OUTBOX_BYTES: usize = 1 << 20;
+
+impl Outbox {
+    fn push(&mut self, message: Bytes) {
+        // In memory of its own: a short message would keep the block that it was read into.
+        let message = Bytes::copy_from_slice(&message);
+        while self.messages.len() >= OUTBOX || self.bytes.saturating_add(message.len()) > OUTBOX_BYTES {
+            // Requests have an id right behind the version; whoever made one waits for its answer.
+            let request = |message: &Bytes| message.starts_with(b"{\"jsonrpc\":\"2.0\",\"id\":");
+            let oldest = self.messages.iter().position(|message| !request(message));
+            let Some(oldest) = oldest.and_then(|at| self.messages.remove(at)) else { break };
+            self.bytes -= oldest.len();
+        }
+        self.bytes += message.len();
+        self.messages.push_back(message);
+    }
+
+    fn pop(&mut self) -> Option<Bytes> {
+        let message = self.messages.pop_front()?;
+        self.bytes -= message.len();
+        Some(message)
+    }
 }
 
 impl Listener {
@@ -68,6 +114,9 @@ impl Listener {
             pending: AtomicU8::new(0),
             closed: AtomicBool::new(false),
             waker: AtomicWaker::new(),
+            more: AtomicBool::new(false),
+            outbox: Mutex::default(),
+            updated: Mutex::default(),
         })
     }
 
@@ -102,12 +151,42 @@ impl Listener {
         if !pending.is_empty() {
             return Poll::Ready(News::Changed(pending));
         }
+        if self.more.swap(false, Ordering::AcqRel)
+            && let Some(news) = self.next_of_more()
+        {
+            return Poll::Ready(news);
+        }
         if self.closed.load(Ordering::Acquire) { Poll::Ready(News::Closed) } else { Poll::Pending }
     }
 
     /// The same, to be awaited.
     pub(crate) async fn news(&self) -> News {
         std::future::poll_fn(|context| self.poll_news(context)).await
+    }
+
+    fn next_of_more(&self) -> Option<News> {
+        let message = self.outbox.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(message) = message {
+            // There may be another one.
+            self.more.store(true, Ordering::Release);
+            return Some(News::Message(message));
+        }
+        let updated = std::mem::take(&mut *self.updated.lock().unwrap_or_else(PoisonError::into_inner));
+        (!updated.is_empty()).then_some(News::Updated(updated))
+    }
+
+    /// Hands over a whole message.
+    pub(crate) fn post(&self, message: Bytes) {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+        self.more.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Notes that a resource was updated. Ten updates are told once.
+    pub(crate) fn tell_updated(&self, uri: &Arc<str>) {
+        self.updated.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(uri));
+        self.more.store(true, Ordering::Release);
+        self.waker.wake();
     }
 
     /// Notes changes of the kinds that are wanted.
@@ -184,6 +263,29 @@ mod tests {
         assert_eq!(tools.news().await, News::Changed(Kinds::TOOLS));
         assert_eq!(tools.news().await, News::Closed);
         assert_eq!(announcer.listen(Kinds::ALL).news().await, News::Closed);
+    }
+
+    #[tokio::test]
+    async fn messages_come_in_order_and_a_client_that_does_not_read_loses_the_oldest() {
+        let listener = Listener::new(Kinds::NONE);
+        let request = Bytes::from_static(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"roots/list\"}");
+        listener.post(request.clone());
+        for n in 0..=OUTBOX {
+            listener.post(format!("{n}").into());
+        }
+        listener.tell_updated(&Arc::from("b:"));
+        listener.tell_updated(&Arc::from("a:"));
+        listener.tell_updated(&Arc::from("b:"));
+        assert_eq!(listener.news().await, News::Message(request), "somebody waits for its answer");
+        for n in 2..=OUTBOX {
+            assert_eq!(listener.news().await, News::Message(format!("{n}").into()));
+        }
+        assert_eq!(listener.news().await, News::Updated([Arc::from("a:"), Arc::from("b:")].into()));
+        listener.post(Bytes::from(vec![b'x'; OUTBOX_BYTES + 1]));
+        listener.post("y".into());
+        assert_eq!(listener.news().await, News::Message("y".into()));
+        listener.close();
+        assert_eq!(listener.news().await, News::Closed);
     }
 
     #[test]

@@ -1,23 +1,28 @@
-//! Requests that a server must answer: `tools/call`, `prompts/get`, `resources/read`.
+//! Requests that a server must answer: `tools/call`, `prompts/get`, `resources/read`, `completion/complete`.
 //!
 //! The hot path is `begin` → `send` → `Live::next`: no task, no lock across an await, one message written up and one down. Whatever
 //! takes longer (a server that must come up first, a name not known yet) goes through a task of its own in `slow`.
 
+mod held;
 mod live;
 mod progress;
+mod rounds;
 mod slow;
 
+pub(crate) use held::Held;
 pub(crate) use live::Live;
 pub(crate) use slow::pump;
 
 use crate::answer::{Answer, Hop, relay};
-use crate::caller::Caller;
+use crate::caller::{self, Caller};
 use crate::directory::{Route, View};
 use crate::error::{RpcError, SERVER_BUSY, SERVER_GONE};
 use crate::front::Front;
+use crate::unasked::level_of;
 use bytes::Bytes;
-use host_message::{Envelope, Params, RawId, method};
-use host_pool::{Client, InFlight, Outgoing, SendError};
+use host_message::{Envelope, Level, Member, Params, RawId, find_member, method};
+use host_pool::{Client, Declared, InFlight, Outgoing, Owner, SendError};
+use rounds::Rounds;
 use std::borrow::Cow;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -25,8 +30,10 @@ use tokio::sync::mpsc;
 /// What comes back for one request, in this order: any number of the first, one of the second.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A whole notification.
+    /// A whole notification. Worth nothing to who does not take it.
     Progress(Bytes),
+    /// A whole request to the client. It must reach it, on this way or another.
+    Request(Bytes),
     Answer(Answer),
 }
 
@@ -34,7 +41,7 @@ impl Event {
     /// The message, whichever it is.
     pub(crate) fn into_message(self) -> Bytes {
         match self {
-            Self::Progress(message) => message,
+            Self::Progress(message) | Self::Request(message) => message,
             Self::Answer(answer) => answer.message,
         }
     }
@@ -46,6 +53,8 @@ pub(crate) enum Source {
     Live(Live),
     /// From the task that brings the server up.
     Task(mpsc::Receiver<Event>),
+    /// Known without asking anybody.
+    Answered(Option<Answer>),
 }
 
 impl Source {
@@ -54,16 +63,19 @@ impl Source {
         match self {
             Self::Live(live) => live.next().await,
             Self::Task(events) => events.recv().await,
+            Self::Answered(answer) => answer.take().map(Event::Answer),
         }
     }
 }
 
-/// Which of the three it is.
+/// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
     Tool,
     Prompt,
     Resource,
+    /// Completion of an argument of a prompt or a resource template.
+    Completion,
 }
 
 impl Wanted {
@@ -72,11 +84,13 @@ impl Wanted {
             Self::Tool => method::TOOLS_CALL,
             Self::Prompt => method::PROMPTS_GET,
             Self::Resource => method::RESOURCES_READ,
+            Self::Completion => method::COMPLETE,
         }
     }
 }
 
 /// Who waits for an answer to what.
+#[derive(Clone)]
 pub(crate) struct Asked {
     front: Arc<Front>,
     caller: Caller,
@@ -84,6 +98,9 @@ pub(crate) struct Asked {
     id: RawId,
     /// The client's token for progress.
     token: Option<Bytes>,
+    /// What a client without a session can be asked for, and the log messages it wants, both for this request.
+    declared: Declared,
+    level: Option<Level>,
 }
 
 /// One request on its way. Once it is sent, `asked` is all that is left of it.
@@ -102,8 +119,11 @@ pub(crate) fn begin(
     let id = envelope.id().ok_or_else(|| RpcError::invalid_request("a request has an id"))?;
     let params = envelope.params().ok_or_else(|| RpcError::invalid_params("`params` is missing"))?;
     let token = Caller::progress_token(&params)?;
-    let asked = Asked { front: Arc::clone(front), caller, wanted, id, token };
+    let asked = Asked::new(front, caller, wanted, id, token, &params)?;
     let call = Call { asked, params };
+    if let Some(held) = held::resume(&call)? {
+        return Ok(held);
+    }
     let known = {
         call.find(&call.name()?).and_then(|route| {
             let client = front.pool().peek(&route.server, call.asked.caller.owner())?;
@@ -111,8 +131,16 @@ pub(crate) fn begin(
         })
     };
     match known {
+        Some((client, _)) if call.answer_without(&client).is_some() => {
+            Ok(Source::Answered(call.answer_without(&client)))
+        }
+        // A legacy server could not tell this client from others that use it.
+        Some((client, _)) if call.asked.may_be_held(&client) => Ok(slow::begin(call)),
         Some((client, own)) => match call.send(&client, own.as_deref()) {
-            Ok(in_flight) => Ok(Source::Live(Live::new(call.asked, client, in_flight))),
+            Ok(in_flight) => {
+                let rounds = Rounds::of(&call, &client, own);
+                Ok(Source::Live(Live::new(call.asked, client, in_flight, rounds)))
+            }
             // It died between the look and the call. Nothing was sent, so another one may have it.
             Err(SendError::Gone { .. }) => Ok(slow::begin(call)),
             Err(error) => Err(refused(client.server(), &error)),
@@ -122,6 +150,58 @@ pub(crate) fn begin(
 }
 
 impl Asked {
+    fn new(
+        front: &Arc<Front>,
+        caller: Caller,
+        wanted: Wanted,
+        id: RawId,
+        token: Option<Bytes>,
+        params: &Params,
+    ) -> Result<Self, RpcError> {
+        let (mut declared, mut level) = (Declared::NONE, None);
+        if caller.era.is_modern() {
+            let capabilities = params.meta_client_capabilities().map(|member| member.value(params.raw()));
+            declared = capabilities.filter(|raw| *raw != b"{}").map(Declared::of).unwrap_or_default();
+            level = caller::log_level(params)?;
+        }
+        Ok(Self { front: Arc::clone(front), caller, wanted, id, token, declared, level })
+    }
+
+    /// What the client can be asked for.
+    fn declared(&self) -> &Declared {
+        match &self.caller.session {
+            Some(session) if !self.caller.era.is_modern() => &session.declared,
+            _ => &self.declared,
+        }
+    }
+
+    /// The log messages that the client wants: for this request, or for its session.
+    fn level(&self) -> Option<Level> {
+        match &self.caller.session {
+            Some(session) if !self.caller.era.is_modern() => session.level(),
+            _ => self.level,
+        }
+    }
+
+    /// Whether this log message is for the client. A modern one gets those it asked for, a legacy one those that it did not refuse.
+    fn wants_log(&self, message: &Envelope) -> bool {
+        match &self.caller.session {
+            Some(session) if !self.caller.era.is_modern() => session.wants_log(message),
+            _ => {
+                let level = message.params().as_ref().and_then(level_of);
+                self.level.zip(level).is_some_and(|(wanted, level)| level >= wanted)
+            }
+        }
+    }
+
+    /// Whether the call may have to be held while its modern client is asked for a legacy server.
+    fn may_be_held(&self, client: &Client) -> bool {
+        self.caller.era.is_modern()
+            && !self.declared.is_none()
+            && !client.era().is_modern()
+            && self.front.pool().is_shared(client.server()) == Some(false)
+    }
+
     /// The client's answer out of the server's.
     fn relay(&self, client: &Client, envelope: &Envelope) -> Answer {
         let hop = Hop {
@@ -135,14 +215,54 @@ impl Asked {
 }
 
 impl Call {
-    /// The tool's or prompt's name, or the resource's URI.
+    /// The tool's or prompt's name, or the resource's URI; of a completion the name or URI that it refers to.
     fn name(&self) -> Result<Cow<'_, str>, RpcError> {
         let (member, key) = match self.asked.wanted {
+            Wanted::Completion => {
+                let (raw, target) = self.reference()?;
+                let text = target.string(raw);
+                return text.ok_or_else(|| RpcError::invalid_params("what `ref` refers to must be a string"));
+            }
             Wanted::Resource => (self.params.uri(), "uri"),
             Wanted::Tool | Wanted::Prompt => (self.params.name(), "name"),
         };
         let member = member.ok_or_else(|| RpcError::invalid_params(format!("`{key}` is missing")))?;
         Ok(self.params.text(member)?)
+    }
+
+    /// The raw `ref` of a completion, and the member in it that says what is meant.
+    fn reference(&self) -> Result<(&[u8], Member), RpcError> {
+        let wrong = || {
+            RpcError::invalid_params(
+                "`ref` must be a `ref/prompt` with a name or a `ref/resource` with a URI",
+            )
+        };
+        let raw = self.params.reference().map(|member| member.value(self.params.raw())).ok_or_else(wrong)?;
+        let kind = find_member(raw, "type").and_then(|member| member.string(raw)).ok_or_else(wrong)?;
+        let key = match &*kind {
+            "ref/prompt" => "name",
+            "ref/resource" => "uri",
+            _ => return Err(wrong()),
+        };
+        Ok((raw, find_member(raw, key).ok_or_else(wrong)?))
+    }
+
+    /// Whether a completion is about a prompt.
+    fn is_about_prompt(&self) -> bool {
+        self.reference().is_ok_and(|(raw, target)| target.key_is(raw, "name"))
+    }
+
+    /// The answer that needs no server: one that completes nothing has nothing to offer.
+    fn answer_without(&self, client: &Client) -> Option<Answer> {
+        let none = self.asked.wanted == Wanted::Completion && !client.capabilities().completions;
+        none.then(|| {
+            let result: &[u8] = if self.asked.caller.era.is_modern() {
+                b"{\"resultType\":\"complete\",\"completion\":{\"values\":[],\"total\":0,\"hasMore\":false}}"
+            } else {
+                b"{\"completion\":{\"values\":[],\"total\":0,\"hasMore\":false}}"
+            };
+            Answer::result(self.asked.id.as_bytes(), result)
+        })
     }
 
     /// Where it leads, for this client.
@@ -155,24 +275,51 @@ impl Call {
         match self.asked.wanted {
             Wanted::Tool => view.tool(name).cloned(),
             Wanted::Prompt => view.prompt(name).cloned(),
-            Wanted::Resource => {
-                let route = |server: &Arc<str>| Route {
-                    server: Arc::clone(server),
-                    own: None,
-                    mirrors: Arc::default(),
-                };
-                view.resource(name).map(route)
-            }
+            Wanted::Completion if self.is_about_prompt() => view.prompt(name).cloned(),
+            Wanted::Completion => view.template(name).map(plain_route),
+            Wanted::Resource => view.resource(name).map(plain_route),
         }
     }
 
     /// Writes the request to a server, under the server's own name for the thing.
     fn send(&self, client: &Client, own: Option<&[u8]>) -> Result<InFlight, SendError> {
-        let mut outgoing = Outgoing::new(self.asked.wanted.method()).params(&self.params);
-        if let (Some(own), Some(member)) = (own, self.params.name()) {
-            outgoing.edits().set(member, own);
+        let mut outgoing =
+            Outgoing::new(self.asked.wanted.method()).params(&self.params).declared(self.asked.declared());
+        if let Some(level) = self.asked.level() {
+            // Whichever of the two the server's era has; the other is without effect.
+            outgoing = outgoing.log_level(level.as_str());
+            log_at(client, level, &self.asked.caller);
+        }
+        match (own, self.asked.wanted) {
+            (Some(own), Wanted::Completion) => {
+                // The reference stands inside of the parameters.
+                let start = self.params.reference().map(|member| member.value_range().start);
+                if let (Some(start), Ok((_, target))) = (start, self.reference()) {
+                    let range = target.value_range();
+                    outgoing.edits().replace(start + range.start..start + range.end, own);
+                }
+            }
+            (Some(own), _) => {
+                if let Some(member) = self.params.name() {
+                    outgoing.edits().set(member, own);
+                }
+            }
+            (None, _) => {}
         }
         client.request(outgoing)
+    }
+}
+
+fn plain_route(server: &Arc<str>) -> Route {
+    Route { server: Arc::clone(server), own: None, mirrors: Arc::default() }
+}
+
+/// Asks a legacy server for log messages. One that others use too is asked for more than before, never for less: what is too much for one of
+/// them is left out on the way down.
+pub(crate) fn log_at(client: &Client, level: Level, caller: &Caller) {
+    let alone = client.owner() != &Owner::Shared && !caller.era.is_modern();
+    if alone || client.logs().is_none_or(|now| level < now) {
+        client.log(level);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::error::RpcError;
 use crate::session::Session;
 use bytes::Bytes;
-use host_message::{Era, JsonKind, Params};
+use host_message::{Era, JsonKind, Level, Params};
 use host_pool::Owner;
 use std::sync::Arc;
 
@@ -49,4 +49,16 @@ impl Caller {
             _ => Ok(None),
         }
     }
+}
+
+/// The log messages that a modern request asks for.
+pub(crate) fn log_level(params: &Params) -> Result<Option<Level>, RpcError> {
+    let Some(member) = params.meta_log_level().filter(|member| member.kind() != JsonKind::Null) else {
+        return Ok(None);
+    };
+    let text = params.text(member)?;
+    let level = Level::parse(&text);
+    level.map(Some).ok_or_else(|| {
+        RpcError::invalid_params(format!("`{}` is no level of log messages", crate::error::shown(&text)))
+    })
 }

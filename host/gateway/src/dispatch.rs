@@ -2,13 +2,15 @@
 
 use crate::announce::{Kinds, News};
 use crate::answer::Answer;
-use crate::call::{self, Event, Source, Wanted};
+use crate::call::{self, Event, Source, Wanted, log_at};
 use crate::caller::Caller;
 use crate::directory::{List, page};
 use crate::error::RpcError;
 use crate::front::Front;
 use crate::listen::Subscription;
+use crate::unasked::level_of;
 use host_message::{Envelope, Params, method};
+use host_pool::Owner;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -41,14 +43,75 @@ async fn handle(front: &Arc<Front>, caller: Caller, envelope: &Envelope) -> Resu
         method::PROMPTS_LIST => list(front, &caller, List::Prompts, envelope).await,
         method::RESOURCES_LIST => list(front, &caller, List::Resources, envelope).await,
         method::RESOURCE_TEMPLATES_LIST => list(front, &caller, List::Templates, envelope).await,
+        method::COMPLETE => call::begin(front, caller, Wanted::Completion, envelope).map(Reply::Call),
+        method::SET_LEVEL if !modern => set_level(front, &caller, envelope),
+        method::RESOURCES_SUBSCRIBE if !modern => subscribe(front, &caller, envelope).await,
+        method::RESOURCES_UNSUBSCRIBE if !modern => unsubscribe(front, &caller, envelope),
         method::PING if !modern => Ok(Reply::Answer(Answer::result(id, b"{}"))),
         method::DISCOVER if modern => Ok(Reply::Answer(Answer::result(id, &front.discovered()))),
         method::SUBSCRIPTIONS_LISTEN if modern => {
-            Subscription::begin(envelope, front.announcer()).map(Reply::Listen)
+            let subscription = Subscription::begin(envelope, front.announcer())?;
+            Ok(Reply::Listen(subscription.listen(front, caller.owner()).await))
         }
         method::INITIALIZE if !modern => Err(RpcError::invalid_request("the session is initialized already")),
         other => Err(RpcError::method_not_found(other)),
     }
+}
+
+/// The level of log messages that a legacy client wants from now on, from all servers.
+fn set_level(front: &Arc<Front>, caller: &Caller, envelope: &Envelope) -> Result<Reply, RpcError> {
+    let params = envelope.params();
+    let level = params.as_ref().and_then(level_of);
+    let level =
+        level.ok_or_else(|| RpcError::invalid_params("`level` must be one of the protocol's levels"))?;
+    if let Some(session) = &caller.session {
+        session.set_level(level);
+        for client in front.pool().clients(&session.owner) {
+            log_at(&client, level, caller);
+        }
+    }
+    Ok(Reply::Answer(Answer::result(envelope.id_raw().unwrap_or(b"null"), b"{}")))
+}
+
+/// Finds the server of the resource that a request names.
+async fn resource(
+    front: &Arc<Front>,
+    caller: &Caller,
+    envelope: &Envelope,
+) -> Result<(Arc<str>, String), RpcError> {
+    let params = envelope.params().ok_or_else(|| RpcError::invalid_params("`uri` is missing"))?;
+    let member = params.uri().ok_or_else(|| RpcError::invalid_params("`uri` is missing"))?;
+    let uri = params.text(member)?.into_owned();
+    let find = || front.directory().view_of(caller.session.as_deref()).resource(&uri).cloned();
+    let mut found = find();
+    if found.is_none() {
+        // Its server may be about to come up.
+        front.directory().wait().await;
+        found = find();
+    }
+    match found {
+        Some(server) => Ok((server, uri)),
+        None => Err(RpcError::unknown_resource(&uri, caller.era)),
+    }
+}
+
+async fn subscribe(front: &Arc<Front>, caller: &Caller, envelope: &Envelope) -> Result<Reply, RpcError> {
+    let (server, uri) = resource(front, caller, envelope).await?;
+    if let Some(session) = &caller.session {
+        front.subscriptions().subscribe(&server, &session.owner, &uri, &session.listener).await?;
+    }
+    Ok(Reply::Answer(Answer::result(envelope.id_raw().unwrap_or(b"null"), b"{}")))
+}
+
+fn unsubscribe(front: &Arc<Front>, caller: &Caller, envelope: &Envelope) -> Result<Reply, RpcError> {
+    let params = envelope.params().ok_or_else(|| RpcError::invalid_params("`uri` is missing"))?;
+    let member = params.uri().ok_or_else(|| RpcError::invalid_params("`uri` is missing"))?;
+    let uri = params.text(member)?;
+    let server = front.directory().view_of(caller.session.as_deref()).resource(&uri).cloned();
+    if let (Some(session), Some(server)) = (&caller.session, server) {
+        front.subscriptions().unsubscribe(&server, &session.owner, &uri, &session.listener);
+    }
+    Ok(Reply::Answer(Answer::result(envelope.id_raw().unwrap_or(b"null"), b"{}")))
 }
 
 async fn list(
@@ -93,15 +156,38 @@ fn cursor(params: Option<&Params>) -> Result<Option<String>, RpcError> {
 }
 
 /// Handles a notification. One that is unknown is no error.
-pub(crate) fn notification(caller: &Caller, envelope: &Envelope) {
-    if envelope.method() != Some(method::CANCELLED) {
-        return;
+pub(crate) fn notification(front: &Front, caller: &Caller, envelope: &Envelope) {
+    let Some(session) = &caller.session else { return };
+    match envelope.method() {
+        Some(method::CANCELLED) => {
+            if let Some(params) = envelope.params()
+                && let Some(id) = params.request_id()
+                && let Ok(id) = params.token(id)
+            {
+                session.calls.cancel(id);
+            }
+        }
+        // For the servers that were told that this may come.
+        Some(method::ROOTS_CHANGED) if session.declared.allows(method::ROOTS_LIST) => {
+            for client in front.pool().clients(&session.owner) {
+                if !client.era().is_modern()
+                    && client.owner() != &Owner::Shared
+                    && let Err(error) = client.notify(method::ROOTS_CHANGED, envelope.params_raw())
+                {
+                    tracing::debug!(server = %client.server(), %error, "a notification was not sent");
+                }
+            }
+        }
+        _ => {}
     }
-    if let (Some(session), Some(params)) = (&caller.session, envelope.params())
-        && let Some(id) = params.request_id()
-        && let Ok(id) = params.token(id)
+}
+
+/// Takes what a legacy client answers to a request of ours.
+pub(crate) fn answered(caller: &Caller, envelope: &Envelope) {
+    if let Some(session) = &caller.session
+        && !session.asks.resolve(envelope)
     {
-        session.calls.cancel(id);
+        tracing::debug!("a client answers what nobody asked");
     }
 }
 
@@ -141,9 +227,20 @@ pub(crate) async fn drive(
 
 async fn news(subscription: &Subscription, events: &mpsc::Sender<Event>) {
     send(events, Event::Progress(subscription.acknowledgement())).await;
-    while let News::Changed(kinds) = subscription.listener.news().await {
-        for method in kinds.methods() {
-            send(events, Event::Progress(subscription.change(method))).await;
+    loop {
+        match subscription.listener.news().await {
+            News::Changed(kinds) => {
+                for method in kinds.methods() {
+                    send(events, Event::Progress(subscription.change(method))).await;
+                }
+            }
+            News::Updated(uris) => {
+                for uri in uris {
+                    send(events, Event::Progress(subscription.updated(&uri))).await;
+                }
+            }
+            News::Message(_) => {}
+            News::Closed => break,
         }
     }
     send(events, Event::Answer(Answer { message: subscription.end(), code: 0 })).await;

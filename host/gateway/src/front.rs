@@ -1,10 +1,13 @@
 //! The front as a whole: what all transports share.
 
 use crate::announce::Announcer;
+use crate::call::Held;
 use crate::config::FrontConfig;
 use crate::directory::Directory;
 use crate::hello;
 use crate::session::{Session, Sessions};
+use crate::subscriptions::Subscriptions;
+use crate::unasked;
 use bytes::Bytes;
 use host_pool::{Owner, Pool};
 use std::sync::Arc;
@@ -19,6 +22,8 @@ pub struct Front {
     announcer: Arc<Announcer>,
     directory: Arc<Directory>,
     sessions: Arc<Sessions>,
+    subscriptions: Arc<Subscriptions>,
+    held: Arc<Held>,
     server_info: Bytes,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -31,16 +36,27 @@ impl Front {
         let config = Arc::new(config);
         let announcer = Arc::new(Announcer::default());
         let sessions = Arc::new(Sessions::new(config.session_cap));
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let front = Arc::new(Self {
             directory: Directory::new(Arc::clone(&config), Arc::clone(&announcer), Arc::clone(&sessions)),
             announcer,
             sessions,
             server_info: hello::server_info(&config),
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
+            subscriptions: Subscriptions::new(Arc::clone(&pool), tasks.clone(), stop.clone()),
+            held: Held::new(),
+            tasks,
+            stop,
             pool,
             config,
         });
+        let unasked = unasked::read(
+            Arc::clone(&front.pool),
+            Arc::clone(&front.sessions),
+            Arc::clone(&front.subscriptions),
+            front.tasks.clone(),
+        );
+        let stopped = front.stop.clone();
+        front.tasks.spawn(async move { stopped.run_until_cancelled(unasked).await });
         front.directory.start(&front.pool, &front.tasks, &front.stop);
         front.reload((*front.config).clone());
         front.tasks.spawn(expire(Arc::downgrade(&front), front.stop.clone(), front.config.session_idle));
@@ -81,6 +97,7 @@ impl Front {
     pub async fn shutdown(&self, within: Duration) {
         self.announcer.close_all();
         for session in self.sessions.drain() {
+            session.close_streams();
             session.calls.cancel_all();
         }
         self.stop.cancel();
@@ -110,6 +127,14 @@ impl Front {
         &self.sessions
     }
 
+    pub(crate) fn subscriptions(&self) -> &Arc<Subscriptions> {
+        &self.subscriptions
+    }
+
+    pub(crate) fn held(&self) -> &Arc<Held> {
+        &self.held
+    }
+
     pub(crate) fn server_info(&self) -> &[u8] {
         &self.server_info
     }
@@ -135,6 +160,7 @@ impl Front {
         if let Owner::Session(id) = &session.owner {
             self.pool.end_session(id);
         }
+        self.subscriptions.sweep();
     }
 }
 

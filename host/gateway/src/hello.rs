@@ -5,11 +5,13 @@
 use crate::config::FrontConfig;
 use bytes::{BufMut, Bytes, BytesMut};
 use host_message::{Params, Revision, find_member, meta, write_string};
+use host_pool::Declared;
 
-/// Lists of all kinds, each with change notices. Logging, completions, subscriptions to single resources, tasks and extensions
-/// are not relayed yet and therefore not declared.
+/// Lists of all kinds, each with change notices, subscriptions to single resources, completions and log messages. Tasks and extensions are
+/// not relayed and therefore not declared.
 const CAPABILITIES: &[u8] =
-    b"\"capabilities\":{\"tools\":{\"listChanged\":true},\"prompts\":{\"listChanged\":true},\"resources\":{\"listChanged\":true}}";
+    b"\"capabilities\":{\"tools\":{\"listChanged\":true},\"prompts\":{\"listChanged\":true},\
+      \"resources\":{\"listChanged\":true,\"subscribe\":true},\"completions\":{},\"logging\":{}}";
 
 /// `serverInfo` as raw JSON.
 pub(crate) fn server_info(config: &FrontConfig) -> Bytes {
@@ -67,4 +69,13 @@ fn put_instructions(out: &mut BytesMut, instructions: Option<&str>) {
         out.put_slice(b",\"instructions\":");
         write_string(out, text);
     }
+}
+
+/// What a client of the legacy era can be asked for, as its `initialize` says.
+pub(crate) fn declared(params: Option<&Params>) -> Declared {
+    let found = params.and_then(|params| {
+        let raw = params.raw();
+        Some(Declared::of(find_member(raw, "capabilities")?.value(raw)))
+    });
+    found.unwrap_or_default()
 }

@@ -6,6 +6,7 @@
 
 mod announce;
 mod answer;
+mod asks;
 mod call;
 mod caller;
 mod calls;
@@ -20,6 +21,8 @@ mod listen;
 mod names;
 mod session;
 mod stdio;
+mod subscriptions;
+mod unasked;
 
 #[cfg(test)]
 mod tests;

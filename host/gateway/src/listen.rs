@@ -1,9 +1,15 @@
-//! `subscriptions/listen`: how a modern client learns that lists have changed (`mcp-ecosystem.md` 2).
+//! `subscriptions/listen`: how a modern client learns that lists have changed and resources were updated (`mcp-ecosystem.md` 2).
 
 use crate::announce::{Announcer, Kinds, Listener};
 use crate::error::RpcError;
+use crate::front::Front;
+use crate::subscriptions::about;
 use bytes::{BufMut, Bytes, BytesMut};
-use host_message::{Envelope, JsonKind, RawId, find_member, members, meta, method, notification, response};
+use host_message::{
+    Envelope, JsonKind, RawId, decode_string, elements, find_member, members, meta, method, notification,
+    response, write_string,
+};
+use host_pool::Owner;
 use std::sync::Arc;
 
 /// One open stream.
@@ -11,7 +17,12 @@ pub(crate) struct Subscription {
     pub(crate) listener: Arc<Listener>,
     id: RawId,
     granted: Kinds,
+    /// Resources whose updates are wanted; later those that are told.
+    uris: Vec<String>,
 }
+
+/// Resources that one stream may listen to.
+const MOST_URIS: usize = 1000;
 
 /// Names of the kinds in the filter.
 const FILTER: [(&str, Kinds); 3] = [
@@ -21,7 +32,7 @@ const FILTER: [(&str, Kinds); 3] = [
 ];
 
 impl Subscription {
-    /// Grants what is asked for and can be delivered. Updates of single resources cannot yet, and so are not in the acknowledgement.
+    /// Reads what is asked for.
     pub(crate) fn begin(envelope: &Envelope, announcer: &Announcer) -> Result<Self, RpcError> {
         let id = envelope.id().ok_or_else(|| RpcError::invalid_request("a request has an id"))?;
         let wrong = || RpcError::invalid_params("`notifications` must be an object");
@@ -30,14 +41,47 @@ impl Subscription {
             find_member(params.raw(), "notifications").filter(|member| member.kind() == JsonKind::Object);
         let filter = filter.ok_or_else(wrong)?.value(params.raw());
         let mut granted = Kinds::NONE;
+        let mut uris = Vec::new();
         for member in members(filter).map_while(Result::ok) {
             for (name, kind) in FILTER {
                 if member.key_is(filter, name) && member.value(filter) == b"true" {
                     granted = granted.with(kind);
                 }
             }
+            if member.key_is(filter, "resourceSubscriptions") {
+                let list = member.value(filter);
+                for (range, _) in elements(list).map_while(Result::ok) {
+                    let uri = decode_string(list.get(range).unwrap_or_default());
+                    let uri = uri
+                        .ok_or_else(|| RpcError::invalid_params("`resourceSubscriptions` must hold texts"))?;
+                    uris.push(uri.into_owned());
+                }
+            }
         }
-        Ok(Self { listener: announcer.listen(granted), id, granted })
+        if uris.len() > MOST_URIS {
+            return Err(RpcError::invalid_params(format!("more than {MOST_URIS} resources are asked for")));
+        }
+        Ok(Self { listener: announcer.listen(granted), id, granted, uris })
+    }
+
+    /// Subscribes to the resources, and keeps of them those that their servers agreed to: only these are in the acknowledgement.
+    pub(crate) async fn listen(mut self, front: &Arc<Front>, owner: &Owner) -> Self {
+        let asked = std::mem::take(&mut self.uris);
+        if !asked.is_empty() {
+            front.directory().wait().await;
+        }
+        let each = asked.into_iter().map(|uri| async {
+            let server = front.directory().view().resource(&uri).cloned()?;
+            match front.subscriptions().subscribe(&server, owner, &uri, &self.listener).await {
+                Ok(()) => Some(uri),
+                Err(error) => {
+                    tracing::debug!(%server, error = %error.text, "a resource cannot be subscribed to");
+                    None
+                }
+            }
+        });
+        self.uris = futures_util::future::join_all(each).await.into_iter().flatten().collect();
+        self
     }
 
     /// The first message.
@@ -52,6 +96,17 @@ impl Subscription {
             first = false;
             params.put_slice(format!("\"{name}\":true").as_bytes());
         }
+        if !self.uris.is_empty() {
+            let comma = if first { "" } else { "," };
+            params.put_slice(format!("{comma}\"resourceSubscriptions\":[").as_bytes());
+            for (at, uri) in self.uris.iter().enumerate() {
+                if at > 0 {
+                    params.put_u8(b',');
+                }
+                write_string(&mut params, uri);
+            }
+            params.put_u8(b']');
+        }
         params.put_slice(b"}}");
         notification(method::SUBSCRIPTIONS_ACKNOWLEDGED, Some(&params))
     }
@@ -61,6 +116,15 @@ impl Subscription {
         let mut params = self.meta();
         params.put_u8(b'}');
         notification(method, Some(&params))
+    }
+
+    /// An update of one resource.
+    pub(crate) fn updated(&self, uri: &str) -> Bytes {
+        let mut meta = self.meta();
+        meta.put_u8(b',');
+        // Without the brace that begins it.
+        let params = about(uri, meta.get(1..).unwrap_or_default());
+        notification(method::RESOURCE_UPDATED, Some(&params))
     }
 
     /// The answer to the request, after which there is nothing more.
@@ -99,7 +163,8 @@ mod tests {
     fn messages() {
         let filter = "{\"notifications\":{\"toolsListChanged\":true,\"promptsListChanged\":false,\
                       \"resourcesListChanged\":true,\"resourceSubscriptions\":[\"a:b\"]}}";
-        let subscription = begin(filter).unwrap();
+        let mut subscription = begin(filter).unwrap();
+        assert_eq!(std::mem::take(&mut subscription.uris), ["a:b"], "nobody has agreed to it");
         let meta = "\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":\"a\"}";
         assert_eq!(
             subscription.acknowledgement(),
@@ -115,6 +180,12 @@ mod tests {
             )
         );
         assert_eq!(
+            subscription.updated("a:b"),
+            format!(
+                "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/resources/updated\",\"params\":{{{meta},\"uri\":\"a:b\"}}}}"
+            )
+        );
+        assert_eq!(
             subscription.end(),
             format!("{{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"result\":{{\"resultType\":\"complete\",{meta}}}}}")
         );
@@ -123,6 +194,7 @@ mod tests {
     #[test]
     fn a_filter_is_needed() {
         assert_eq!(begin("{}").err().unwrap().code, -32602);
+        assert_eq!(begin("{\"notifications\":{\"resourceSubscriptions\":[7]}}").err().unwrap().code, -32602);
         assert_eq!(begin("{\"notifications\":true}").err().unwrap().code, -32602);
         assert!(begin("{\"notifications\":{}}").is_ok());
     }

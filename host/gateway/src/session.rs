@@ -3,12 +3,14 @@
 //! A session that only exists is a few hundred bytes and no server: the first request that needs a server starts it.
 
 use crate::announce::{Announcer, Kinds, Listener};
+use crate::asks::Asks;
 use crate::calls::Calls;
 use crate::directory::Own;
-use host_message::Revision;
-use host_pool::Owner;
+use crate::unasked::level_of;
+use host_message::{Envelope, Level, Revision};
+use host_pool::{Declared, Owner};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -16,7 +18,7 @@ use tokio::time::Instant;
 /// One conversation.
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// The value of `Mcp-Session-Id`; empty for a client on standard streams.
+    /// The value of `Mcp-Session-Id`; for a client on standard streams a name that it never sees.
     pub(crate) id: Arc<str>,
     /// Whose servers it uses.
     pub(crate) owner: Owner,
@@ -28,6 +30,12 @@ pub(crate) struct Session {
     pub(crate) calls: Calls,
     /// What its own servers list.
     pub(crate) own: Own,
+    /// What it can be asked for.
+    pub(crate) declared: Declared,
+    /// What it is asked and has not answered.
+    pub(crate) asks: Asks,
+    /// The level of log messages that it wants; zero if it did not say.
+    level: AtomicU8,
     /// Subscriptions of a modern client on standard streams.
     subscriptions: Mutex<Vec<Weak<Listener>>>,
     /// Number of its newest event stream; older ones end.
@@ -40,12 +48,14 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// A session outside of the table, for a client on standard streams, who owns nothing of its own.
-    pub(crate) fn on_streams(revision: Revision, announcer: &Announcer) -> Arc<Self> {
-        Arc::new(Self::new(Arc::from(""), Owner::Shared, revision, announcer, Instant::now()))
-    }
-
-    fn new(id: Arc<str>, owner: Owner, revision: Revision, announcer: &Announcer, born: Instant) -> Self {
+    fn new(
+        id: Arc<str>,
+        owner: Owner,
+        revision: Revision,
+        declared: Declared,
+        announcer: &Announcer,
+        born: Instant,
+    ) -> Self {
         Self {
             id,
             owner,
@@ -53,12 +63,32 @@ impl Session {
             listener: announcer.listen(Kinds::ALL),
             calls: Calls::default(),
             own: Own::default(),
+            declared,
+            asks: Asks::default(),
+            level: AtomicU8::new(0),
             subscriptions: Mutex::default(),
             stream: AtomicU64::new(0),
             open: AtomicU32::new(0),
             used: AtomicU64::new(millis(born.elapsed())),
             born,
         }
+    }
+
+    /// The level of log messages that it wants, if it said.
+    pub(crate) fn level(&self) -> Option<Level> {
+        Level::from_number(self.level.load(Ordering::Acquire))
+    }
+
+    /// Takes over the level that it wants from now on.
+    pub(crate) fn set_level(&self, level: Level) {
+        self.level.store(level as u8, Ordering::Release);
+    }
+
+    /// Whether it wants this log message. Who did not say a level leaves that to the servers.
+    pub(crate) fn wants_log(&self, message: &Envelope) -> bool {
+        let wanted = self.level();
+        let level = message.params().as_ref().and_then(level_of);
+        wanted.zip(level).is_none_or(|(wanted, level)| level >= wanted)
     }
 
     /// Notes that a request or stream is open until the guard is dropped.
@@ -79,6 +109,9 @@ impl Session {
         self.listener.close();
         let subscriptions = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
         subscriptions.iter().filter_map(Weak::upgrade).for_each(|listener| listener.close());
+        drop(subscriptions);
+        // Nobody is left who could answer.
+        self.asks.clear();
     }
 
     /// Number of a new event stream. It replaces the one before: a client whose connection broke without our noticing would
@@ -136,6 +169,8 @@ pub(crate) enum NoSession {
 #[derive(Debug)]
 pub(crate) struct Sessions {
     table: RwLock<HashMap<Arc<str>, Arc<Session>>>,
+    /// Those of clients on streams, who have no id to show: they end with their connection.
+    streams: RwLock<HashMap<Arc<str>, Weak<Session>>>,
     cap: usize,
     /// All sessions count their time from here, so that their times can be compared.
     born: Instant,
@@ -143,18 +178,20 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     pub(crate) fn new(cap: usize) -> Self {
-        Self { table: RwLock::default(), cap: cap.max(1), born: Instant::now() }
+        Self { table: RwLock::default(), streams: RwLock::default(), cap: cap.max(1), born: Instant::now() }
     }
 
     /// Opens a session. The second one, if any, had to make room and must be ended.
     pub(crate) fn create(
         &self,
         revision: Revision,
+        declared: Declared,
         announcer: &Announcer,
     ) -> Result<(Visit, Option<Arc<Session>>), NoSession> {
         let id: Arc<str> = random_id()?.into();
         let owner = Owner::Session(Arc::clone(&id));
-        let session = Arc::new(Session::new(Arc::clone(&id), owner, revision, announcer, self.born));
+        let session =
+            Arc::new(Session::new(Arc::clone(&id), owner, revision, declared, announcer, self.born));
         let visit = session.enter();
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let mut evicted = None;
@@ -167,14 +204,43 @@ impl Sessions {
         Ok((visit, evicted))
     }
 
+    /// A session outside of the table, for a client on streams. It uses the servers that everybody uses, unless servers may ask it
+    /// something: then it has its own, or nobody could tell whom a request is meant for.
+    pub(crate) fn on_streams(
+        &self,
+        revision: Revision,
+        declared: Declared,
+        announcer: &Announcer,
+    ) -> Result<Arc<Session>, NoSession> {
+        let id: Arc<str> = random_id()?.into();
+        let own = !declared.is_none() && !revision.era().is_modern();
+        let owner = if own { Owner::Session(Arc::clone(&id)) } else { Owner::Shared };
+        let session = Session::new(Arc::clone(&id), owner, revision, declared, announcer, self.born);
+        let session = Arc::new(session);
+        let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
+        streams.retain(|_, session| session.strong_count() > 0);
+        streams.insert(id, Arc::downgrade(&session));
+        Ok(session)
+    }
+
     /// The session with this id, noted as in use.
     pub(crate) fn enter(&self, id: &str) -> Option<Visit> {
         self.table.read().unwrap_or_else(PoisonError::into_inner).get(id).map(Session::enter)
     }
 
-    /// The session with this id, without a note of its use.
+    /// The session with this id, on streams or not, without a note of its use.
     pub(crate) fn get(&self, id: &str) -> Option<Arc<Session>> {
-        self.table.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        let found = self.table.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        found.or_else(|| {
+            self.streams.read().unwrap_or_else(PoisonError::into_inner).get(id).and_then(Weak::upgrade)
+        })
+    }
+
+    /// Does something for each session that has an id.
+    pub(crate) fn each(&self, act: impl Fn(&Session)) {
+        self.table.read().unwrap_or_else(PoisonError::into_inner).values().for_each(|session| act(session));
+        let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
+        streams.values().filter_map(Weak::upgrade).for_each(|session| act(&session));
     }
 
     /// Takes a session out of the table.
@@ -233,8 +299,8 @@ mod tests {
     async fn idle_sessions_end_and_used_ones_do_not() {
         let announcer = Announcer::default();
         let sessions = Sessions::new(10);
-        let (kept, _) = sessions.create(Revision::V2025_11_25, &announcer).unwrap();
-        let (left, _) = sessions.create(Revision::V2025_11_25, &announcer).unwrap();
+        let (kept, _) = sessions.create(Revision::V2025_11_25, Declared::NONE, &announcer).unwrap();
+        let (left, _) = sessions.create(Revision::V2025_11_25, Declared::NONE, &announcer).unwrap();
         let left = {
             let visit = left;
             Arc::clone(visit.session())
@@ -261,15 +327,18 @@ mod tests {
     async fn a_full_table_gives_up_its_oldest_idle_session() {
         let announcer = Announcer::default();
         let sessions = Sessions::new(2);
-        let (first, none) = sessions.create(Revision::V2025_06_18, &announcer).unwrap();
+        let (first, none) = sessions.create(Revision::V2025_06_18, Declared::NONE, &announcer).unwrap();
         assert!(none.is_none());
-        let (second, _) = sessions.create(Revision::V2025_06_18, &announcer).unwrap();
-        assert_eq!(sessions.create(Revision::V2025_06_18, &announcer).unwrap_err(), NoSession::Full);
+        let (second, _) = sessions.create(Revision::V2025_06_18, Declared::NONE, &announcer).unwrap();
+        assert_eq!(
+            sessions.create(Revision::V2025_06_18, Declared::NONE, &announcer).unwrap_err(),
+            NoSession::Full
+        );
         drop(second);
         tokio::time::advance(Duration::from_secs(1)).await;
         let id = Arc::clone(&first.session().id);
         drop(first);
-        let (_, evicted) = sessions.create(Revision::V2025_06_18, &announcer).unwrap();
+        let (_, evicted) = sessions.create(Revision::V2025_06_18, Declared::NONE, &announcer).unwrap();
         assert_ne!(evicted.unwrap().id, id, "the one that was idle longer goes");
         assert_eq!(sessions.len(), 2);
     }

@@ -15,8 +15,10 @@ use crate::front::Front;
 use crate::hello;
 use crate::http::{check_meta, check_version};
 use crate::session::Session;
-use bytes::{BufMut, BytesMut};
+use crate::unasked::updated;
+use bytes::{BufMut, Bytes, BytesMut};
 use host_message::{Envelope, Era, Kind, Params, RawId, Revision, method, notification};
+use host_pool::{Declared, Owner};
 use lines::{Line, Lines};
 use std::io;
 use std::sync::Arc;
@@ -120,7 +122,7 @@ impl Connection {
             Ok(envelope) => match envelope.kind() {
                 Kind::Request => self.request(envelope).await,
                 Kind::Notification => self.notification(&envelope),
-                Kind::Response | Kind::Error => {}
+                Kind::Response | Kind::Error => self.answered(&envelope),
                 Kind::Batch => self.batch(&envelope).await,
             },
             Err(error) => {
@@ -163,7 +165,9 @@ impl Connection {
         let session = match &self.client {
             Client::Modern(session) => Arc::clone(session),
             _ => {
-                let session = Session::on_streams(Revision::LATEST, self.front.announcer());
+                let sessions = self.front.session_table();
+                let session =
+                    sessions.on_streams(Revision::LATEST, Declared::NONE, self.front.announcer())?;
                 self.client = Client::Modern(Arc::clone(&session));
                 session
             }
@@ -178,7 +182,15 @@ impl Connection {
             return self.send(Answer::result(id, b"{}")).await;
         }
         let revision = hello::agreed(envelope.params().as_ref());
-        let session = Session::on_streams(revision, self.front.announcer());
+        let declared = hello::declared(envelope.params().as_ref());
+        let sessions = self.front.session_table();
+        let session = match sessions.on_streams(revision, declared.clone(), self.front.announcer()) {
+            Ok(session) => session,
+            Err(error) => return self.send(Answer::error(Some(id), &error.into())).await,
+        };
+        if let Owner::Session(id) = &session.owner {
+            self.front.pool().declare(id, declared);
+        }
         self.client = Client::Legacy { session, announcing: false };
         self.send(Answer::result(id, &self.front.initialized(revision))).await;
     }
@@ -195,7 +207,15 @@ impl Connection {
             Client::Modern(session) => (&*session, Era::Modern),
         };
         let caller = Caller { era, link: Link::Streams, session: Some(Arc::clone(session)) };
-        dispatch::notification(&caller, envelope);
+        dispatch::notification(&self.front, &caller, envelope);
+    }
+
+    /// The client answers what it was asked. A modern one is never asked this way.
+    fn answered(&self, envelope: &Envelope) {
+        if let Client::Legacy { session, .. } = &self.client {
+            let (era, session) = (Era::Legacy(session.revision), Some(Arc::clone(session)));
+            dispatch::answered(&Caller { era, link: Link::Streams, session }, envelope);
+        }
     }
 
     async fn batch(&mut self, envelope: &Envelope) {
@@ -225,7 +245,7 @@ impl Connection {
                     self.drive(caller, envelope, self.events.clone()).await;
                 }
                 Ok(envelope) if envelope.kind() == Kind::Notification => self.notification(&envelope),
-                Ok(_) => {}
+                Ok(envelope) => self.answered(&envelope),
                 Err(error) => {
                     let id = error.id.clone();
                     self.send(Answer::error(id.as_ref().map(RawId::as_bytes), &error.into())).await;
@@ -278,15 +298,22 @@ impl Connection {
     fn abandon(&self) {
         if let Client::Legacy { session, .. } | Client::Modern(session) = &self.client {
             session.calls.cancel_all();
+            self.front.end_session(session);
         }
     }
 }
 
-/// Tells a legacy client of changes.
+/// Tells a legacy client what it did not ask for.
 async fn announce(session: Arc<Session>, events: mpsc::Sender<Event>) {
-    while let News::Changed(kinds) = session.listener.news().await {
-        for method in kinds.methods() {
-            if events.send(Event::Progress(notification(method, None))).await.is_err() {
+    loop {
+        let messages: Vec<Bytes> = match session.listener.news().await {
+            News::Changed(kinds) => kinds.methods().map(|method| notification(method, None)).collect(),
+            News::Updated(uris) => uris.iter().map(|uri| updated(uri)).collect(),
+            News::Message(message) => vec![message],
+            News::Closed => return,
+        };
+        for message in messages {
+            if events.send(Event::Progress(message)).await.is_err() {
                 return;
             }
         }

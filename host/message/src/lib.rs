@@ -9,6 +9,7 @@
 
 mod envelope;
 mod error;
+mod level;
 mod mirror;
 mod names;
 mod object;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use envelope::{Envelope, ErrorBody, Kind, MAX_BATCH, RawId};
 pub use error::EnvelopeError;
+pub use level::Level;
 pub use mirror::{Mirror, Mirrored, mirrors};
 pub use names::{code, meta, method};
 pub use object::{Elements, JsonKind, Member, Members, elements, find_member, members};

@@ -6,9 +6,10 @@ use crate::outgoing::{Outgoing, OwnMeta};
 use crate::wire::Wire;
 use crate::{InFlight, Owner, SendError};
 use bytes::Bytes;
-use host_message::{Era, Revision, method};
+use host_message::{Era, Level, Revision, method};
 use host_provisioner::ReleaseReason;
 use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -32,6 +33,8 @@ pub struct Client {
     call_timeout: Option<Duration>,
     pub(crate) list_timeout: Duration,
     close: Mutex<Option<oneshot::Sender<Close>>>,
+    /// The level that a legacy server was asked for last; zero before that.
+    level: AtomicU8,
 }
 
 impl fmt::Debug for Client {
@@ -58,7 +61,10 @@ impl Client {
         wire.touch();
         let own = agreed.era.is_modern().then_some(own);
         let close = Mutex::new(Some(sender));
-        (Arc::new(Self { wire, agreed, own, call_timeout, list_timeout, close }), receiver)
+        (
+            Arc::new(Self { wire, agreed, own, call_timeout, list_timeout, close, level: AtomicU8::new(0) }),
+            receiver,
+        )
     }
 
     /// Name of the server.
@@ -121,6 +127,18 @@ impl Client {
         !self.wire.pending.in_use()
     }
 
+    /// Waits until the connection has ended.
+    pub async fn ended(&self) {
+        self.wire.dead.cancelled().await;
+    }
+
+    /// Keeps the client from being idle for as long as the value is held: for subscriptions of the legacy era, which are no calls in flight.
+    #[must_use]
+    pub fn in_use(&self) -> InUse {
+        self.wire.pending.hold();
+        InUse(Arc::clone(&self.wire))
+    }
+
     /// Sends a request at once.
     ///
     /// # Errors
@@ -143,6 +161,29 @@ impl Client {
         self.wire.send_raw(&host_message::notification(method, params))
     }
 
+    /// Asks a legacy server that logs for messages of this level and above, before whatever is sent next. Costs nothing if it was asked for
+    /// the same last time. Modern servers are told with each request ([`Outgoing::log_level`]).
+    pub fn log(&self, level: Level) {
+        if self.era().is_modern()
+            || !self.capabilities().logging
+            || self.level.swap(level as u8, Ordering::AcqRel) == level as u8
+        {
+            return;
+        }
+        let params = format!("{{\"level\":\"{}\"}}", level.as_str());
+        match self.wire.call(method::SET_LEVEL, Some(params.as_bytes())) {
+            // Whether it agrees changes nothing here, and its answer is not waited for.
+            Ok(call) => drop(call.quiet()),
+            Err(error) => tracing::debug!(server = %self.server(), %error, "the log level was not sent"),
+        }
+    }
+
+    /// The level that the server was asked for last by [`Client::log`].
+    #[must_use]
+    pub fn logs(&self) -> Option<Level> {
+        Level::from_number(self.level.load(Ordering::Acquire))
+    }
+
     pub(crate) fn own(&self) -> Option<&OwnMeta> {
         self.own.as_ref()
     }
@@ -154,5 +195,21 @@ impl Client {
             // The keeper has ended: so has the client.
             let _ = sender.send(close);
         }
+    }
+}
+
+/// See [`Client::in_use`].
+pub struct InUse(Arc<Wire>);
+
+impl fmt::Debug for InUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("InUse").field(&self.0.server).finish()
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.pending.let_go();
+        self.0.touch();
     }
 }

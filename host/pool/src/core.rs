@@ -2,7 +2,7 @@
 
 use crate::event::Event;
 use crate::server::Server;
-use crate::{PoolConfig, handshake, outgoing::OwnMeta};
+use crate::{Declared, Owner, PoolConfig, handshake, outgoing::OwnMeta};
 use arc_swap::ArcSwap;
 use host_message::Revision;
 use host_provisioner::{Call, Lease, ReleaseReason, RequestId, Status};
@@ -40,6 +40,8 @@ pub(crate) struct Core {
     pub(crate) live: Arc<AtomicUsize>,
     /// Held while the number of clients is compared with the cap; true once the pool shuts down.
     pub(crate) admission: Mutex<bool>,
+    /// What sessions can be asked for, where that is anything.
+    declared: Mutex<HashMap<Arc<str>, Declared>>,
     /// Leases that were not given back, by their ids.
     leases: Mutex<BTreeMap<String, Held>>,
 }
@@ -56,8 +58,25 @@ impl Core {
             cut: CancellationToken::new(),
             live: Arc::default(),
             admission: Mutex::new(false),
+            declared: Mutex::default(),
             leases: Mutex::default(),
         })
+    }
+
+    /// What the client of this owner can be asked for.
+    pub(crate) fn declared(&self, owner: &Owner) -> Declared {
+        let Owner::Session(session) = owner else { return Declared::NONE };
+        let declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner);
+        declared.get(session).cloned().unwrap_or_default()
+    }
+
+    /// Notes it, or forgets it.
+    pub(crate) fn declare(&self, session: &str, declared: Option<Declared>) {
+        let mut all = self.declared.lock().unwrap_or_else(PoisonError::into_inner);
+        match declared.filter(|declared| !declared.is_none()) {
+            Some(declared) => all.insert(Arc::from(session), declared),
+            None => all.remove(session),
+        };
     }
 
     pub(crate) fn emit(&self, event: Event) {

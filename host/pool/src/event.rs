@@ -1,6 +1,6 @@
 //! What happens in the pool without anybody having asked.
 
-use crate::Owner;
+use crate::{Owner, ServerRequest};
 use host_message::Envelope;
 use host_provisioner::{Failure, ReleaseReason};
 use std::sync::Arc;
@@ -34,6 +34,15 @@ pub enum Event {
         owner: Owner,
         /// The message.
         message: Box<Envelope>,
+    },
+    /// A server asks something while nobody whose call could carry it has one in flight.
+    Asked {
+        /// Name of the server.
+        server: Arc<str>,
+        /// Who must answer.
+        owner: Owner,
+        /// The request. It is refused when nobody takes it.
+        request: ServerRequest,
     },
     /// A server came up.
     Ready {

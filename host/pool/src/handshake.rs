@@ -6,7 +6,7 @@
 use crate::capabilities::RawCapabilities;
 use crate::outgoing::OwnMeta;
 use crate::wire::Wire;
-use crate::{CallError, InFlight, PoolConfig, SendError};
+use crate::{CallError, Declared, InFlight, PoolConfig, SendError};
 use bytes::Bytes;
 use host_message::{
     Envelope, Era, ErrorBody, JsonKind, Kind, Revision, code, elements, find_member, meta, method,
@@ -59,11 +59,12 @@ pub(crate) async fn agree(
     wire: &Arc<Wire>,
     config: &PoolConfig,
     own: &OwnMeta,
+    declared: &Declared,
     known: Option<bool>,
 ) -> Result<Agreed, NoDeal> {
     let old = wire.http().is_some_and(|http| http.is_old());
     if known == Some(false) || old {
-        return initialize(wire, config, None).await;
+        return initialize(wire, config, declared, None).await;
     }
     let mut probe = wire.call(method::DISCOVER, Some(&own.params())).map_err(|error| unsent(&error))?.quiet();
     // Over HTTP there is always an answer, be it a status, and distance is no silence.
@@ -73,7 +74,7 @@ pub(crate) async fn agree(
         match tokio::time::timeout(config.probe_timeout, probe.response()).await {
             Ok(answer) => answer,
             // Silence. A server that answers late has our `initialize` before it by then.
-            Err(_) => return initialize(wire, config, Some(probe)).await,
+            Err(_) => return initialize(wire, config, declared, Some(probe)).await,
         }
     };
     match answer {
@@ -82,7 +83,7 @@ pub(crate) async fn agree(
                 wire.agreed(agreed.era.revision());
                 Ok(agreed)
             }
-            None => initialize(wire, config, None).await,
+            None => initialize(wire, config, declared, None).await,
         },
         Err(_) => Err(NoDeal::Gone(known.is_none())),
     }
@@ -118,11 +119,14 @@ fn discovered(answer: &Envelope) -> Result<Option<Agreed>, Failure> {
 async fn initialize(
     wire: &Arc<Wire>,
     config: &PoolConfig,
+    declared: &Declared,
     mut probe: Option<InFlight>,
 ) -> Result<Agreed, NoDeal> {
     let mut params = b"{\"protocolVersion\":".to_vec();
     write_string(&mut params, Revision::LATEST_LEGACY.as_str());
-    params.extend_from_slice(b",\"capabilities\":{},\"clientInfo\":");
+    params.extend_from_slice(b",\"capabilities\":");
+    params.extend_from_slice(declared.raw());
+    params.extend_from_slice(b",\"clientInfo\":");
     params.extend_from_slice(&client_info(config));
     params.push(b'}');
     let mut call = wire.call(method::INITIALIZE, Some(&params)).map_err(|error| unsent(&error))?.quiet();

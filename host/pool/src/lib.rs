@@ -7,6 +7,7 @@
 //! *Invariant:* every lease that a provisioner gave is given back exactly once, whoever is cancelled; every task is tracked and ends with
 //! [`Pool::shutdown`].
 
+mod asked;
 mod attempt;
 mod capabilities;
 mod client;
@@ -34,8 +35,9 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use asked::{Declared, ServerRequest};
 pub use capabilities::RawCapabilities;
-pub use client::Client;
+pub use client::{Client, InUse};
 pub use config::{Owner, PoolConfig, ServerEntry};
 pub use error::{AcquireError, CallError, ListError, SendError};
 pub use event::{Changed, Event};

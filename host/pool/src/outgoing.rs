@@ -1,7 +1,7 @@
 //! A request on its way up: the caller's parameters with the gateway's edits and the protocol's own keys.
 
-use crate::SendError;
 use crate::pending::Caller;
+use crate::{Declared, SendError};
 use bytes::{BufMut, BytesMut};
 use host_message::{Digits, JsonKind, Member, Params, Splice, SpliceError, meta, method, write_string};
 use std::time::Duration;
@@ -14,13 +14,21 @@ pub struct Outgoing<'a> {
     splice: Splice<'a>,
     pub(crate) timeout: Option<Duration>,
     log_level: Option<&'a str>,
+    declared: Option<&'a Declared>,
 }
 
 impl<'a> Outgoing<'a> {
     /// A request without parameters.
     #[must_use]
     pub fn new(method: &'a str) -> Self {
-        Self { method, params: None, splice: Splice::new(b"{}"), timeout: None, log_level: None }
+        Self {
+            method,
+            params: None,
+            splice: Splice::new(b"{}"),
+            timeout: None,
+            log_level: None,
+            declared: None,
+        }
     }
 
     /// With the parameters of somebody else's request. The client writes the protocol's keys of `_meta` anew: `progressToken` if the
@@ -54,8 +62,24 @@ impl<'a> Outgoing<'a> {
         self
     }
 
+    /// Tells a modern server what this caller can be asked for. No effect on legacy servers, which are told once ([`Pool::declare`]).
+    ///
+    /// [`Pool::declare`]: crate::Pool::declare
+    #[must_use]
+    pub fn declared(mut self, declared: &'a Declared) -> Self {
+        self.declared = Some(declared).filter(|declared| !declared.is_none());
+        self
+    }
+
     pub(crate) fn caller(&self) -> Caller {
-        if self.method == method::SUBSCRIPTIONS_LISTEN { Caller::Subscriber } else { Caller::Client }
+        match self.method {
+            method::SUBSCRIPTIONS_LISTEN => Caller::Subscriber,
+            method::TOOLS_LIST
+            | method::PROMPTS_LIST
+            | method::RESOURCES_LIST
+            | method::RESOURCE_TEMPLATES_LIST => Caller::Lister,
+            _ => Caller::Client,
+        }
     }
 
     /// Writes what follows the head of the request: parameters and the closing brace.
@@ -71,13 +95,14 @@ impl<'a> Outgoing<'a> {
             quoted
         });
         let level = level.as_deref();
+        let said = Said { level, capabilities: self.declared.map_or(b"{}", |declared| declared.raw()) };
         let Some(params) = self.params else {
             if !self.splice.is_empty() {
                 return Err(SpliceError::Outside.into());
             }
             if let Some(own) = own {
                 out.put_slice(b",\"params\":{\"_meta\":{");
-                out.put_slice(&own.members(&Missing::ALL, level));
+                out.put_slice(&own.members(&Missing::ALL, said));
                 out.put_slice(b"}}");
             }
             out.put_u8(b'}');
@@ -101,9 +126,9 @@ impl<'a> Outgoing<'a> {
                 }
                 match own {
                     Some(own) => {
-                        let missing = own.overwrite(params, level, &mut splice);
+                        let missing = own.overwrite(params, said, &mut splice);
                         let level = level.filter(|_| params.meta_log_level().is_none());
-                        scratch = own.members(&missing, level);
+                        scratch = own.members(&missing, Said { level, ..said });
                         if !scratch.is_empty() {
                             splice.object_insert_first(member.value_range().start, &scratch);
                         }
@@ -114,11 +139,11 @@ impl<'a> Outgoing<'a> {
             // Absent or `null`.
             other => match (own, other) {
                 (Some(own), Some(null)) => {
-                    wrapped = [b"{", own.members(&Missing::ALL, level).as_slice(), b"}"].concat();
+                    wrapped = [b"{", own.members(&Missing::ALL, said).as_slice(), b"}"].concat();
                     splice.set(null, &wrapped);
                 }
                 (Some(own), None) => {
-                    wrapped = [b"\"_meta\":{", own.members(&Missing::ALL, level).as_slice(), b"}"].concat();
+                    wrapped = [b"\"_meta\":{", own.members(&Missing::ALL, said).as_slice(), b"}"].concat();
                     splice.object_insert_first(0, &wrapped);
                 }
                 (None, Some(null)) => splice.remove_member(null),
@@ -143,6 +168,22 @@ fn per_hop(params: &Params) -> [Option<&Member>; 4] {
     ]
 }
 
+/// What differs from request to request.
+#[derive(Debug, Clone, Copy)]
+struct Said<'a> {
+    /// Quoted.
+    level: Option<&'a [u8]>,
+    capabilities: &'a [u8],
+}
+
+impl Said<'_> {
+    const NOTHING: Self = Self { level: None, capabilities: b"{}" };
+
+    fn is_nothing(&self) -> bool {
+        self.level.is_none() && self.capabilities == b"{}"
+    }
+}
+
 /// Which of our keys the caller's `_meta` does not have.
 struct Missing {
     version: bool,
@@ -159,7 +200,6 @@ impl Missing {
 pub(crate) struct OwnMeta {
     version: Vec<u8>,
     info: Vec<u8>,
-    capabilities: &'static [u8],
     /// All three as members, which is what legacy callers need.
     all: Vec<u8>,
 }
@@ -169,17 +209,17 @@ impl OwnMeta {
     pub(crate) fn new(revision: &str, client_info: &[u8]) -> Self {
         let mut version = Vec::new();
         write_string(&mut version, revision);
-        let mut own = Self { version, info: client_info.to_vec(), capabilities: b"{}", all: Vec::new() };
-        own.all = own.build(&Missing::ALL, None);
+        let mut own = Self { version, info: client_info.to_vec(), all: Vec::new() };
+        own.all = own.build(&Missing::ALL, Said::NOTHING);
         own
     }
 
     /// Our keys as members of an object, without braces.
-    fn members(&self, missing: &Missing, level: Option<&[u8]>) -> Vec<u8> {
-        if level.is_none() && missing.version && missing.info && missing.capabilities {
+    fn members(&self, missing: &Missing, said: Said<'_>) -> Vec<u8> {
+        if said.is_nothing() && missing.version && missing.info && missing.capabilities {
             return self.all.clone();
         }
-        self.build(missing, level)
+        self.build(missing, said)
     }
 
     /// A whole `params` object that holds nothing else.
@@ -192,13 +232,13 @@ impl OwnMeta {
         [b"{\"_meta\":{", self.all.as_slice(), b"}", more, b"}"].concat()
     }
 
-    fn build(&self, missing: &Missing, level: Option<&[u8]>) -> Vec<u8> {
+    fn build(&self, missing: &Missing, said: Said<'_>) -> Vec<u8> {
         let mut out = Vec::new();
         let parts = [
             (missing.version, meta::PROTOCOL_VERSION, self.version.as_slice()),
             (missing.info, meta::CLIENT_INFO, self.info.as_slice()),
-            (missing.capabilities, meta::CLIENT_CAPABILITIES, self.capabilities),
-            (level.is_some(), meta::LOG_LEVEL, level.unwrap_or_default()),
+            (missing.capabilities, meta::CLIENT_CAPABILITIES, said.capabilities),
+            (said.level.is_some(), meta::LOG_LEVEL, said.level.unwrap_or_default()),
         ];
         for (_, key, value) in parts.into_iter().filter(|part| part.0) {
             if !out.is_empty() {
@@ -212,17 +252,17 @@ impl OwnMeta {
     }
 
     /// Puts our values in the place of the caller's and says which of them it does not have.
-    fn overwrite<'a>(&'a self, params: &Params, level: Option<&'a [u8]>, splice: &mut Splice<'a>) -> Missing {
+    fn overwrite<'a>(&'a self, params: &Params, said: Said<'a>, splice: &mut Splice<'a>) -> Missing {
         let mut set = |member: Option<&Member>, value: &'a [u8]| {
             member.map(|member| splice.set(member, value)).is_none()
         };
-        if let Some(level) = level {
+        if let Some(level) = said.level {
             set(params.meta_log_level(), level);
         }
         Missing {
             version: set(params.meta_protocol_version(), &self.version),
             info: set(params.meta_client_info(), &self.info),
-            capabilities: set(params.meta_client_capabilities(), self.capabilities),
+            capabilities: set(params.meta_client_capabilities(), said.capabilities),
         }
     }
 }

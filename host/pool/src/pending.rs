@@ -3,6 +3,7 @@
 //! *Invariant:* an id is given out once (2³⁷ calls pass before a place sees the same id again), so an answer that comes too late finds
 //! nobody. Ids stay below 2⁵³, because servers in JavaScript read them as floating-point numbers.
 
+use crate::ServerRequest;
 use host_message::{Envelope, Params};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,8 @@ pub enum Incoming {
     Progress(Params),
     /// Another notification that belongs to this call: a log message, or one of a subscription.
     Notification(Envelope),
+    /// A request of the server, to be answered by whoever made the call.
+    Request(ServerRequest),
     /// The answer, a result or an error. Nothing comes after it.
     Response(Envelope),
 }
@@ -31,6 +34,8 @@ impl Incoming {
         match self {
             Self::Progress(params) => params.raw().len(),
             Self::Notification(envelope) | Self::Response(envelope) => envelope.bytes().len(),
+            // Counted by its connection, which has few of them.
+            Self::Request(_) => 0,
         }
     }
 
@@ -39,6 +44,7 @@ impl Incoming {
             Self::Progress(params) => Self::Progress(params.detached()),
             Self::Notification(envelope) => Self::Notification(envelope.detached()),
             Self::Response(envelope) => Self::Response(envelope.detached()),
+            Self::Request(request) => Self::Request(request.clone()),
         }
     }
 }
@@ -48,6 +54,8 @@ impl Incoming {
 pub(crate) enum Caller {
     /// Of somebody in front of us: it counts as work.
     Client,
+    /// The same for a list: it counts as work, and no log message or request of the server is meant for it.
+    Lister,
     /// Of somebody in front of us, and answered only at the end of a subscription.
     Subscriber,
     /// Our own: handshakes and our own subscription. Gets nothing but the response.
@@ -126,7 +134,7 @@ impl Pending {
         // Turn zero would make the id of the first place zero, which marks a free one.
         table.turn = table.turn.max(1);
         let id = (table.turn << PLACE_BITS) | at as u64;
-        table.calls += usize::from(caller == Caller::Client);
+        table.calls += usize::from(matches!(caller, Caller::Client | Caller::Lister));
         table.subscriptions += usize::from(caller == Caller::Subscriber);
         if let Some(place) = table.places.get_mut(at) {
             place.id = id;
@@ -159,7 +167,9 @@ impl Pending {
         let size = incoming.size();
         // A caller that does not read loses the oldest, which later progress makes worthless anyway.
         while place.queue.len() >= self.queue_limit || place.queued.saturating_add(size) > self.queue_bytes {
-            let Some(oldest) = place.queue.pop_front() else { break };
+            // Not a request: it is waited for, and there are few.
+            let oldest = place.queue.iter().position(|incoming| !matches!(incoming, Incoming::Request(_)));
+            let Some(oldest) = oldest.and_then(|at| place.queue.remove(at)) else { break };
             place.queued -= oldest.size();
         }
         // Whatever has to wait behind others gets memory of its own: a short message would otherwise keep the whole block that it was
@@ -247,6 +257,16 @@ impl Pending {
         table.calls + table.subscriptions > 0
     }
 
+    /// Somebody uses the connection without a call in flight.
+    pub(crate) fn hold(&self) {
+        self.lock().subscriptions += 1;
+    }
+
+    /// The end of [`Self::hold`].
+    pub(crate) fn let_go(&self) {
+        self.lock().subscriptions -= 1;
+    }
+
     /// Whether the call belongs to a subscription.
     pub(crate) fn is_subscription(&self, id: u64) -> bool {
         self.lock().find(id).is_some_and(|place| place.caller == Caller::Subscriber)
@@ -256,6 +276,15 @@ impl Pending {
     pub(crate) fn is_waiting(&self, id: u64) -> bool {
         let mut table = self.lock();
         table.gone.is_none() && table.find(id).is_some_and(|place| place.response.is_none())
+    }
+
+    /// The call that carries a request of the server: the newest that somebody in front of us made, because a connection that may ask
+    /// belongs to one client.
+    pub(crate) fn carrier(&self) -> Option<u64> {
+        let table = self.lock();
+        let open =
+            |place: &&Place| place.id != 0 && place.caller == Caller::Client && place.response.is_none();
+        table.places.iter().filter(open).map(|place| place.id).max()
     }
 
     /// The one call that is neither ours nor a subscription, if there is exactly one.
@@ -298,7 +327,7 @@ impl Table {
         place.queued = 0;
         place.queue.shrink_to(16);
         match place.caller {
-            Caller::Client => self.calls -= 1,
+            Caller::Client | Caller::Lister => self.calls -= 1,
             Caller::Subscriber => self.subscriptions -= 1,
             Caller::Pool => {}
         }

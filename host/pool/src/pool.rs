@@ -6,8 +6,8 @@ use crate::core::{Core, Servers, later};
 use crate::event::Event;
 use crate::server::{Found, Server, Slot};
 use crate::status::ServerStatus;
-use crate::{AcquireError, Client, Owner, PoolConfig, ServerEntry, start};
-use host_provisioner::{ProgressSink, ReleaseReason};
+use crate::{AcquireError, Client, Declared, Owner, PoolConfig, ServerEntry, start};
+use host_provisioner::{Lifetime, ProgressSink, ReleaseReason};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -188,8 +188,29 @@ impl Pool {
         }
     }
 
+    /// Says what the client of a session can be asked for. Servers that are started for it from now on are told; one that everybody shares
+    /// is told nothing, because nobody knows whom its requests would be meant for. Forgotten with [`Pool::end_session`].
+    pub fn declare(&self, session: &str, declared: Declared) {
+        self.core.declare(session, Some(declared));
+    }
+
+    /// Whether this server has one instance for everybody. `None` if there is no such server.
+    #[must_use]
+    pub fn is_shared(&self, server: &str) -> Option<bool> {
+        let servers = self.core.servers.load();
+        servers.get(server).map(|server| server.spec.lifetime == Lifetime::Shared)
+    }
+
+    /// The clients that this owner has now, in no order. Of shared servers those that everybody uses.
+    #[must_use]
+    pub fn clients(&self, owner: &Owner) -> Vec<Arc<Client>> {
+        let servers = self.core.servers.load();
+        servers.values().filter_map(|server| server.peek(server.owner(owner))).collect()
+    }
+
     /// A session has ended: its clients end, calls in flight included, and what comes up for it is given up. Does not wait for the end.
     pub fn end_session(&self, session: &str) {
+        self.core.declare(session, None);
         let owner = Owner::Session(Arc::from(session));
         let slots = self.core.servers.load().values().filter_map(|server| server.take(&owner)).collect();
         end_all(slots, ReleaseReason::Ended, "the session has ended", None);

@@ -223,10 +223,12 @@ async fn shake(
     let opened = timeout_at(deadline, connect::open(connection))
         .await
         .map_err(|_| late(Phase::Handshake, "connecting took too long"))??;
+    let declared = core.declared(owner);
     let wire = Wire::start(
         Arc::clone(&server.name),
         owner.clone(),
         opened,
+        declared.clone(),
         &core.config,
         core.events.clone(),
         &core.tracker,
@@ -242,7 +244,7 @@ async fn shake(
         }
     };
     let deal = tokio::select! {
-        deal = timeout_at(deadline, handshake::agree(&wire, &core.config, &core.own, server.spoke())) => deal.ok(),
+        deal = timeout_at(deadline, handshake::agree(&wire, &core.config, &core.own, &declared, server.spoke())) => deal.ok(),
         () = grace => None,
     };
     let failure = match deal {

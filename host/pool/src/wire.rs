@@ -1,5 +1,6 @@
 //! One connection to a server: messages out, messages in, and everybody who waits for something on it.
 
+use crate::asked::{Declared, MOST_OPEN, ServerRequest};
 use crate::connect::Opened;
 use crate::connect::http::Http;
 use crate::event::{Changed, Event};
@@ -10,6 +11,7 @@ use crate::{InFlight, Owner, PoolConfig, SendError};
 use bytes::{BufMut, Bytes, BytesMut};
 use host_message::{Envelope, EnvelopeError, Kind, Revision, code, method, write_request_head};
 use host_provisioner::{Failure, Streams, sanitize};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -35,6 +37,10 @@ pub(crate) struct Wire {
     events: broadcast::Sender<Event>,
     tail: Arc<Tail>,
     tasks: Mutex<Vec<AbortHandle>>,
+    /// What the client below can be asked for.
+    declared: Declared,
+    /// Requests of the server that are not answered yet, by their raw ids, each with what takes it back.
+    asked: Mutex<HashMap<Bytes, CancellationToken>>,
     born: Instant,
     last_used: AtomicU64,
 }
@@ -80,6 +86,7 @@ impl Wire {
         server: Arc<str>,
         owner: Owner,
         opened: impl Into<Opened>,
+        declared: Declared,
         config: &PoolConfig,
         events: broadcast::Sender<Event>,
         tracker: &TaskTracker,
@@ -102,6 +109,8 @@ impl Wire {
             events,
             tail: Arc::clone(&tail),
             tasks: Mutex::default(),
+            declared,
+            asked: Mutex::default(),
             born: Instant::now(),
             last_used: AtomicU64::new(0),
         });
@@ -285,12 +294,12 @@ impl Wire {
     }
 
     /// Takes one line of the server.
-    pub(crate) fn line(&self, line: Bytes) {
+    pub(crate) fn line(self: &Arc<Self>, line: Bytes) {
         self.message(line, None);
     }
 
     /// Takes one message of the server; `stream` is the call on whose own stream it came, where calls have streams of their own.
-    pub(crate) fn message(&self, line: Bytes, stream: Option<u64>) {
+    pub(crate) fn message(self: &Arc<Self>, line: Bytes, stream: Option<u64>) {
         match Envelope::parse(line.clone()) {
             Ok(envelope) => {
                 if !self.rubbish.heard.load(Ordering::Relaxed) {
@@ -337,7 +346,7 @@ impl Wire {
         }
     }
 
-    fn dispatch(&self, envelope: Envelope, stream: Option<u64>) {
+    fn dispatch(self: &Arc<Self>, envelope: Envelope, stream: Option<u64>) {
         match envelope.kind() {
             Kind::Response | Kind::Error => match envelope.id_u64() {
                 Some(id) => {
@@ -347,7 +356,7 @@ impl Wire {
                 }
                 None => tracing::debug!(server = %self.server, "an answer without an id of ours"),
             },
-            Kind::Request => self.answer(&envelope),
+            Kind::Request => self.asked(envelope, stream),
             Kind::Notification => self.notified(envelope, stream),
             // Only 2025-03-26 has batches; taking them from anybody costs nothing.
             Kind::Batch => {
@@ -366,18 +375,58 @@ impl Wire {
         }
     }
 
-    /// Answers a request of the server. We declare no capabilities, so nothing but `ping` may be asked.
-    fn answer(&self, request: &Envelope) {
-        let (Some(id), Some(name)) = (request.id_raw(), request.method()) else { return };
-        let answer = if name == method::PING {
-            host_message::response(id, b"{}")
-        } else {
-            tracing::debug!(server = %self.server, method = name, "the server asks for what was not declared");
-            let text = format!("the gateway does not serve `{}`", sanitize::line(name, SHOWN_RUBBISH));
-            host_message::error(Some(id), code::METHOD_NOT_FOUND, &text, None)
+    /// Takes a request of the server: what its client below declared goes to that client, `ping` is answered, the rest is refused.
+    fn asked(self: &Arc<Self>, request: Envelope, stream: Option<u64>) {
+        let (Some(id), Some(name)) = (request.id(), request.method()) else { return };
+        let refuse = |code, text: &str| {
+            let answer = host_message::error(Some(id.as_bytes()), code, text, None);
+            if let Err(error) = self.send_raw(&answer) {
+                tracing::debug!(server = %self.server, %error, "an answer was not sent");
+            }
         };
-        if let Err(error) = self.send_raw(&answer) {
-            tracing::debug!(server = %self.server, %error, "an answer was not sent");
+        if name == method::PING {
+            if let Err(error) = self.send_raw(&host_message::response(id.as_bytes(), b"{}")) {
+                tracing::debug!(server = %self.server, %error, "an answer was not sent");
+            }
+            return;
+        }
+        if !self.declared.allows(name) {
+            tracing::debug!(server = %self.server, method = name, "the server asks for what was not declared");
+            let name = sanitize::line(name, SHOWN_RUBBISH);
+            return refuse(code::METHOD_NOT_FOUND, &format!("the client does not serve `{name}`"));
+        }
+        let withdrawn = self.dead.child_token();
+        {
+            let mut open = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            let key = Bytes::copy_from_slice(id.as_bytes());
+            if open.len() >= MOST_OPEN || open.contains_key(&key) {
+                drop(open);
+                return refuse(code::INTERNAL, "too many requests are open, or two with one id");
+            }
+            open.insert(key, withdrawn.clone());
+        }
+        let request = ServerRequest::new(self, request.detached(), withdrawn);
+        // Over HTTP the stream says which call it belongs to (revision 2025-11-25, streamable HTTP); elsewhere nothing does.
+        let left = match stream.or_else(|| self.pending.carrier()) {
+            Some(call) => self.pending.push(call, Incoming::Request(request)),
+            None => Some(Incoming::Request(request)),
+        };
+        if let Some(Incoming::Request(request)) = left {
+            let (server, owner) = (Arc::clone(&self.server), self.owner.clone());
+            let _ = self.events.send(Event::Asked { server, owner, request });
+        }
+    }
+
+    /// Forgets a request of the server that is answered.
+    pub(crate) fn close_asked(&self, id: &[u8]) {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    /// The server takes a request back.
+    fn withdraw(&self, id: &[u8]) {
+        let open = self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        if let Some(open) = open {
+            open.cancel();
         }
     }
 
@@ -398,7 +447,12 @@ impl Wire {
                 return;
             }
             method::CANCELLED => {
-                // To requests of the server, which are answered at once, or a subscription that it ends early.
+                // A request of the server itself, or a subscription that it ends early.
+                if let Some(params) = &params
+                    && let Some(Ok(id)) = params.request_id().map(|id| params.token(id))
+                {
+                    self.withdraw(id);
+                }
                 let id = number(params.as_ref().and_then(|params| params.request_id()));
                 if let Some(id) = id.filter(|id| self.pending.is_subscription(*id)) {
                     let _ = self.pending.push(id, Incoming::Notification(envelope));

@@ -200,7 +200,7 @@ impl Provisioner for Direct {
         }
     }
 
-    async fn reconnect(&self, _: &Call, _: &Lease) -> Result<Option<Connection>, Failure> {
+    async fn reconnect(&self, _: &Call, _: &Lease) -> Result<Option<host_provisioner::Reconnected>, Failure> {
         Ok(None)
     }
 

@@ -16,14 +16,16 @@ use std::path::Path;
 
 /// What stands against one server beside its plan, which is empty where it was refused.
 pub(crate) async fn server(app: &App, placed: &Placed, plan: &Blueprint) -> Vec<Failure> {
-    let mut found = Vec::new();
+    let spec = &placed.spec;
+    let mut found = secrets(app, spec);
     let Some(deferred) = &placed.plugin else { return found };
     let Ok(plugin) = deferred.plugin().await else { return found };
-    let spec = &placed.spec;
     let description = plugin.description();
     let kind = match spec.workload {
         Workload::Image { .. } => WorkloadKind::Image,
         Workload::Component { .. } | Workload::Bundled { .. } => WorkloadKind::Component,
+        // Brought up without a plugin, so there is none to ask.
+        Workload::Command { .. } | Workload::Remote { .. } | Workload::Listening { .. } => return found,
     };
     if !description.runs.contains(&kind) {
         let runs: Vec<&str> = description.runs.iter().map(|kind| kind.as_str()).collect();
@@ -47,7 +49,6 @@ pub(crate) async fn server(app: &App, placed: &Placed, plan: &Blueprint) -> Vec<
             found.extend(mounts.filter_map(|mount| folder(spec, mount, grant, deferred.name())));
         }
     }
-    found.extend(secrets(app, spec));
     found
 }
 
@@ -153,7 +154,10 @@ fn source(workload: &Workload) -> Option<ComponentSource> {
         Workload::Component { path, .. } => Some(ComponentSource::File(path.clone())),
         Workload::Bundled { name, .. } => bundled::server(name)
             .map(|bytes| ComponentSource::Bytes { name: name.clone(), bytes: bytes.into() }),
-        Workload::Image { .. } => None,
+        Workload::Image { .. }
+        | Workload::Command { .. }
+        | Workload::Remote { .. }
+        | Workload::Listening { .. } => None,
     }
 }
 

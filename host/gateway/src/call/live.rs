@@ -1,12 +1,16 @@
 //! A request that a server has, seen from the client's side.
 
 use super::progress::Rising;
+use super::rounds::{Round, Rounds};
 use super::{Asked, Event};
 use crate::answer::Answer;
 use crate::caller::Link;
 use crate::calls::Begun;
 use crate::error::{RpcError, SERVER_GONE, TIMED_OUT};
-use host_pool::{CallError, Client, InFlight, Incoming};
+use crate::session::Session;
+use crate::unasked::{ask, plain};
+use host_message::{Params, method};
+use host_pool::{CallError, Client, InFlight, Incoming, Outgoing};
 use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 
@@ -19,16 +23,23 @@ pub(crate) struct Live {
     /// Resolves when the client takes the request back by its id.
     ticket: Option<Begun>,
     rising: Rising,
+    /// What it takes to repeat the call with what the client has answered; `None` where nobody can ask for that.
+    rounds: Option<Box<Rounds>>,
     /// Whether a task of its own goes on when this is dropped too early.
     detach: bool,
 }
 
 impl Live {
     /// A request that was just sent, for a client that waits in the same task.
-    pub(super) fn new(asked: Asked, client: Arc<Client>, in_flight: InFlight) -> Self {
+    pub(super) fn new(
+        asked: Asked,
+        client: Arc<Client>,
+        in_flight: InFlight,
+        rounds: Option<Box<Rounds>>,
+    ) -> Self {
         let ticket = asked.caller.session.as_ref().map(|session| session.calls.begin(asked.id.clone()));
         let detach = asked.caller.link == Link::Http && !asked.caller.cancels_by_closing();
-        Self { asked, client, in_flight: Some(in_flight), ticket, rising: Rising::default(), detach }
+        Self { asked, client, in_flight: Some(in_flight), ticket, rising: Rising::default(), rounds, detach }
     }
 
     /// The same inside a task that ends when the client takes the request back.
@@ -37,8 +48,9 @@ impl Live {
         client: Arc<Client>,
         in_flight: InFlight,
         rising: Rising,
+        rounds: Option<Box<Rounds>>,
     ) -> Self {
-        Self { asked, client, in_flight: Some(in_flight), ticket: None, rising, detach: false }
+        Self { asked, client, in_flight: Some(in_flight), ticket: None, rising, rounds, detach: false }
     }
 
     /// Where to run what goes on with this call.
@@ -56,42 +68,111 @@ impl Live {
         self.detach = false;
     }
 
+    /// The session of a client that can be asked while its call goes on.
+    pub(super) fn session(&self) -> Option<Arc<Session>> {
+        self.asked.caller.session.clone()
+    }
+
     /// The next event; `None` after the answer, and when the client has taken the request back.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
-            let in_flight = self.in_flight.as_mut()?;
-            let incoming = match &mut self.ticket {
-                Some((_, cancelled)) => tokio::select! {
-                    biased;
-                    incoming = in_flight.next() => incoming,
-                    Ok(()) = cancelled => {
-                        // Dropping it tells the server; nothing more is said about this id.
-                        self.in_flight = None;
-                        return None;
-                    }
+            let step = match &mut self.in_flight {
+                Some(in_flight) => or_cancelled(in_flight.next(), &mut self.ticket).await.map(Step::Upward),
+                None => match self.rounds.as_mut().filter(|rounds| rounds.is_open()) {
+                    Some(rounds) => or_cancelled(rounds.next(), &mut self.ticket).await.map(Step::Downward),
+                    None => return None,
                 },
-                None => in_flight.next().await,
             };
-            match incoming {
-                Ok(Incoming::Progress(params)) => {
-                    let token = self.asked.token.as_deref();
-                    if let Some(message) = token.and_then(|token| self.rising.message(&params, token)) {
-                        return Some(Event::Progress(message));
-                    }
-                }
-                // Log messages of a request come with a later issue; the capability is not declared.
-                Ok(Incoming::Notification(_)) => {}
-                Ok(Incoming::Response(envelope)) => {
-                    self.in_flight = None;
-                    return Some(Event::Answer(self.asked.relay(&self.client, &envelope)));
-                }
-                Err(error) => {
-                    self.in_flight = None;
-                    let error = failed(self.client.server(), &error);
-                    return Some(Event::Answer(Answer::error(Some(self.asked.id.as_bytes()), &error)));
-                }
+            let Some(step) = step else {
+                (self.in_flight, self.rounds) = (None, None);
+                return None;
+            };
+            let event = match step {
+                Step::Upward(incoming) => self.upward(incoming),
+                Step::Downward(Round::Ask(message)) => Some(Event::Request(message)),
+                Step::Downward(Round::Again(params)) => self.again(&params),
+                Step::Downward(Round::Over(error)) => Some(self.over(&error)),
+            };
+            if event.is_some() {
+                return event;
             }
         }
+    }
+
+    fn upward(&mut self, incoming: Result<Incoming, CallError>) -> Option<Event> {
+        match incoming {
+            Ok(Incoming::Progress(params)) => {
+                let token = self.asked.token.as_deref()?;
+                self.rising.message(&params, token).map(Event::Progress)
+            }
+            Ok(Incoming::Notification(message)) => {
+                let log = message.method() == Some(method::MESSAGE) && self.asked.wants_log(&message);
+                log.then(|| Event::Progress(plain(&message)))
+            }
+            Ok(Incoming::Request(request)) => {
+                // A modern client is asked in another way (`held`); letting the request go refuses it.
+                let session = self.asked.caller.session.as_ref()?;
+                ask(session, request, self.asked.front.tasks()).map(Event::Request)
+            }
+            Ok(Incoming::Response(envelope)) => {
+                self.in_flight = None;
+                if let Some(rounds) = &mut self.rounds {
+                    match rounds.begin(&envelope, &self.asked) {
+                        Ok(false) => {}
+                        Ok(true) => return None,
+                        Err(error) => return Some(self.over(&error)),
+                    }
+                }
+                Some(Event::Answer(self.asked.relay(&self.client, &envelope)))
+            }
+            Err(error) => {
+                let error = failed(self.client.server(), &error);
+                Some(self.over(&error))
+            }
+        }
+    }
+
+    /// Repeats the call with what the client has answered.
+    fn again(&mut self, params: &Params) -> Option<Event> {
+        let mut outgoing =
+            Outgoing::new(self.asked.wanted.method()).params(params).declared(self.asked.declared());
+        if let Some(level) = self.asked.level() {
+            outgoing = outgoing.log_level(level.as_str());
+        }
+        match self.client.request(outgoing) {
+            Ok(in_flight) => {
+                self.in_flight = Some(in_flight);
+                None
+            }
+            Err(error) => {
+                let error = super::refused(self.client.server(), &error);
+                Some(self.over(&error))
+            }
+        }
+    }
+
+    fn over(&mut self, error: &RpcError) -> Event {
+        (self.in_flight, self.rounds) = (None, None);
+        Event::Answer(Answer::error(Some(self.asked.id.as_bytes()), error))
+    }
+}
+
+/// What has happened on one of the two sides.
+enum Step {
+    Upward(Result<Incoming, CallError>),
+    Downward(Round),
+}
+
+/// The future's value, or `None` if the client takes its request back first. Dropping what is in flight tells the server; nothing more is said
+/// about this id.
+async fn or_cancelled<T>(future: impl Future<Output = T>, ticket: &mut Option<Begun>) -> Option<T> {
+    match ticket {
+        Some((_, cancelled)) => tokio::select! {
+            biased;
+            value = future => Some(value),
+            Ok(()) = cancelled => None,
+        },
+        None => Some(future.await),
     }
 }
 
@@ -104,10 +185,19 @@ impl Drop for Live {
         if self.detach
             && let Some(mut in_flight) = self.in_flight.take()
         {
+            let (session, tasks) = (self.asked.caller.session.clone(), self.asked.front.tasks().clone());
             self.asked.front.tasks().spawn(async move {
                 while let Ok(incoming) = in_flight.next().await {
-                    if matches!(incoming, Incoming::Response(_)) {
-                        return;
+                    match incoming {
+                        Incoming::Response(_) => return,
+                        Incoming::Request(request) => {
+                            if let Some(session) = &session
+                                && let Some(message) = ask(session, request, &tasks)
+                            {
+                                session.listener.post(message);
+                            }
+                        }
+                        Incoming::Progress(_) | Incoming::Notification(_) => {}
                     }
                 }
             });
@@ -116,7 +206,7 @@ impl Drop for Live {
 }
 
 /// A server that got the request and gave no answer.
-fn failed(server: &str, error: &CallError) -> RpcError {
+pub(super) fn failed(server: &str, error: &CallError) -> RpcError {
     match error {
         CallError::TimedOut { .. } => RpcError::server(TIMED_OUT, server, error),
         _ => RpcError::server(

@@ -1,12 +1,16 @@
 //! The way of a call whose server is not up, or whose name is not known yet: a task that does what is missing.
 
+use super::held::{self, Lane};
 use super::live::Live;
 use super::progress::{Provisioning, Rising};
+use super::rounds::Rounds;
 use super::{Call, Event, Source, Wanted, refused};
 use crate::announce::Kinds;
 use crate::answer::Answer;
 use crate::directory::Route;
 use crate::error::{RpcError, SERVER_BUSY, SHUTTING_DOWN};
+use crate::session::Session;
+use bytes::Bytes;
 use host_message::{ErrorBody, Kind, code};
 use host_pool::{AcquireError, Client, InFlight, Incoming, SendError};
 use host_provisioner::ProgressSink;
@@ -30,6 +34,7 @@ pub(crate) fn pump(mut live: Live, first: Option<Event>) -> mpsc::Receiver<Event
     let tasks = live.tasks().clone();
     let cancels = live.cancels_by_closing();
     live.stay();
+    let session = live.session();
     tasks.spawn(async move {
         let work = async {
             let mut next = match first {
@@ -37,8 +42,7 @@ pub(crate) fn pump(mut live: Live, first: Option<Event>) -> mpsc::Receiver<Event
                 first => first,
             };
             while let Some(event) = next {
-                // Nobody reads any more: that matters only to a client that takes its request back this way.
-                let _ = events.send(event).await;
+                give(&events, event, session.as_deref()).await;
                 next = live.next().await;
             }
         };
@@ -48,6 +52,16 @@ pub(crate) fn pump(mut live: Live, first: Option<Event>) -> mpsc::Receiver<Event
         }
     });
     received
+}
+
+/// Hands an event to whoever delivers it. Nobody may be left: that matters only to a client that takes its request back this way, and for what
+/// the client is asked, which finds it on another stream.
+async fn give(events: &mpsc::Sender<Event>, event: Event, session: Option<&Session>) {
+    if let Err(mpsc::error::SendError(Event::Request(message))) = events.send(event).await
+        && let Some(session) = session
+    {
+        session.listener.post(message);
+    }
 }
 
 async fn run(call: Call, events: mpsc::Sender<Event>) {
@@ -77,11 +91,19 @@ async fn run(call: Call, events: mpsc::Sender<Event>) {
 async fn work(call: Call, events: &mpsc::Sender<Event>) {
     let id = call.asked.id.clone();
     let answer = match bring(&call, events).await {
-        Ok(Brought::Sent(client, in_flight, rising)) => {
-            let mut live = Live::inside_task(call.asked, client, in_flight, rising);
+        Ok(Brought::Sent(client, in_flight, rising, own)) => {
+            let rounds = Rounds::of(&call, &client, own);
+            let session = call.asked.caller.session.clone();
+            let mut live = Live::inside_task(call.asked, client, in_flight, rising, rounds);
             while let Some(event) = live.next().await {
-                let _ = events.send(event).await;
+                give(events, event, session.as_deref()).await;
             }
+            return;
+        }
+        Ok(Brought::Alone(client, in_flight, rising, lane)) => {
+            // In a task of its own: it outlives the exchange that it began in.
+            let tasks = call.asked.front.tasks().clone();
+            tasks.spawn(held::run(call, client, in_flight, rising, lane, events.clone()));
             return;
         }
         Ok(Brought::Answered(answer)) => answer,
@@ -91,7 +113,9 @@ async fn work(call: Call, events: &mpsc::Sender<Event>) {
 }
 
 enum Brought {
-    Sent(Arc<Client>, InFlight, Rising),
+    Sent(Arc<Client>, InFlight, Rising, Option<Bytes>),
+    /// The same on a lane.
+    Alone(Arc<Client>, InFlight, Rising, Lane),
     Answered(Answer),
 }
 
@@ -116,14 +140,30 @@ async fn bring(call: &Call, events: &mpsc::Sender<Event>) -> Result<Brought, Rpc
         .clone()
         .map(|token| Arc::new(Provisioning::new(events.clone(), token, &route.server)));
     let mut tries = 0;
+    let mut lane: Option<Lane> = None;
     loop {
         let watcher = sink.clone().map(|sink| sink as Arc<dyn ProgressSink>);
-        let client = call.asked.front.pool().acquire(&route.server, call.asked.caller.owner(), watcher).await;
+        let owner = lane.as_ref().map_or(call.asked.caller.owner(), Lane::owner);
+        let client = call.asked.front.pool().acquire(&route.server, owner, watcher).await;
         let client = client.map_err(|error| not_up(call, &route.server, &error))?;
+        if lane.is_none() && call.asked.may_be_held(&client) {
+            lane = Some(call.asked.front.held().lane(
+                &route.server,
+                &call.asked.declared,
+                call.asked.front.pool(),
+            )?);
+            continue;
+        }
+        if let Some(answer) = call.answer_without(&client) {
+            return Ok(Brought::Answered(answer));
+        }
         match call.send(&client, route.own.as_deref()) {
             Ok(in_flight) => {
                 let rising = sink.as_ref().map_or_else(Rising::default, |sink| sink.end());
-                return Ok(Brought::Sent(client, in_flight, rising));
+                return Ok(match lane {
+                    Some(lane) => Brought::Alone(client, in_flight, rising, lane),
+                    None => Brought::Sent(client, in_flight, rising, route.own),
+                });
             }
             // It came up and died again before it was asked anything. Once more, and no further: the pool knows when to give up.
             Err(SendError::Gone { .. }) if tries == 0 => tries += 1,
@@ -145,6 +185,7 @@ async fn search(call: &Call) -> Result<Answer, RpcError> {
         Wanted::Tool => RpcError::unknown("tool", &name, view.nearest(Kinds::TOOLS, &name)),
         Wanted::Prompt => RpcError::unknown("prompt", &name, view.nearest(Kinds::PROMPTS, &name)),
         Wanted::Resource => RpcError::unknown_resource(&name, call.asked.caller.era),
+        Wanted::Completion => unknown_reference(call, &name),
     };
     if call.asked.wanted != Wanted::Resource {
         return Err(unknown);
@@ -180,8 +221,13 @@ fn not_up(call: &Call, server: &str, error: &AcquireError) -> RpcError {
             Wanted::Resource => {
                 RpcError::unknown_resource(&call.name().unwrap_or_default(), call.asked.caller.era)
             }
+            Wanted::Completion => unknown_reference(call, &call.name().unwrap_or_default()),
             Wanted::Tool => RpcError::unknown("tool", &call.name().unwrap_or_default(), None),
             Wanted::Prompt => RpcError::unknown("prompt", &call.name().unwrap_or_default(), None),
         },
     }
+}
+
+fn unknown_reference(call: &Call, name: &str) -> RpcError {
+    RpcError::unknown(if call.is_about_prompt() { "prompt" } else { "resource template" }, name, None)
 }

@@ -121,7 +121,7 @@ async fn keep(directory: &Directory, pool: &Arc<Pool>, server: &Arc<str>, stale:
         let mut kinds = tokio::select! {
             news = stale.news() => match news {
                 News::Changed(kinds) => kinds,
-                News::Closed => return,
+                _ => return,
             },
             () = again => Kinds::ALL,
         };

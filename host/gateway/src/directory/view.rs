@@ -192,6 +192,15 @@ impl View {
         })
     }
 
+    /// The server of a resource template, by its text, or of a resource.
+    pub(crate) fn template(&self, text: &str) -> Option<&Arc<str>> {
+        let listed = self
+            .servers
+            .iter()
+            .find(|(_, listing)| listing.templates.items.iter().any(|item| &*item.key == text));
+        listed.map(|(server, _)| server).or_else(|| self.resource(text))
+    }
+
     /// Servers that may know a resource which none of them lists, in order.
     pub(crate) fn resource_servers(&self) -> &[Arc<str>] {
         &self.resource_servers

@@ -57,8 +57,8 @@ pub(crate) async fn handle(
                         events.clone(),
                     ));
                 }
-                Kind::Notification => dispatch::notification(&caller, &envelope),
-                Kind::Response | Kind::Error => {}
+                Kind::Notification => dispatch::notification(front, &caller, &envelope),
+                Kind::Response | Kind::Error => dispatch::answered(&caller, &envelope),
                 Kind::Batch => {
                     answers.push(RpcError::invalid_request("a batch holds no batches").message(None))
                 }
@@ -77,7 +77,7 @@ pub(crate) async fn handle(
                 requests = requests.saturating_sub(1);
                 answers.push(answer.message);
             }
-            Event::Progress(message) if accepts.events => {
+            Event::Progress(message) | Event::Request(message) if accepts.events => {
                 answers.push(message);
                 let keep_alive = front.config().keep_alive;
                 return respond::events(Stream::answers(
@@ -89,6 +89,7 @@ pub(crate) async fn handle(
                 ));
             }
             Event::Progress(_) => {}
+            Event::Request(message) => visit.session().listener.post(message),
         }
     }
     if answers.is_empty() {

@@ -4,7 +4,9 @@ use crate::announce::News;
 use crate::call::Event;
 use crate::listen::Subscription;
 use crate::session::Visit;
+use crate::unasked::updated;
 use bytes::{BufMut, Bytes, BytesMut};
+use host_message::notification;
 use http_body::{Body, Frame, SizeHint};
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -134,7 +136,7 @@ impl Stream {
         match &mut self.origin {
             Origin::Events { events, .. } => {
                 Poll::Ready(ready!(events.poll_recv(context)).map(|next| match next {
-                    Event::Progress(message) => event(&message),
+                    Event::Progress(message) | Event::Request(message) => event(&message),
                     Event::Answer(answer) => {
                         self.left -= 1;
                         event(&answer.message)
@@ -146,15 +148,28 @@ impl Stream {
                 if !session.is_current(*number) {
                     return Poll::Ready(None);
                 }
-                let news = ready!(session.listener.poll_news(context));
-                let News::Changed(kinds) = news else { return Poll::Ready(None) };
-                let messages = kinds.methods().map(|method| event(&host_message::notification(method, None)));
-                Poll::Ready(Some(joined(messages)))
+                Poll::Ready(match ready!(session.listener.poll_news(context)) {
+                    News::Changed(kinds) => {
+                        let messages = kinds.methods().map(|method| notification(method, None));
+                        Some(joined(messages.map(|message| event(&message))))
+                    }
+                    News::Updated(uris) => {
+                        let messages = uris.iter().map(|uri| updated(uri));
+                        Some(joined(messages.map(|message| event(&message))))
+                    }
+                    News::Message(message) => Some(event(&message)),
+                    News::Closed => None,
+                })
             }
             Origin::Subscription(subscription) => match ready!(subscription.listener.poll_news(context)) {
                 News::Changed(kinds) => Poll::Ready(Some(joined(
                     kinds.methods().map(|method| event(&subscription.change(method))),
                 ))),
+                News::Updated(uris) => {
+                    Poll::Ready(Some(joined(uris.iter().map(|uri| event(&subscription.updated(uri))))))
+                }
+                // Nobody posts messages to a subscription.
+                News::Message(message) => Poll::Ready(Some(event(&message))),
                 News::Closed => {
                     self.left = 0;
                     Poll::Ready(Some(event(&subscription.end())))

@@ -55,9 +55,13 @@ pub(crate) async fn handle(shared: &Shared, head: &Parts, body: Incoming) -> Res
             Err(response) => *response,
         },
         Kind::Notification => notification(front, &head.headers, &envelope),
-        // Nothing is asked of clients yet, so nothing waits for what they answer.
         Kind::Response | Kind::Error => match legacy_session(front, &head.headers) {
-            Ok(_) => respond::empty(StatusCode::ACCEPTED),
+            Ok(visit) => {
+                let era = Era::Legacy(visit.session().revision);
+                let session = Some(Arc::clone(visit.session()));
+                dispatch::answered(&Caller { era, link: Link::Http, session }, &envelope);
+                respond::empty(StatusCode::ACCEPTED)
+            }
             Err(response) => *response,
         },
     }
@@ -131,8 +135,10 @@ async fn modern_request(
 fn initialize(front: &Front, envelope: &Envelope, params: Option<&Params>) -> Response<Answering> {
     let id = envelope.id_raw();
     let revision = hello::agreed(params);
-    match front.session_table().create(revision, front.announcer()) {
+    let declared = hello::declared(params);
+    match front.session_table().create(revision, declared.clone(), front.announcer()) {
         Ok((visit, evicted)) => {
+            front.pool().declare(&visit.session().id, declared);
             if let Some(evicted) = evicted {
                 tracing::debug!("the session that was idle longest has ended to make room for a new one");
                 front.end_session(&evicted);
@@ -181,11 +187,16 @@ async fn deliver(
         };
         match next {
             Some(Event::Answer(answer)) => return respond::answer(answer, era),
-            Some(first @ Event::Progress(_)) if accepts.events => {
+            Some(first @ (Event::Progress(_) | Event::Request(_))) if accepts.events => {
                 return stream(source, Some(first), visit, keep_alive);
             }
-            // A client that takes nothing but JSON goes without progress.
+            // A client that takes nothing but JSON goes without progress, and is asked on its other stream.
             Some(Event::Progress(_)) => {}
+            Some(Event::Request(message)) => {
+                if let Some(visit) = &visit {
+                    visit.session().listener.post(message);
+                }
+            }
             // Taken back by its client: there is nothing to say about it, and 202 says that in HTTP.
             None => return respond::empty(StatusCode::ACCEPTED),
         }
@@ -202,6 +213,11 @@ fn stream(
     let (first, rest) = match source {
         Source::Live(live) => (None, pump(live, first)),
         Source::Task(rest) => (first, rest),
+        // Answered at once, so it is never a stream.
+        Source::Answered(answer) => {
+            let message = answer.map(|answer| answer.message).unwrap_or_default();
+            return respond::json(StatusCode::OK, message);
+        }
     };
     respond::events(Stream::answers(first.map(Event::into_message), rest, 1, visit, keep_alive))
 }
@@ -226,7 +242,7 @@ fn notification(front: &Front, headers: &HeaderMap, envelope: &Envelope) -> Resp
         Ok(visit) => {
             let era = Era::Legacy(visit.session().revision);
             let caller = Caller { era, link: Link::Http, session: Some(Arc::clone(visit.session())) };
-            dispatch::notification(&caller, envelope);
+            dispatch::notification(front, &caller, envelope);
             respond::empty(StatusCode::ACCEPTED)
         }
         Err(response) => *response,

@@ -200,10 +200,13 @@ impl Http {
         self.read().await
     }
 
-    /// Opens a legacy session.
+    /// Opens a legacy session of a client that cannot be asked for anything.
     pub(super) async fn initialize(&mut self, revision: &str) -> Value {
-        let params =
-            json!({"protocolVersion":revision,"capabilities":{},"clientInfo":{"name":"t","version":"1"}});
+        self.initialize_with(revision, json!({})).await
+    }
+
+    pub(super) async fn initialize_with(&mut self, revision: &str, capabilities: Value) -> Value {
+        let params = json!({"protocolVersion":revision,"capabilities":capabilities,"clientInfo":{"name":"t","version":"1"}});
         let response = self
             .post(&json!({"jsonrpc":"2.0","id":0,"method":"initialize","params":params}).to_string())
             .await;
@@ -255,6 +258,9 @@ impl Http {
 pub(super) fn modern(mut params: Value) -> Value {
     params["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2026-07-28".into();
     params["_meta"]["io.modelcontextprotocol/clientInfo"] = json!({"name":"t","version":"1"});
-    params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+    let capabilities = &mut params["_meta"]["io.modelcontextprotocol/clientCapabilities"];
+    if capabilities.is_null() {
+        *capabilities = json!({});
+    }
     params
 }

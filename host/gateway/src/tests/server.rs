@@ -96,8 +96,14 @@ impl Script {
     }
 
     fn listening(&self) -> Option<Value> {
+        self.listening_for("ListChanged")
+    }
+
+    /// The id of the newest stream for this.
+    fn listening_for(&self, what: &str) -> Option<Value> {
         let seen = self.seen.borrow();
-        let line = seen.iter().rev().find(|line| line.contains("subscriptions/listen"))?;
+        let listens = |line: &&String| line.contains("subscriptions/listen") && line.contains(what);
+        let line = seen.iter().rev().find(listens)?;
         Some(serde_json::from_str::<Value>(line).unwrap()["id"].clone())
     }
 
@@ -141,9 +147,13 @@ impl Script {
         let params = &message["params"];
         if modern && method != "server/discover" {
             assert_eq!(params["_meta"]["io.modelcontextprotocol/protocolVersion"], "2026-07-28", "{line}");
-            assert_eq!(params["_meta"]["io.modelcontextprotocol/clientCapabilities"], json!({}), "{line}");
+            assert!(params["_meta"]["io.modelcontextprotocol/clientCapabilities"].is_object(), "{line}");
         }
-        let capabilities = json!({"tools":{"listChanged":true},"prompts":{"listChanged":true},"resources":{"listChanged":true}});
+        if message.get("method").is_none() {
+            return self.go_on(message);
+        }
+        let capabilities = json!({"tools":{"listChanged":true},"prompts":{"listChanged":true},"completions":{},"logging":{},
+                                  "resources":{"listChanged":true,"subscribe":true}});
         let result = match method {
             "server/discover" if modern => json!({
                 "resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":capabilities,
@@ -181,6 +191,17 @@ impl Script {
                 let name = params["name"].as_str().unwrap_or_default();
                 self.complete(&format!("\"description\":\"{name} of {}\",\"messages\":[]", self.name))
             }
+            "logging/setLevel" | "resources/unsubscribe" => "{}".to_owned(),
+            "resources/subscribe" if params["uri"].as_str().is_some_and(|uri| uri.contains("missing")) => {
+                return error(id, -32002, "no such resource");
+            }
+            "resources/subscribe" => "{}".to_owned(),
+            "completion/complete" => {
+                let about = &params["ref"];
+                let about = about["name"].as_str().or(about["uri"].as_str()).unwrap_or_default();
+                let values = json!([about, params["argument"]["value"], params["context"]["arguments"]["x"]]);
+                self.complete(&format!("\"completion\":{{\"values\":{values}}}"))
+            }
             "resources/read" => {
                 let uri = params["uri"].as_str().unwrap_or_default();
                 if uri.contains("missing") {
@@ -193,6 +214,58 @@ impl Script {
             _ => return error(id, -32601, "what?"),
         };
         Reply::Lines(vec![format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}")])
+    }
+
+    /// What a tool asks its client for, by the end of its name.
+    fn question(name: &str) -> Value {
+        match name.rsplit('-').next().unwrap_or_default() {
+            "sample" => json!({"method":"sampling/createMessage","params":{"messages":[],"maxTokens":5}}),
+            "roots" => json!({"method":"roots/list"}),
+            "url" => {
+                json!({"method":"elicitation/create","params":{"mode":"url","message":"m","url":"x://y"}})
+            }
+            _ => json!({"method":"elicitation/create","params":{"message":"m","x":1.5}}),
+        }
+    }
+
+    fn ask(&self, id: &Value, params: &Value) -> Reply {
+        let name = params["name"].as_str().unwrap_or_default();
+        let mut question = Self::question(name);
+        if self.speaks != Speaks::Modern {
+            question["jsonrpc"] = "2.0".into();
+            question["id"] = format!("{name} {id}").into();
+            if question["params"].is_object() {
+                question["params"]["_meta"] = json!({"progressToken":"p","kept":1});
+            }
+            return Reply::Lines(vec![question.to_string()]);
+        }
+        let got = &params["inputResponses"];
+        let result = match params["requestState"].as_str() {
+            None => {
+                json!({"resultType":"input_required","inputRequests":{"q":question},"requestState":"one"})
+            }
+            Some("one") if name.starts_with("again") => {
+                json!({"resultType":"input_required","inputRequests":{"r":question},"requestState":"two"})
+            }
+            Some(_) => json!({"resultType":"complete","content":[{"type":"text","text":got.to_string()}]}),
+        };
+        Reply::Lines(vec![json!({"jsonrpc":"2.0","id":id,"result":result}).to_string()])
+    }
+
+    /// A client has answered what a legacy tool asked.
+    fn go_on(&self, answer: &Value) -> Reply {
+        let asked = answer["id"].as_str().unwrap_or_default();
+        let Some((name, id)) = asked.rsplit_once(' ') else { return Reply::Lines(Vec::new()) };
+        if let Some(rest) = name.strip_prefix("again") {
+            let mut question = Self::question(name);
+            question["jsonrpc"] = "2.0".into();
+            question["id"] = format!("ask{rest} {id}").into();
+            return Reply::Lines(vec![question.to_string()]);
+        }
+        let got = answer.get("result").or(answer.get("error")).unwrap();
+        let content = json!([{"type":"text","text":got.to_string()}]);
+        let id: Value = serde_json::from_str(id).unwrap();
+        Reply::Lines(vec![json!({"jsonrpc":"2.0","id":id,"result":{"content":content}}).to_string()])
     }
 
     /// A result with its type, where the era has one.
@@ -262,6 +335,28 @@ impl Script {
                     message["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"] = id;
                 }
                 Reply::Lines(vec![message.to_string(), done("grown")])
+            }
+            // Asks its client for what the name says, and answers with what it got.
+            "ask" | "again" => self.ask(id, params),
+            // Says three things of three levels before it answers.
+            "log" => {
+                let say = |level: &str| {
+                    json!({"jsonrpc":"2.0","method":"notifications/message","params":{"level":level,"data":[ 1.0 ]}})
+                        .to_string()
+                };
+                Reply::Lines(vec![say("debug"), say("warning"), say("error"), done("logged")])
+            }
+            // Updates the resource that it is given, before it answers.
+            "update" => {
+                let mut message = json!({"jsonrpc":"2.0","method":"notifications/resources/updated",
+                                         "params":{"uri":params["arguments"]["uri"]}});
+                if self.speaks == Speaks::Modern {
+                    let Some(id) = self.listening_for("resourceSubscriptions") else {
+                        return Reply::Lines(vec![done("not heard")]);
+                    };
+                    message["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"] = id;
+                }
+                Reply::Lines(vec![message.to_string(), done("updated")])
             }
             "die" => Reply::Die,
             "hang" => Reply::Lines(Vec::new()),

@@ -9,7 +9,7 @@ use std::io;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf};
 use tokio::task::JoinHandle;
 
-struct Pipe {
+pub(super) struct Pipe {
     input: Option<WriteHalf<DuplexStream>>,
     output: Lines<BufReader<ReadHalf<DuplexStream>>>,
     stop: Stop,
@@ -17,7 +17,7 @@ struct Pipe {
 }
 
 impl Pipe {
-    fn open(world: &World) -> Self {
+    pub(super) fn open(world: &World) -> Self {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let (output, input) = tokio::io::split(ours);
         let (stdin, stdout) = tokio::io::split(theirs);
@@ -27,23 +27,23 @@ impl Pipe {
         Self { input: Some(input), output: BufReader::new(output).lines(), stop, serving }
     }
 
-    async fn write(&mut self, line: &str) {
+    pub(super) async fn write(&mut self, line: &str) {
         self.input.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).await.unwrap();
     }
 
-    async fn read(&mut self) -> Option<Value> {
+    pub(super) async fn read(&mut self) -> Option<Value> {
         let line = self.output.next_line().await.unwrap()?;
         Some(serde_json::from_str(&line).unwrap())
     }
 
-    async fn ask(&mut self, id: i64, method: &str, params: Value) -> Value {
+    pub(super) async fn ask(&mut self, id: i64, method: &str, params: Value) -> Value {
         self.write(&json!({"jsonrpc":"2.0","id":id,"method":method,"params":params}).to_string()).await;
         let answer = self.read().await.unwrap();
         assert_eq!(answer["id"], id);
         answer
     }
 
-    async fn end(mut self) -> Vec<Value> {
+    pub(super) async fn end(mut self) -> Vec<Value> {
         self.input.take().unwrap().shutdown().await.unwrap();
         let mut rest = Vec::new();
         while let Some(message) = self.read().await {

@@ -153,8 +153,7 @@ async fn requests_of_the_server_are_answered() {
     peer.says(&json!({ "jsonrpc": "2.0", "id": 4, "method": "sampling/createMessage", "params": {} }));
     let refused = peer.sees("error").await;
     assert_eq!(refused["id"], 4);
-    let expected =
-        json!({ "code": -32601, "message": "the gateway does not serve `sampling/createMessage`" });
+    let expected = json!({ "code": -32601, "message": "the client does not serve `sampling/createMessage`" });
     assert_eq!(refused["error"], expected);
 }
 

@@ -5,9 +5,9 @@ use async_trait::async_trait;
 use host_message::{Envelope, Params};
 use host_provisioner::fake::FakeProvisioner;
 use host_provisioner::{
-    Blueprint, Call, Class, Connection, Description, Failure, FieldReport, Health, HttpEndpoint, Lease, Lifetime,
-    ManagedObject, Phase, Provisioned, Provisioner, Reconnected, ReleaseReason, ServerSpec, SweepReport,
-    Workload,
+    Blueprint, Call, Class, Connection, Description, Failure, FieldReport, Health, HttpEndpoint, Lease,
+    Lifetime, ManagedObject, Phase, Provisioned, Provisioner, Reconnected, ReleaseReason, ServerSpec,
+    SweepReport, Workload,
 };
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -249,6 +249,7 @@ pub(crate) async fn next(call: &mut InFlight) -> Result<(&'static str, Value), C
     Ok(match call.next().await? {
         Incoming::Progress(params) => ("progress", serde_json::from_slice(params.raw()).unwrap()),
         Incoming::Notification(message) => ("notification", value(&message)),
+        Incoming::Request(request) => ("request", json!(request.method())),
         Incoming::Response(message) => ("response", value(&message)),
     })
 }

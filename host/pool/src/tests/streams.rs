@@ -2,7 +2,7 @@
 
 use super::harness::{Twisted, call, next, value};
 use crate::wire::Wire;
-use crate::{Outgoing, Owner, Pool, PoolConfig, SendError, ServerEntry};
+use crate::{Declared, Outgoing, Owner, Pool, PoolConfig, SendError, ServerEntry};
 use host_message::Params;
 use host_provisioner::fake::FakeProvisioner;
 use host_provisioner::{ServerSpec, Streams, Workload};
@@ -34,7 +34,7 @@ fn wire_of(
         stderr: Some(Box::new(stderr)),
     };
     let events = broadcast::Sender::new(16);
-    let wire = Wire::start(Arc::from("a"), Owner::Shared, streams, config, events, tracker);
+    let wire = Wire::start(Arc::from("a"), Owner::Shared, streams, Declared::NONE, config, events, tracker);
     (wire, their_stdin, their_stdout, their_stderr)
 }
 

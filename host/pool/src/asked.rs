@@ -1,0 +1,182 @@
+//! Requests that a server makes: sampling, elicitation, roots.
+//!
+//! *Invariant:* each is answered exactly once. Whoever takes one and lets it go without an answer has refused it.
+
+use crate::wire::Wire;
+use bytes::Bytes;
+use host_message::{Envelope, JsonKind, Params, code, members, method};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use tokio_util::sync::CancellationToken;
+
+/// Requests that one server may have open.
+pub(crate) const MOST_OPEN: usize = 64;
+
+/// What a client below can be asked for, in its own words: the members `roots`, `sampling` and `elicitation` of its capabilities. All others
+/// are left out, because nothing of them is relayed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    raw: Bytes,
+    roots: bool,
+    sampling: bool,
+    elicitation: bool,
+}
+
+impl Default for Declared {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+impl Declared {
+    /// Nothing.
+    pub const NONE: Self =
+        Self { raw: Bytes::from_static(b"{}"), roots: false, sampling: false, elicitation: false };
+
+    /// Takes what matters from a raw capabilities object; anything else declares nothing. A value that is no object declares nothing either.
+    #[must_use]
+    pub fn of(capabilities: &[u8]) -> Self {
+        let mut found = Self::NONE;
+        let mut kept: Vec<(&str, &[u8])> = Vec::new();
+        for member in members(capabilities).map_while(Result::ok) {
+            let flag = match member.key(capabilities).as_deref() {
+                Some("roots") => (&mut found.roots, "roots"),
+                Some("sampling") => (&mut found.sampling, "sampling"),
+                Some("elicitation") => (&mut found.elicitation, "elicitation"),
+                _ => continue,
+            };
+            if member.kind() == JsonKind::Object && !std::mem::replace(flag.0, true) {
+                kept.push((flag.1, member.value(capabilities)));
+            }
+        }
+        if !kept.is_empty() {
+            let mut raw = Vec::with_capacity(capabilities.len());
+            for (key, value) in kept {
+                raw.push(if raw.is_empty() { b'{' } else { b',' });
+                raw.extend_from_slice(format!("\"{key}\":").as_bytes());
+                raw.extend_from_slice(value);
+            }
+            raw.push(b'}');
+            found.raw = raw.into();
+        }
+        found
+    }
+
+    /// The object.
+    #[must_use]
+    pub fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+
+    /// Whether there is nothing to ask for.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        !(self.roots || self.sampling || self.elicitation)
+    }
+
+    /// Whether a request of this method may be made.
+    #[must_use]
+    pub fn allows(&self, name: &str) -> bool {
+        match name {
+            method::ROOTS_LIST => self.roots,
+            method::CREATE_MESSAGE => self.sampling,
+            method::ELICIT => self.elicitation,
+            _ => false,
+        }
+    }
+}
+
+/// A request of a server that a client below must answer. Cheap to clone; the first answer counts.
+#[derive(Clone)]
+pub struct ServerRequest(Arc<Inner>);
+
+struct Inner {
+    wire: Weak<Wire>,
+    envelope: Envelope,
+    answered: AtomicBool,
+    withdrawn: CancellationToken,
+}
+
+impl fmt::Debug for ServerRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerRequest")
+            .field("method", &self.method())
+            .field("id", &self.0.envelope.id())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ServerRequest {
+    /// `withdrawn` is cancelled when the server takes it back or ends.
+    pub(crate) fn new(wire: &Arc<Wire>, envelope: Envelope, withdrawn: CancellationToken) -> Self {
+        let wire = Arc::downgrade(wire);
+        Self(Arc::new(Inner { wire, envelope, answered: AtomicBool::new(false), withdrawn }))
+    }
+
+    /// What is asked: one of the three methods that [`Declared`] knows.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        self.0.envelope.method().unwrap_or_default()
+    }
+
+    /// The parameters.
+    #[must_use]
+    pub fn params(&self) -> Option<Params> {
+        self.0.envelope.params()
+    }
+
+    /// Cancelled when an answer is no longer wanted: it was answered, taken back, or the server has gone.
+    #[must_use]
+    pub fn withdrawn(&self) -> &CancellationToken {
+        &self.0.withdrawn
+    }
+
+    /// Answers with a raw result.
+    pub fn answer(&self, result: &[u8]) {
+        self.0.send(|id| host_message::response(id, result));
+    }
+
+    /// Answers with a raw error object.
+    pub fn fail(&self, error: &[u8]) {
+        self.0.send(|id| {
+            let mut out = b"{\"jsonrpc\":\"2.0\",\"id\":".to_vec();
+            out.extend_from_slice(id);
+            out.extend_from_slice(b",\"error\":");
+            out.extend_from_slice(error);
+            out.push(b'}');
+            out.into()
+        });
+    }
+
+    /// Answers with an error of our own.
+    pub fn refuse(&self, code: i64, text: &str) {
+        self.0.send(|id| host_message::error(Some(id), code, text, None));
+    }
+}
+
+impl Inner {
+    fn send(&self, message: impl FnOnce(&[u8]) -> Bytes) {
+        if self.answered.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        // A server that took it back, or has gone, wants no answer.
+        if !self.withdrawn.is_cancelled()
+            && let (Some(wire), Some(id)) = (self.wire.upgrade(), self.envelope.id_raw())
+        {
+            wire.close_asked(id);
+            if let Err(error) = wire.send_raw(&message(id)) {
+                tracing::debug!(server = %wire.server, %error, "an answer to the server was not sent");
+            }
+        }
+        self.withdrawn.cancel();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.send(|id| {
+            host_message::error(Some(id), code::INTERNAL, "the client has gone and cannot be asked", None)
+        });
+    }
+}

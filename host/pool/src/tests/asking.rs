@@ -1,0 +1,136 @@
+//! Servers that ask: who is asked, who answers, and that nobody is left waiting.
+
+use super::harness::*;
+use crate::{Declared, Event, Incoming, Owner, ServerRequest};
+use serde_json::{Value, json};
+
+fn declared(value: &Value) -> Declared {
+    Declared::of(value.to_string().as_bytes())
+}
+
+async fn asked(call: &mut crate::InFlight) -> ServerRequest {
+    match call.next().await.unwrap() {
+        Incoming::Request(request) => request,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn only_what_is_relayed_is_declared() {
+    let raw = br#"{"sampling":{"tools":{}},"tasks":{},"roots":{"listChanged":true},"x":1,"elicitation":null,"sampling":{}}"#;
+    let found = Declared::of(raw);
+    assert_eq!(found.raw(), r#"{"sampling":{"tools":{}},"roots":{"listChanged":true}}"#);
+    assert!(found.allows("sampling/createMessage") && found.allows("roots/list"));
+    assert!(!found.allows("elicitation/create") && !found.allows("tasks/list"));
+    for nothing in [&b"{}"[..], b"null", b"[]", b"7", b"{\"tasks\":{}}", b"{\"sampling\":true}"] {
+        assert_eq!(Declared::of(nothing), Declared::NONE);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_legacy_server_asks_the_newest_call_of_its_session() {
+    let mut stage = Stage::one(legacy(silence));
+    let pool = stage.pool();
+    pool.declare("s", declared(&json!({ "elicitation": {}, "tasks": {} })));
+    let mut events = pool.events();
+    let client = pool.acquire("a", &session("s"), None).await.unwrap();
+    let mut peer = stage.peer().await;
+    assert_eq!(peer.sees("initialize").await["params"]["capabilities"], json!({ "elicitation": {} }));
+    let _older = call(&client, "tools/call", &json!({ "n": 1 }));
+    let mut newer = call(&client, "tools/call", &json!({ "n": 2 }));
+    // Lists are no calls of anybody who could be asked.
+    let _list = call(&client, "tools/list", &json!({}));
+    let ask = |id: &str| json!({ "jsonrpc": "2.0", "id": id, "method": "elicitation/create", "params": { "message": "m" } });
+    peer.says(&ask("1"));
+    let request = asked(&mut newer).await;
+    assert_eq!(request.method(), "elicitation/create");
+    assert_eq!(request.params().unwrap().raw(), "{\"message\":\"m\"}");
+    request.answer(b"{\"action\":\"accept\"}");
+    request.answer(b"{\"action\":\"decline\"}");
+    assert_eq!(
+        peer.sees("result").await,
+        json!({ "jsonrpc": "2.0", "id": "1", "result": { "action": "accept" } })
+    );
+    // What was not declared is refused at once.
+    peer.says(&json!({ "jsonrpc": "2.0", "id": 5, "method": "sampling/createMessage", "params": {} }));
+    assert_eq!(peer.sees("error").await["error"]["code"], -32601);
+    // A request that nobody answers is refused when it is let go.
+    peer.says(&ask("2"));
+    drop(asked(&mut newer).await);
+    let refused = peer.sees("error").await;
+    assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!("2"), &json!(-32603)));
+    peer.says(&ask("3"));
+    asked(&mut newer).await.fail(b"{\"code\":-1,\"message\":\"no\",\"x\":[1.0]}");
+    assert_eq!(peer.sees("error").await["error"], json!({ "code": -1, "message": "no", "x": [1.0] }));
+    // One that is taken back wants no answer.
+    peer.says(&ask("4"));
+    let request = asked(&mut newer).await;
+    peer.says(
+        &json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": "4" } }),
+    );
+    request.withdrawn().cancelled().await;
+    request.answer(b"{}");
+    // Without a call it is told to whoever listens.
+    drop((newer, _older));
+    peer.says(&ask("6"));
+    let request = loop {
+        if let Event::Asked { owner, request, .. } = events.recv().await.unwrap() {
+            assert_eq!(owner, session("s"));
+            break request;
+        }
+    };
+    request.answer(b"{}");
+    assert_eq!(peer.sees("result").await["id"], "6");
+    // The end of the server takes all of its requests back.
+    peer.says(&ask("7"));
+    let request = loop {
+        if let Event::Asked { request, .. } = events.recv().await.unwrap() {
+            break request;
+        }
+    };
+    peer.dies();
+    request.withdrawn().cancelled().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_asks_too_much_is_refused_and_one_that_is_shared_may_not_ask() {
+    let mut stage = Stage::one(legacy(silence));
+    let pool = stage.pool();
+    pool.declare("s", declared(&json!({ "roots": {} })));
+    let client = pool.acquire("a", &session("s"), None).await.unwrap();
+    let mut peer = stage.peer().await;
+    let mut one = call(&client, "tools/call", &json!({}));
+    for id in 0..65 {
+        peer.says(&json!({ "jsonrpc": "2.0", "id": id, "method": "roots/list" }));
+    }
+    assert_eq!(peer.sees("error").await["id"], 64);
+    for _ in 0..64 {
+        asked(&mut one).await.answer(b"{\"roots\":[]}");
+    }
+    peer.says(&json!({ "jsonrpc": "2.0", "id": 65, "method": "roots/list" }));
+    asked(&mut one).await.answer(b"{\"roots\":[]}");
+    pool.acquire("a", &Owner::Shared, None).await.unwrap();
+    let mut peer = stage.peer().await;
+    assert_eq!(peer.sees("initialize").await["params"]["capabilities"], json!({}));
+    peer.says(&json!({ "jsonrpc": "2.0", "id": 1, "method": "roots/list" }));
+    assert_eq!(peer.sees("error").await["error"]["code"], -32601);
+    assert_eq!((pool.is_shared("a"), pool.is_shared("b")), (Some(false), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_modern_server_is_told_with_each_request() {
+    let stage = Stage::one(modern(echo));
+    let client = stage.pool().acquire("a", &Owner::Shared, None).await.unwrap();
+    let declared = declared(&json!({ "sampling": {} }));
+    let key = "io.modelcontextprotocol/clientCapabilities";
+    for theirs in [json!({}), json!({ "_meta": null }), json!({ "_meta": { key: { "tasks": {} } } })] {
+        let params = params(&theirs);
+        let outgoing = crate::Outgoing::new("tools/call").params(&params).declared(&declared);
+        let seen = answer(client.request(outgoing).unwrap()).await;
+        assert_eq!(seen["result"]["params"]["_meta"][key], json!({ "sampling": {} }), "{theirs}");
+        let nothing = Declared::NONE;
+        let outgoing = crate::Outgoing::new("tools/call").params(&params).declared(&nothing);
+        let seen = answer(client.request(outgoing).unwrap()).await;
+        assert_eq!(seen["result"]["params"]["_meta"][key], json!({}), "{theirs}");
+    }
+}
