@@ -36,7 +36,10 @@ const ALL: &[Guests] = &[
         table: "PLUGINS",
         doc: "The bundled provisioner plugins: name and component.",
         manifest: "Cargo.toml",
-        guests: &[Guest { name: "embedded", package: "plugin-embedded", file: "plugin_embedded.wasm" }],
+        guests: &[
+            Guest { name: "docker", package: "plugin-docker", file: "plugin_docker.wasm" },
+            Guest { name: "embedded", package: "plugin-embedded", file: "plugin_embedded.wasm" },
+        ],
     },
     Guests {
         table: "SERVERS",
@@ -58,6 +61,8 @@ const SOURCES: &[&str] = &[
     "examples/servers/kit",
     "examples/servers/notes",
     "examples/servers/time",
+    "plugins/docker/Cargo.toml",
+    "plugins/docker/src",
     "plugins/embedded/Cargo.toml",
     "plugins/embedded/src",
     "rust-toolchain.toml",

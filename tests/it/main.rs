@@ -1,6 +1,7 @@
 //! The one integration binary; modules by area. `README.md` beside this folder says which kind of test goes where.
 
 mod contract;
+mod docker;
 mod endings;
 mod hostile;
 mod plugins;

@@ -111,6 +111,23 @@ pub(crate) struct SourceArgs {
     #[arg(long, value_name = "FILE|NAME", value_hint = ValueHint::FilePath, help_heading = "Provisioners")]
     pub plugin: Vec<String>,
 
+    /// The Docker context whose engine runs containers (default: as Docker's own command line finds its engine)
+    #[arg(long, value_name = "NAME", help_heading = "Provisioners")]
+    pub docker_context: Option<String>,
+
+    /// Processors of a container that names no limit of its own; 0: all (default: 1)
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Provisioners")]
+    pub cpus: Option<i32>,
+
+    /// Memory of a container that names no limit of its own; an empty text: all (default: 2Gb)
+    #[arg(long, value_name = "SIZE", value_parser = memory, help_heading = "Provisioners")]
+    pub memory: Option<u64>,
+
+    /// Let containers reach what their entries name under `allowHosts`, and nothing else. Without it they reach the network as Docker lets
+    /// them, as in Docker's gateway
+    #[arg(long, help_heading = "Provisioners")]
+    pub block_network: bool,
+
     /// Send every server to this provisioner
     #[arg(long, value_name = "NAME", help_heading = "Provisioners")]
     pub provisioner: Option<String>,
@@ -122,6 +139,11 @@ pub(crate) struct SourceArgs {
     /// Say more: standard error of servers, plugin logs, each start and end
     #[arg(long, short, help_heading = "Output")]
     pub verbose: bool,
+}
+
+/// `2Gb`; nothing means no limit.
+fn memory(text: &str) -> Result<u64, String> {
+    if text.is_empty() { Ok(0) } else { host_config::parse_size(text).map_err(|misfit| misfit.to_string()) }
 }
 
 /// Arguments of `gateway run`.

@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod asks;
+pub(crate) mod containers;
 pub(crate) mod deferred;
 pub(crate) mod difference;
 pub(crate) mod direct;

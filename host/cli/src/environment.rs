@@ -1,5 +1,6 @@
 //! The environment: the one place that reads it, and every variable that means something to the program.
 
+use host_workload_docker::Surroundings;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -15,6 +16,19 @@ pub(crate) const LOG: &str = "GATEWAY_LOG";
 pub(crate) const IN_CONTAINER: &str = "DOCKER_MCP_IN_CONTAINER";
 /// Any value turns colours off.
 pub(crate) const NO_COLOR: &str = "NO_COLOR";
+
+/// Where the container engine is; with the four below, as for Docker's own command line.
+pub(crate) const DOCKER_HOST: &str = "DOCKER_HOST";
+/// Docker's context of that name, where [`DOCKER_HOST`] says nothing.
+pub(crate) const DOCKER_CONTEXT: &str = "DOCKER_CONTEXT";
+/// Any value encrypts the way to [`DOCKER_HOST`].
+pub(crate) const DOCKER_TLS_VERIFY: &str = "DOCKER_TLS_VERIFY";
+/// Folder of `ca.pem`, `cert.pem` and `key.pem`, instead of [`DOCKER_CONFIG`].
+pub(crate) const DOCKER_CERT_PATH: &str = "DOCKER_CERT_PATH";
+/// Docker's own folder, instead of `.docker` in the home folder.
+pub(crate) const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
+/// `1` says that the gateway itself runs in a container, as in the original; servers then join its networks.
+pub(crate) const IN_CONTAINER: &str = "DOCKER_MCP_IN_CONTAINER";
 
 /// What the program takes from its environment, read once at the start.
 #[derive(Clone, Default)]
@@ -72,6 +86,28 @@ impl Environment {
     #[must_use]
     pub(crate) fn cache_dir(&self) -> Option<PathBuf> {
         self.folder(CACHE, "XDG_CACHE_HOME", ".cache")
+    }
+
+    /// What it says about the container engine.
+    #[must_use]
+    pub(crate) fn docker(&self) -> Surroundings {
+        let text = |name: &str| self.get(name).map(str::to_owned);
+        let config = self.get(DOCKER_CONFIG).map(PathBuf::from);
+        Surroundings {
+            context_flag: None,
+            host: text(DOCKER_HOST),
+            context: text(DOCKER_CONTEXT),
+            tls_verify: self.get(DOCKER_TLS_VERIFY).is_some(),
+            cert_path: self.get(DOCKER_CERT_PATH).map(PathBuf::from),
+            config_dir: config.or_else(|| Some(PathBuf::from(self.get("HOME")?).join(".docker"))),
+            runtime_dir: self.get("XDG_RUNTIME_DIR").map(PathBuf::from),
+        }
+    }
+
+    /// The container that the gateway itself runs in: engines give it the beginning of its id as host name.
+    #[must_use]
+    pub(crate) fn own_container(&self) -> Option<String> {
+        (self.get(IN_CONTAINER)? == "1").then(|| self.get("HOSTNAME").map(str::to_owned)).flatten()
     }
 
     fn folder(&self, own: &str, xdg: &str, in_home: &str) -> Option<PathBuf> {

@@ -66,12 +66,19 @@ pub struct DockerGrant {
     pub networks: Vec<Pattern>,
     /// Folders of this machine that a container may see, each with all that is below it.
     pub binds: Vec<FolderGrant>,
+    /// Whether a container may have rights beyond itself.
+    pub privileged: bool,
 }
 
 impl Default for DockerGrant {
-    /// Every image, no networks, no folders.
+    /// Every image, no networks, no folders, no rights.
     fn default() -> DockerGrant {
-        DockerGrant { images: vec![Pattern::any()], networks: Vec::new(), binds: Vec::new() }
+        DockerGrant {
+            images: vec![Pattern::any()],
+            networks: Vec::new(),
+            binds: Vec::new(),
+            privileged: false,
+        }
     }
 }
 
@@ -163,6 +170,12 @@ static DOCKER: Table = Table::new(
             "Folders a container may see, each with all that is below it.",
         )
         .or("none"),
+        key(
+            "privileged",
+            Form::Flag,
+            "Whether a container may have rights beyond itself: run privileged, with capabilities, in another runtime.",
+        )
+        .or("false"),
     ]],
 );
 
@@ -288,6 +301,7 @@ impl DockerGrant {
             images: fields.parsed_list("images", report, str::parse),
             networks: fields.parsed_list("networks", report, str::parse),
             binds: folders(&fields, "binds", base, report),
+            privileged: fields.flag("privileged", report).unwrap_or_default(),
         };
         require(&fields, "images", &grant.images, "[\"mcp/*\"]", report);
         fields.done();

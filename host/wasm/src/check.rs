@@ -19,9 +19,9 @@ const EXPORTS: [&str; 2] = ["provisioner", "container-runtime"];
 /// What everybody may import.
 const FREE: [&str; 7] = ["call", "connection", "log", "progress", "secrets", "settings", "types"];
 /// What needs a grant and is carried.
-const CARRIED: [&str; 1] = ["embedded"];
+const CARRIED: [&str; 2] = ["docker", "embedded"];
 /// What needs a grant and is not carried yet.
-const LATER: [&str; 4] = ["docker", "http", "kubernetes", "registry"];
+const LATER: [&str; 3] = ["http", "kubernetes", "registry"];
 
 /// What a plugin turned out to be.
 #[derive(Debug, PartialEq, Eq)]
@@ -330,7 +330,7 @@ mod tests {
         let none = Grants::default();
         let all = Grants {
             embedded: Some(crate::EmbeddedGrant::default()),
-            docker: true,
+            docker: Some(crate::DockerGrant::default()),
             kubernetes: true,
             http: true,
             registry: true,

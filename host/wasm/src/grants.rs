@@ -1,5 +1,9 @@
 //! What one plugin is allowed to do. What is absent is not granted: it is not linked, or refused by the host function.
 
+mod docker;
+
+pub use docker::{DockerGrant, NamePattern};
+
 use host_provisioner::Access;
 /// One notion of what is public for grants of plugins and for servers: what one refuses, the other must not let through.
 pub(crate) use host_workload_embedded::is_public;
@@ -17,8 +21,8 @@ pub struct Grants {
     pub connect: Vec<HostPattern>,
     /// `secrets`: names of secrets that belong to the plugin itself.
     pub secrets: Vec<String>,
-    /// `docker` is granted; the host side of it follows.
-    pub docker: bool,
+    /// `docker`: to run containers on an engine with Docker's API.
+    pub docker: Option<DockerGrant>,
     /// `kubernetes` is granted; the host side of it follows.
     pub kubernetes: bool,
     /// `http` is granted; the host side of it follows.
@@ -32,7 +36,7 @@ impl Grants {
     pub(crate) fn has(&self, ability: &str) -> bool {
         match ability {
             "embedded" => self.embedded.is_some(),
-            "docker" => self.docker,
+            "docker" => self.docker.is_some(),
             "kubernetes" => self.kubernetes,
             "http" => self.http,
             "registry" => self.registry,

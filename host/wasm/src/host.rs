@@ -9,9 +9,11 @@ use crate::load::PluginSource;
 use crate::plugin::Plugin;
 use crate::reaper::Reaper;
 use crate::server::Digests;
+use crate::v0_1::docker::Containers;
 use crate::v0_1::embedded::Workloads;
 use host_provisioner::{Failure, Lease, ReleaseReason};
 use host_resolver::Resolver;
+use host_workload_docker::DockerEngine;
 use host_workload_embedded::{Compilations, EmbeddedEngine};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -59,6 +61,8 @@ pub struct PluginHostConfig {
     pub cache_dir: Option<PathBuf>,
     /// Where servers that are components run.
     pub embedded: Arc<EmbeddedEngine>,
+    /// Where servers that are images run; an error where it cannot be found out, which only those are told who ask for it.
+    pub docker: Result<Arc<DockerEngine>, host_workload_docker::Error>,
     /// Where secrets come from.
     pub resolver: Arc<Resolver>,
     /// Servers that are compiled into the program, by name.
@@ -98,6 +102,7 @@ pub struct PluginHost {
     pub(crate) ledger: Ledger,
     pub(crate) reaper: Reaper,
     pub(crate) workloads: Workloads,
+    pub(crate) containers: Containers,
     pub(crate) digests: Digests,
     pub(crate) compilations: Arc<Compilations>,
     engines: OnceCell<Arc<Engines>>,
@@ -119,6 +124,7 @@ impl PluginHost {
             config,
             reaper: Reaper::default(),
             workloads: Workloads::default(),
+            containers: Containers::default(),
             digests: Digests::default(),
             engines: OnceCell::new(),
             plugins: Mutex::default(),

@@ -12,7 +12,7 @@ use crate::schema::JsonSchema;
 use crate::state::{CallState, Scope};
 use crate::v0_1::bounds::Bounded;
 use crate::v0_1::exports::Describe;
-use crate::v0_1::{self, EmbeddedPluginPre, exported, types};
+use crate::v0_1::{self, PluginPre, exported, types};
 use bytes::Bytes;
 use host_provisioner::{Call, Description, Phase, RequestId, WorkloadKind};
 use sha2::{Digest as _, Sha256};
@@ -35,7 +35,7 @@ pub(crate) struct Loaded {
     pub(crate) description: Arc<Description>,
     /// Of the settings in a server's entry.
     pub(crate) server_settings: JsonSchema,
-    pub(crate) pre: EmbeddedPluginPre<CallState>,
+    pub(crate) pre: PluginPre<CallState>,
     pub(crate) at: SystemTime,
 }
 
@@ -100,7 +100,7 @@ async fn compile(
     engines: &Arc<Engines>,
     bytes: &Bytes,
     abilities: &[String],
-) -> Result<EmbeddedPluginPre<CallState>, LoadError> {
+) -> Result<PluginPre<CallState>, LoadError> {
     let work = {
         let (identity, engines, bytes, abilities) =
             (Arc::clone(identity), Arc::clone(engines), bytes.clone(), abilities.to_vec());
@@ -116,7 +116,7 @@ fn prepared(
     engines: &Engines,
     bytes: &[u8],
     abilities: &[String],
-) -> Result<EmbeddedPluginPre<CallState>, LoadError> {
+) -> Result<PluginPre<CallState>, LoadError> {
     let broken = |text: String| LoadError::new(&identity.name, LoadErrorKind::Engine, text);
     let engine = engines.for_memory(identity.limits.memory).map_err(broken)?;
     let first = link(identity, engines, &engine, bytes, abilities);
@@ -136,7 +136,7 @@ fn link(
     engine: &wasmtime::Engine,
     bytes: &[u8],
     abilities: &[String],
-) -> Result<EmbeddedPluginPre<CallState>, LoadError> {
+) -> Result<PluginPre<CallState>, LoadError> {
     let name = identity.name.as_str();
     let known = engines.cache.as_ref().map(|cache| cache.verify());
     let component = Component::from_binary(engine, bytes).map_err(|error| {
@@ -159,7 +159,7 @@ fn link(
     crate::wasi::link(&mut linker).map_err(misfit)?;
     v0_1::link(&mut linker, abilities).map_err(misfit)?;
     let pre = linker.instantiate_pre(&component).map_err(misfit)?;
-    EmbeddedPluginPre::new(pre).map_err(misfit)
+    PluginPre::new(pre).map_err(misfit)
 }
 
 /// Refuses what no instance could be made of, by name and before anybody tries.
@@ -177,7 +177,7 @@ fn parts_fit(name: &str, component: &Component) -> Result<(), LoadError> {
 async fn describe(
     host: &Arc<PluginHost>,
     identity: &Arc<Identity>,
-    pre: EmbeddedPluginPre<CallState>,
+    pre: PluginPre<CallState>,
     digest: String,
     abilities: Vec<String>,
 ) -> Result<Loaded, LoadError> {

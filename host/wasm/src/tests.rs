@@ -1,6 +1,7 @@
 //! Plugins in the real engine: hostile guests, the ledger, replacing, secrets.
 
 mod contract;
+mod docker;
 mod embedded;
 mod endings;
 mod hostile;
@@ -49,6 +50,7 @@ impl Fixture {
                 ..EngineConfig::default()
             })
             .unwrap(),
+            docker: Err(host_workload_docker::Error::unconfigured()),
             resolver: Arc::clone(&resolver),
             bundled_servers: BTreeMap::from([("echo", echo())].map(|(k, v)| (k.to_owned(), v))),
             compile_limit: LONG,

@@ -7,6 +7,7 @@ pub(crate) mod bounds;
 pub(crate) mod call;
 pub(crate) mod connection;
 pub(crate) mod context;
+pub(crate) mod docker;
 pub(crate) mod embedded;
 pub(crate) mod exports;
 pub(crate) mod log;
@@ -14,6 +15,7 @@ pub(crate) mod progress;
 pub(crate) mod secrets;
 pub(crate) mod server;
 pub(crate) mod settings;
+pub(crate) mod values;
 
 #[allow(
     missing_docs,
@@ -26,13 +28,32 @@ pub(crate) mod settings;
 mod generated {
     wasmtime::component::bindgen!({
         path: "../../wit/v0.1",
-        world: "embedded-plugin",
+        world: "plugin",
         imports: {
             "gateway:provisioner/call.sleep": async | trappable,
             "gateway:provisioner/call.checkpoint": async | trappable,
             "gateway:provisioner/call.record-object": async | trappable,
             "gateway:provisioner/connection.wait-ready": async | trappable,
             "gateway:provisioner/secrets.lookup": async | trappable,
+            "gateway:provisioner/docker.engine": async | trappable,
+            "gateway:provisioner/docker.ensure-image": async | trappable,
+            "gateway:provisioner/docker.resolve-image": async | trappable,
+            "gateway:provisioner/docker.check": async | trappable,
+            "gateway:provisioner/docker.start-attached": async | trappable,
+            "gateway:provisioner/docker.start": async | trappable,
+            "gateway:provisioner/docker.run": async | trappable,
+            "gateway:provisioner/docker.attach": async | trappable,
+            "gateway:provisioner/docker.inspect": async | trappable,
+            "gateway:provisioner/docker.wait": async | trappable,
+            "gateway:provisioner/docker.stop": async | trappable,
+            "gateway:provisioner/docker.remove": async | trappable,
+            "gateway:provisioner/docker.exec": async | trappable,
+            "gateway:provisioner/docker.log-tail": async | trappable,
+            "gateway:provisioner/docker.containers": async | trappable,
+            "gateway:provisioner/docker.networks": async | trappable,
+            "gateway:provisioner/docker.create-network": async | trappable,
+            "gateway:provisioner/docker.connect-network": async | trappable,
+            "gateway:provisioner/docker.remove-network": async | trappable,
             "gateway:provisioner/embedded.start": async | trappable,
             "gateway:provisioner/embedded.run": async | trappable,
             "gateway:provisioner/embedded.stop": async | trappable,
@@ -49,7 +70,7 @@ mod generated {
 pub(crate) use generated::exports::gateway::provisioner::provisioner as exported;
 pub(crate) use generated::gateway::provisioner as imported;
 pub(crate) use generated::gateway::provisioner::types;
-pub(crate) use generated::{EmbeddedPlugin, EmbeddedPluginPre};
+pub(crate) use generated::{Plugin, PluginPre};
 
 use crate::state::{CallState, Scope};
 use host_provisioner::Phase;
@@ -68,6 +89,9 @@ pub(crate) fn link(linker: &mut Linker<CallState>, abilities: &[String]) -> wasm
     imported::progress::add_to_linker::<CallState, Data>(linker, |state| state)?;
     imported::secrets::add_to_linker::<CallState, Data>(linker, |state| state)?;
     imported::settings::add_to_linker::<CallState, Data>(linker, |state| state)?;
+    if abilities.iter().any(|ability| ability == "docker") {
+        imported::docker::add_to_linker::<CallState, Data>(linker, |state| state)?;
+    }
     if abilities.iter().any(|ability| ability == "embedded") {
         imported::embedded::add_to_linker::<CallState, Data>(linker, |state| state)?;
     }

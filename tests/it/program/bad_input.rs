@@ -149,8 +149,8 @@ async fn a_server_that_asks_for_a_folder_it_was_not_granted() {
 }
 
 #[tokio::test]
-async fn servers_that_this_version_cannot_run() {
-    let scene = scene();
+async fn servers_that_this_version_or_this_machine_cannot_run() {
+    let scene = scene().with_variable("DOCKER_HOST", "unix:///nowhere/docker.sock");
     scene.file(
         "catalog.yaml",
         "registry:\n  image: {image: acme/server:1}\n  remote: {remote: {url: 'https://acme.example/mcp'}}\n",
@@ -264,7 +264,7 @@ async fn a_file_with_a_bundled_name_has_no_bundled_grants() {
     let gateway = scene.serve(["--plugin", "./embedded.wasm"]).await;
     super::eventually_ready(&scene).await;
     let same = scene.run(["plugin", "reload"]).await.expect_code(0);
-    assert!(same.stdout.starts_with("plugin `embedded` unchanged"), "{}", same.seen());
+    assert!(same.stdout.contains("plugin `embedded` unchanged"), "{}", same.seen());
     scene.file("embedded.wasm", crate::plugins::another_build(&component, "not ours"));
     let kept = scene.run(["plugin", "reload"]).await.expect_code(3);
     assert!(kept.stdout.contains("has no grants of its own"), "{}", kept.seen());

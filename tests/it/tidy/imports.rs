@@ -5,7 +5,8 @@ use super::nothing_found;
 use std::collections::BTreeSet;
 
 /// Which crates of ours a crate may import, by the folder it lives in. `*` in a folder stands for one name; `all` is everything in `host`.
-const ALLOWED: [(&str, &str, &[&str]); 17] = [
+const ALLOWED: [(&str, &str, &[&str]); 18] = [
+    ("host/bridge", "host-bridge", &[]),
     ("host/cli", "host-cli", &["all"]),
     ("host/config", "host-config", &[]),
     ("host/gateway", "host-gateway", &["host-message", "host-pool", "host-provisioner", "host-config"]),
@@ -40,21 +41,21 @@ const ALLOWED_IN_TESTS: [&str; 1] = ["test-artifacts"];
 /// Which folders a heavy package may be imported from. Searching the tree for a package answers where its subject lives.
 const HOMES: [(&str, &[&str]); 17] = [
     ("bollard", &["host/workload-docker"]),
-    ("clap", &["host/cli", "tests"]),
+    ("clap", &["host/bridge", "host/cli", "tests"]),
     ("clap_complete", &["host/cli"]),
-    ("hyper", &["host/gateway", "host/web", "tests"]),
-    ("hyper-util", &["host/gateway", "host/web", "tests"]),
+    ("hyper", &["host/gateway", "host/web", "host/workload-docker", "tests"]),
+    ("hyper-util", &["host/gateway", "host/web", "host/workload-docker", "tests"]),
     ("k8s-openapi", &["host/workload-kubernetes"]),
     ("keyring-core", &["host/resolver"]),
     ("kube", &["host/workload-kubernetes"]),
     ("rmcp", &["host/cli", "tests"]),
     ("rustls-native-certs", &["host/web"]),
     ("saphyr-parser", &["host/config"]),
-    ("tokio-rustls", &["host/web"]),
+    ("tokio-rustls", &["host/web", "host/workload-docker"]),
     ("wasmparser", &["host/wasm", "host/workload-embedded"]),
     ("wasmtime", &["host/wasm", "host/workload-embedded"]),
     ("wasmtime-wasi", &["host/wasm", "host/workload-embedded"]),
-    ("wit-bindgen", &["sdk/rust", "tests/guests/plugin-hostile"]),
+    ("wit-bindgen", &["sdk/rust", "tests/guests/plugin-docker", "tests/guests/plugin-hostile"]),
     ("wit-parser", &["tests"]),
 ];
 
@@ -198,7 +199,7 @@ fn an_import_against_the_flow_is_found() {
 fn a_package_away_from_home_and_a_wrong_name_are_found() {
     assert_eq!(
         strangers(&sample("host/pool", "host-pool", &["wasmtime"], &["clap"])).join("; "),
-        "host/pool/Cargo.toml: `clap` has its home in host/cli and tests; \
+        "host/pool/Cargo.toml: `clap` has its home in host/bridge and host/cli and tests; \
          host/pool/Cargo.toml: `wasmtime` has its home in host/wasm and host/workload-embedded"
     );
     assert_eq!(

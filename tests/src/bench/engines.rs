@@ -53,6 +53,7 @@ fn host(place: &Path) -> Arc<PluginHost> {
         state_dir: place.join("state"),
         cache_dir: Some(place.join("plugins")),
         embedded: EmbeddedEngine::new(embedded).unwrap(),
+        docker: Err(host_workload_docker::Error::unconfigured()),
         resolver: Arc::new(Resolver::new(Vec::new(), [0; 16])),
         bundled_servers: BTreeMap::new(),
         compile_limit: Duration::from_secs(60),

@@ -2,12 +2,13 @@
 
 use crate::assemble::Inputs;
 use crate::assemble::asks::Named;
+use crate::assemble::containers::Containers;
 use crate::assemble::deferred::Deferred;
 use crate::assemble::difference::{Change, Wanted, difference};
 use crate::assemble::direct::{self, DirectWays};
 use crate::assemble::grants;
 use crate::assemble::identity::Identity;
-use crate::assemble::placement::{Place, Placement};
+use crate::assemble::placement::{Place, Placement, canonical};
 use crate::assemble::refusing::Refusing;
 use crate::assemble::spec::server_spec;
 use crate::assemble::tools_asked::ToolsAsked;
@@ -20,6 +21,7 @@ use host_pool::{Pool, PoolConfig, ServerEntry};
 use host_provisioner::{Class, Failure, Phase, Provisioner, ServerSpec, Workload, WorkloadKind};
 use host_resolver::{Resolver, Source};
 use host_wasm::{LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
+use host_workload_docker::{DockerEngine, Endpoint};
 use host_workload_embedded::{EmbeddedEngine, EngineConfig};
 use host_workload_process::{EngineConfig as ProcessConfig, ProcessEngine};
 use std::collections::BTreeMap;
@@ -101,6 +103,7 @@ impl App {
             state_dir: inputs.state.clone(),
             cache_dir: inputs.cache.as_ref().map(|folder| folder.join("plugins")),
             embedded: Arc::clone(&embedded),
+            docker: docker(&inputs, environment),
             resolver: Arc::clone(&resolver),
             bundled_servers: bundled::SERVERS
                 .iter()
@@ -177,7 +180,7 @@ impl App {
             .iter()
             .map(|server| {
                 let spec = server_spec(server, configs, &self.environment);
-                let spec = spec.map(|spec| self.direct.fixed(server, spec));
+                let spec = spec.map(|spec| self.direct.fixed(server, self.inputs.containers.completed(spec)));
                 let new = place(server, spec, &placement, &self.provisioners, &self.direct, &self.resolver);
                 match before.iter().find(|old| old.spec.name == new.spec.name) {
                     Some(old)
@@ -333,13 +336,13 @@ pub(crate) fn plugin_spec(plugin: &PluginSettings) -> Result<PluginSpec> {
         PluginSource::Bundled(name) => {
             let bytes =
                 bundled::plugin(name).with_context(|| format!("there is no bundled plugin `{name}`"))?;
-            (host_wasm::PluginSource::Bytes(bytes.into()), true)
+            (host_wasm::PluginSource::Bytes(bytes.into()), Some(canonical(name)))
         }
         PluginSource::File(file) => match ours(&file.path) {
-            Some(bytes) if plugin.grants == host_config::Grants::default() => {
-                (host_wasm::PluginSource::Bytes(bytes.into()), true)
+            Some((name, bytes)) if plugin.grants == host_config::Grants::default() => {
+                (host_wasm::PluginSource::Bytes(bytes.into()), Some(name))
             }
-            _ => (host_wasm::PluginSource::File(file.path.clone()), false),
+            _ => (host_wasm::PluginSource::File(file.path.clone()), None),
         },
     };
     Ok(PluginSpec {
@@ -351,10 +354,24 @@ pub(crate) fn plugin_spec(plugin: &PluginSettings) -> Result<PluginSpec> {
     })
 }
 
-/// The bundled plugin of which a file is a copy.
-pub(crate) fn ours(file: &Path) -> Option<&'static [u8]> {
+/// The bundled plugin of which a file is a copy: its name and its bytes.
+pub(crate) fn ours(file: &Path) -> Option<(&'static str, &'static [u8])> {
     let bytes = std::fs::read(file).ok()?;
-    bundled::PLUGINS.iter().find(|(_, ours)| **ours == *bytes).map(|(_, ours)| *ours)
+    bundled::PLUGINS.iter().find(|(_, ours)| **ours == *bytes).copied()
+}
+
+/// The container engine, as Docker's own command line would find it.
+fn docker(
+    inputs: &Inputs,
+    environment: &Environment,
+) -> Result<Arc<DockerEngine>, host_workload_docker::Error> {
+    let mut around = environment.docker();
+    around.context_flag.clone_from(&inputs.docker_context);
+    Ok(DockerEngine::new(host_workload_docker::EngineConfig {
+        endpoint: Endpoint::find(&around)?,
+        config_dir: around.config_dir,
+        own_container: environment.own_container(),
+    }))
 }
 
 fn provisioners(

@@ -68,7 +68,7 @@ pub(crate) fn granted(grants: &Grants) -> Vec<&'static str> {
 fn has(grants: &Grants, ability: &str) -> bool {
     match ability {
         "embedded" => grants.embedded.is_some(),
-        "docker" => grants.docker,
+        "docker" => grants.docker.is_some(),
         "kubernetes" => grants.kubernetes,
         "http" => grants.http,
         "registry" => grants.registry,
@@ -140,7 +140,7 @@ mod tests {
             named.advice(&["embedded"], &Grants::default()),
             "if you trust it with that, add this to `plugins.acme` (gateway.yaml:2:3): `grants: {embedded: true}`"
         );
-        let some = Grants { docker: true, ..Grants::default() };
+        let some = Grants { docker: Some(host_wasm::DockerGrant::default()), ..Grants::default() };
         assert_eq!(
             named.advice(&["embedded"], &some),
             "if you trust it with that, add this to `plugins.acme.grants` (gateway.yaml:2:3): `embedded: true`"

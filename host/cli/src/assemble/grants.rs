@@ -3,26 +3,21 @@
 use host_config as c;
 use host_provisioner::Access;
 use host_wasm as w;
+use std::path::PathBuf;
 
-/// What a plugin was granted. A bundled plugin without an entry, or without grants in it, gets what it was written for.
-pub(crate) fn grants(plugin: &c::PluginSettings, bundled: bool) -> Result<w::Grants, String> {
-    if bundled && plugin.grants == c::Grants::default() {
-        return Ok(w::Grants { embedded: Some(w::EmbeddedGrant::default()), ..w::Grants::default() });
+/// What a plugin was granted. A bundled plugin without an entry, or without grants in it, gets what it was written for; `bundled` is the name
+/// of the one that it is.
+pub(crate) fn grants(plugin: &c::PluginSettings, bundled: Option<&str>) -> Result<w::Grants, String> {
+    match bundled {
+        Some(name) if plugin.grants == c::Grants::default() => return Ok(written_for(name)),
+        _ => {}
     }
     let embedded = match &plugin.grants.embedded {
         None => None,
         Some(grant) => Some(w::EmbeddedGrant {
             memory: grant.memory,
             cpu_millis: grant.cpu.map(|cpus| u32::try_from(cpus.millis()).unwrap_or(u32::MAX)),
-            folders: grant
-                .folders
-                .iter()
-                .map(|folder| w::FolderGrant {
-                    // Now, before anything runs that could put a link in its place.
-                    path: folder.path.path.canonicalize().unwrap_or_else(|_| folder.path.path.clone()),
-                    access: access(folder.access),
-                })
-                .collect(),
+            folders: grant.folders.iter().map(folder).collect(),
             hosts: if grant.hosts.is_empty() { None } else { Some(hosts(&grant.hosts)?) },
         }),
     };
@@ -30,11 +25,58 @@ pub(crate) fn grants(plugin: &c::PluginSettings, bundled: bool) -> Result<w::Gra
         embedded,
         connect: hosts(&plugin.grants.connect)?,
         secrets: plugin.grants.secrets.iter().map(|s| s.name.clone()).collect(),
-        docker: plugin.grants.docker.is_some(),
+        docker: plugin.grants.docker.as_ref().map(docker),
         kubernetes: plugin.grants.kubernetes.is_some(),
         http: !plugin.grants.http.is_empty(),
         registry: plugin.grants.registry.is_some(),
     })
+}
+
+/// What a bundled plugin needs for what it is there for, and no more.
+fn written_for(name: &str) -> w::Grants {
+    match name {
+        "docker" => w::Grants { docker: Some(as_in_the_original()), ..w::Grants::default() },
+        _ => w::Grants { embedded: Some(w::EmbeddedGrant::default()), ..w::Grants::default() },
+    }
+}
+
+/// Without a word of the operator, catalogues get what Docker's gateway gives them: every image, the networks that the gateway's own container
+/// is in, and folders below those for temporary files, for reading only (`docker-mcp-gateway.md` 12).
+fn as_in_the_original() -> w::DockerGrant {
+    let folders = [
+        PathBuf::from("/tmp"),
+        PathBuf::from("/private/tmp"),
+        PathBuf::from("/var/tmp"),
+        std::env::temp_dir(),
+    ];
+    let mut binds: Vec<w::FolderGrant> = Vec::new();
+    for folder in folders {
+        // One that is not there cannot be mounted, and none grants the whole file system.
+        let Ok(path) = folder.canonicalize() else { continue };
+        if path.parent().is_some() && !binds.iter().any(|bind| bind.path == path) {
+            binds.push(w::FolderGrant { path, access: Access::ReadOnly });
+        }
+    }
+    w::DockerGrant { own_networks: true, binds, ..w::DockerGrant::default() }
+}
+
+fn docker(grant: &c::DockerGrant) -> w::DockerGrant {
+    let names = |patterns: &[c::Pattern]| patterns.iter().map(|p| w::NamePattern::new(p.as_str())).collect();
+    w::DockerGrant {
+        images: names(&grant.images),
+        networks: names(&grant.networks),
+        own_networks: false,
+        binds: grant.binds.iter().map(folder).collect(),
+        privileged: grant.privileged,
+    }
+}
+
+fn folder(folder: &c::FolderGrant) -> w::FolderGrant {
+    w::FolderGrant {
+        // Now, before anything runs that could put a link in its place.
+        path: folder.path.path.canonicalize().unwrap_or_else(|_| folder.path.path.clone()),
+        access: access(folder.access),
+    }
 }
 
 fn hosts(patterns: &[c::HostPattern]) -> Result<Vec<w::HostPattern>, String> {

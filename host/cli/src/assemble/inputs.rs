@@ -1,6 +1,7 @@
 //! What was asked for, from flags and files together: which servers, which plugins, where state is kept.
 
 use crate::args::SourceArgs;
+use crate::assemble::containers::Containers;
 use crate::assemble::direct::Fixed;
 use crate::assemble::enabled::Enabled;
 use crate::assemble::files::Files;
@@ -29,6 +30,10 @@ pub(crate) struct Inputs {
     pub(crate) chosen: Vec<String>,
     /// `--provisioner`.
     pub(crate) provisioner: Option<String>,
+    /// `--docker-context`.
+    pub(crate) docker_context: Option<String>,
+    /// `--cpus`, `--memory`, `--block-network`.
+    pub(crate) containers: Containers,
     /// `--tools`.
     pub(crate) tools: ToolFilter,
     /// The entries of `--tools`, as typed.
@@ -130,6 +135,8 @@ impl Inputs {
             plugins,
             chosen: names,
             provisioner: args.provisioner.clone(),
+            docker_context: args.docker_context.clone(),
+            containers: Containers::of(args),
             tools: ToolFilter::new(&args.tools),
             tool_words: args.tools.clone(),
             state,

@@ -192,11 +192,11 @@ fn volume_mount(text: &str) -> Result<p::Mount> {
     let (Some(source), Some(target)) = (parts.next(), parts.next()) else {
         bail!("`volumes` has `{text}`, which is not `source:target[:ro]`");
     };
-    let mut access = p::Access::ReadWrite;
+    let mut access = None;
     for option in parts.flat_map(|options| options.split(',')) {
         match option {
-            "ro" => access = p::Access::ReadOnly,
-            "rw" => {}
+            "ro" => access = Some(p::Access::ReadOnly),
+            "rw" => access = access.or(Some(p::Access::ReadWrite)),
             other => {
                 bail!("`volumes` has `{text}` with the option `{other}`, which this version cannot honour")
             }
@@ -205,11 +205,13 @@ fn volume_mount(text: &str) -> Result<p::Mount> {
     if source.is_empty() || !target.starts_with('/') {
         bail!("`volumes` has `{text}`, which is not `source:target[:ro]` with an absolute target");
     }
-    let source = if source.starts_with('/') || source.starts_with('.') {
-        p::MountSource::Folder(PathBuf::from(source))
+    // A folder of this machine is for reading unless the entry asks for more in words (`docker-mcp-gateway.md` 12).
+    let (source, usual) = if source.starts_with('/') || source.starts_with('.') {
+        (p::MountSource::Folder(PathBuf::from(source)), p::Access::ReadOnly)
     } else {
-        p::MountSource::Volume(source.to_owned())
+        (p::MountSource::Volume(source.to_owned()), p::Access::ReadWrite)
     };
+    let access = access.unwrap_or(usual);
     Ok(p::Mount { source, target: target.to_owned(), access, by_operator: false })
 }
 
@@ -240,6 +242,22 @@ mod tests {
             p::Part::Secret("acme.token".to_owned()),
         ]);
         assert_eq!(s.environment[1].value, joined);
+    }
+
+    #[test]
+    fn a_folder_is_for_reading_unless_the_entry_says_more() {
+        let access =
+            |volume: &str| spec(&format!("image: a\nvolumes: ['{volume}']")).unwrap().mounts[0].access;
+        for (volume, expected) in [
+            ("/tmp/a:/a", p::Access::ReadOnly),
+            ("/tmp/a:/a:ro", p::Access::ReadOnly),
+            ("/tmp/a:/a:rw", p::Access::ReadWrite),
+            ("/tmp/a:/a:rw,ro", p::Access::ReadOnly),
+            ("cache:/a", p::Access::ReadWrite),
+            ("cache:/a:ro", p::Access::ReadOnly),
+        ] {
+            assert_eq!(access(volume), expected, "{volume}");
+        }
     }
 
     #[test]

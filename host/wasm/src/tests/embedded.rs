@@ -295,6 +295,7 @@ async fn an_engine_that_is_full_is_a_quota() {
         state_dir: fixture.dir.path().join("state"),
         cache_dir: Some(shared_cache()),
         embedded,
+        docker: Err(host_workload_docker::Error::unconfigured()),
         resolver: Arc::clone(&fixture.resolver),
         bundled_servers: BTreeMap::from([("echo".to_owned(), echo())]),
         compile_limit: LONG,

@@ -94,7 +94,7 @@ impl Host for CallState {
 
 impl Scope {
     /// Flushes what was just noted: another machine keeps what it stands for, so it must survive the end of this one.
-    async fn durable(&self, noted: std::io::Result<()>) -> wasmtime::Result<Result<(), Failure>> {
+    pub(crate) async fn durable(&self, noted: std::io::Result<()>) -> wasmtime::Result<Result<(), Failure>> {
         let flushed = match (noted, self.host.ledger.to_flush()) {
             (Ok(()), Some(file)) => tokio::task::spawn_blocking(move || file.sync_data()).await?,
             (noted, _) => noted,

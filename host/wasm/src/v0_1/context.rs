@@ -40,7 +40,8 @@ pub(crate) fn context(
     }
 }
 
-fn labels(who: Who<'_>, request: &str, server: Option<&str>) -> Vec<Label> {
+/// Labels of what a call makes.
+pub(crate) fn labels(who: Who<'_>, request: &str, server: Option<&str>) -> Vec<Label> {
     let label = |key: &str, value: &str| Label { key: key.to_owned(), value: label_value(value) };
     let mut labels = vec![
         label("gateway-id", who.gateway),
@@ -53,7 +54,7 @@ fn labels(who: Who<'_>, request: &str, server: Option<&str>) -> Vec<Label> {
 }
 
 /// Label values begin with a letter on every platform; the id of a server may begin with a digit.
-fn label_value(value: &str) -> String {
+pub(crate) fn label_value(value: &str) -> String {
     if value.starts_with(|c: char| c.is_ascii_lowercase()) { value.to_owned() } else { format!("s-{value}") }
 }
 

@@ -180,7 +180,7 @@ impl Scope {
     }
 
     /// Whether this call is one that starts servers.
-    fn starts(&self) -> bool {
+    pub(crate) fn starts(&self) -> bool {
         matches!(self.phase, Phase::Provision | Phase::Reconnect | Phase::Run)
     }
 }

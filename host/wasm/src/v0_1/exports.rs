@@ -1,7 +1,7 @@
 //! The exports of a plugin as values, so that one function can run any of them in a fresh instance.
 
 use crate::state::CallState;
-use crate::v0_1::{EmbeddedPlugin, exported, types};
+use crate::v0_1::{Plugin, exported, types};
 use std::future::Future;
 use wasmtime::Store;
 
@@ -14,7 +14,7 @@ pub(crate) trait Export: Send {
     fn call(
         self,
         store: &mut Store<CallState>,
-        plugin: &EmbeddedPlugin,
+        plugin: &Plugin,
     ) -> impl Future<Output = wasmtime::Result<Self::Answer>> + Send;
 }
 
@@ -26,7 +26,7 @@ macro_rules! exports {
         impl Export for $name<'_> {
             type Answer = Result<$answer, types::Failure>;
 
-            async fn call(self, store: &mut Store<CallState>, plugin: &EmbeddedPlugin) -> wasmtime::Result<Self::Answer> {
+            async fn call(self, store: &mut Store<CallState>, plugin: &Plugin) -> wasmtime::Result<Self::Answer> {
                 plugin.gateway_provisioner_provisioner().$method(store $(, self.$field.pass())*).await
             }
         }
@@ -78,11 +78,7 @@ pub(crate) struct Describe;
 impl Export for Describe {
     type Answer = exported::Description;
 
-    async fn call(
-        self,
-        store: &mut Store<CallState>,
-        plugin: &EmbeddedPlugin,
-    ) -> wasmtime::Result<Self::Answer> {
+    async fn call(self, store: &mut Store<CallState>, plugin: &Plugin) -> wasmtime::Result<Self::Answer> {
         plugin.gateway_provisioner_provisioner().call_describe(store).await
     }
 }

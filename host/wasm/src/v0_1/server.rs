@@ -45,7 +45,7 @@ pub(crate) fn record(scope: &ServerScope, named: bool) -> Server {
         mounts: spec.mounts.iter().enumerate().map(|(at, m)| mount(at, m)).collect(),
         network: network(spec),
         limits: Limits {
-            memory: spec.limits.memory_mib.map(|mib| Amount { mib, written: format!("{mib}MiB") }),
+            memory: spec.limits.memory_mib.map(|mib| Amount { mib, written: in_dockers_words(mib) }),
             cpu_millis: spec.limits.cpu_millis,
             processes: None,
             disk: None,
@@ -57,6 +57,11 @@ pub(crate) fn record(scope: &ServerScope, named: bool) -> Server {
         annotations: spec.annotations.clone(),
         extras: Vec::new(),
     }
+}
+
+/// `2Gb`, `512m`: as Docker's gateway and its documents write amounts of memory.
+fn in_dockers_words(mib: u32) -> String {
+    if mib > 0 && mib.is_multiple_of(1024) { format!("{}Gb", mib / 1024) } else { format!("{mib}m") }
 }
 
 fn workload(scope: &ServerScope) -> Workload {

@@ -1,7 +1,5 @@
 //! What a plugin may start: the component of this call's server, with its environment, folders and destinations, inside the grant.
 
-mod values;
-
 use crate::grants::{EmbeddedGrant, FolderGrant};
 use crate::ledger::Record;
 use crate::sanitize::line;
@@ -11,9 +9,10 @@ use crate::v0_1::embedded::own;
 use crate::v0_1::imported::embedded::Spec;
 use crate::v0_1::server::folder;
 use crate::v0_1::types::{self, Failure, FailureCategory};
+use crate::v0_1::values::FileValue;
 use host_provisioner as provisioner;
 use host_provisioner::{Egress, MountSource};
-use host_workload_embedded::{DEFAULT_MEMORY_MIB, MountSpec, StartSpec};
+use host_workload_embedded::{DEFAULT_MEMORY_MIB, FileSpec, MountSpec, StartSpec};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -64,6 +63,10 @@ impl Scope {
         let mounts = self.mounts(&spec.mounts, server, &grant).await?;
         let environment = self.environment(spec.environment, server).await?;
         let files = self.files(spec.files, server).await?;
+        let files = files
+            .into_iter()
+            .map(|FileValue { path, content, mode }| FileSpec { guest: path, content, mode })
+            .collect();
 
         if record.own(super::KIND).len() >= WORKLOADS {
             let text = format!("a server may be made of {WORKLOADS} components, and this one has so many");

@@ -3,16 +3,27 @@
 use crate::sanitize::line;
 use crate::server::ServerScope;
 use crate::state::Scope;
-use crate::v0_1::embedded::check::SHOWN;
 use crate::v0_1::types::{self, Failure, FailureCategory, Part, SecretOwner, Variable};
 use host_provisioner as provisioner;
 use host_provisioner::Workload;
-use host_workload_embedded::FileSpec;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
+/// Bytes of a name in a refusal.
+const SHOWN: usize = 200;
+
+/// A file with its content filled in. Has no `Debug`.
+pub(crate) struct FileValue {
+    /// Absolute path inside the workload.
+    pub(crate) path: String,
+    /// What is in it.
+    pub(crate) content: Zeroizing<Vec<u8>>,
+    /// POSIX permission bits.
+    pub(crate) mode: u32,
+}
+
 impl Scope {
-    pub(super) fn arguments(&self, values: &[types::Value]) -> Result<Vec<String>, Failure> {
+    pub(crate) fn arguments(&self, values: &[types::Value]) -> Result<Vec<String>, Failure> {
         values.iter().map(|value| self.plain(value, "an argument")).collect()
     }
 
@@ -50,7 +61,7 @@ impl Scope {
 
     /// A server's secrets only in the variables where the entry has them; and a workload that carries one is the entry's own, unchanged.
     /// Tells whether a generated secret is among the values.
-    pub(super) fn environment_fits(
+    pub(crate) fn environment_fits(
         &self,
         wanted: &[Variable],
         arguments: &[String],
@@ -79,13 +90,10 @@ impl Scope {
             return Ok(generated);
         }
         let own = match &server.spec.workload {
-            Workload::Component { arguments, .. } | Workload::Bundled { arguments, .. } => {
-                arguments.as_slice()
-            }
-            Workload::Image { .. }
-            | Workload::Command { .. }
-            | Workload::Remote { .. }
-            | Workload::Listening { .. } => &[],
+            Workload::Component { arguments, .. }
+            | Workload::Bundled { arguments, .. }
+            | Workload::Image { arguments, .. } => arguments.as_slice(),
+            Workload::Command { .. } | Workload::Remote { .. } | Workload::Listening { .. } => &[],
         };
         if arguments != own {
             return Err(self.refuse(
@@ -106,7 +114,7 @@ impl Scope {
     }
 
     /// The values, outside the plugin, at the last moment.
-    pub(super) async fn environment(
+    pub(crate) async fn environment(
         &self,
         wanted: Vec<Variable>,
         server: &Arc<ServerScope>,
@@ -181,7 +189,7 @@ impl Scope {
     }
 
     /// Each file is one of the entry's, unchanged.
-    pub(super) fn files_fit(&self, wanted: &[types::File], server: &ServerScope) -> Result<(), Failure> {
+    pub(crate) fn files_fit(&self, wanted: &[types::File], server: &ServerScope) -> Result<(), Failure> {
         match wanted.iter().find(|file| own_file(file, server).is_none()) {
             None => Ok(()),
             Some(file) => {
@@ -192,11 +200,11 @@ impl Scope {
     }
 
     /// The contents, outside the plugin, at the last moment.
-    pub(super) async fn files(
+    pub(crate) async fn files(
         &self,
         wanted: Vec<types::File>,
         server: &Arc<ServerScope>,
-    ) -> Result<Vec<FileSpec>, Failure> {
+    ) -> Result<Vec<FileValue>, Failure> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
@@ -207,7 +215,7 @@ impl Scope {
             let place = |file: &provisioner::File| {
                 let content = host.config.resolver.evaluate(scope, &file.content)?;
                 let content = Zeroizing::new(content.reveal().as_bytes().to_vec());
-                Ok(FileSpec { guest: file.path.clone(), content, mode: file.mode })
+                Ok(FileValue { path: file.path.clone(), content, mode: file.mode })
             };
             own.map(place).collect::<Result<Vec<_>, host_resolver::SecretError>>()
         })

@@ -1,0 +1,164 @@
+//! The `docker run` line of a server, word for word as Docker's MCP Gateway has it (`provisioning.md` 2.1): the same words in the same
+//! order for the same entry, so that somebody who switches can compare.
+//!
+//! What the original cannot say (an entry point, ports, further limits) stands behind what it says and before the image. Values of
+//! variables never stand in the line: `-e NAME` takes them from the environment of whoever tries it.
+
+use crate::plan::{self, Around};
+use gateway_plugin::docker::EgressProxy;
+use gateway_plugin::types::{Access, Egress, Mount, MountSource, Port, Protocol};
+use gateway_plugin::{Result, Server};
+
+/// The words, the program's name first.
+///
+/// # Errors
+/// As [`plan::plan`], for the image and its arguments.
+pub fn arguments(server: &Server, around: &Around<'_>) -> Result<Vec<String>> {
+    let image = plan::image(server)?;
+    let mut words = Words::default();
+    words.base(&server.name, &server.limits, around.privileged);
+    network(server, around, &mut words);
+    for variable in &server.environment {
+        words.pair("-e", &variable.name);
+    }
+    for mount in &server.mounts {
+        volume(mount, &mut words);
+    }
+    if let Some(user) = &server.user {
+        words.pair("-u", user);
+    }
+    let through = around.proxy.iter().flat_map(|proxy| &proxy.extra_hosts);
+    for host in server.network.extra_hosts.iter().chain(through) {
+        words.pair("--add-host", host);
+    }
+    if let Some(processes) = server.limits.processes {
+        words.pair("--pids-limit", &processes.to_string());
+    }
+    if let Some(disk) = &server.limits.disk {
+        words.pair("--storage-opt", &format!("size={}", disk.written));
+    }
+    for port in &server.network.ports {
+        words.pair("-p", &publish(port));
+    }
+    if let Some(folder) = &image.working_directory {
+        words.pair("-w", folder);
+    }
+    // The command line takes one word; the others become the first arguments.
+    let mut entrypoint = image.entrypoint.iter().flatten();
+    if let Some(program) = entrypoint.next() {
+        words.pair("--entrypoint", program);
+    }
+    words.word(&plan::reference(image));
+    words.0.extend(entrypoint.cloned());
+    words.0.extend(plan::words(image)?);
+    Ok(words.0)
+}
+
+#[derive(Default)]
+struct Words(Vec<String>);
+
+impl Words {
+    fn word(&mut self, word: &str) {
+        self.0.push(word.to_owned());
+    }
+
+    fn pair(&mut self, flag: &str, value: &str) {
+        self.0.extend([flag.to_owned(), value.to_owned()]);
+    }
+
+    /// Rows 1 to 6: the same for servers and tools.
+    fn base(&mut self, name: &str, limits: &gateway_plugin::types::Limits, privileged: bool) {
+        for word in ["docker", "run", "--rm", "-i", "--init", "--security-opt", "no-new-privileges"] {
+            self.word(word);
+        }
+        if let Some(millis) = limits.cpu_millis.filter(|millis| *millis > 0) {
+            self.pair("--cpus", &cpus(millis));
+        }
+        if let Some(memory) = &limits.memory {
+            self.pair("--memory", &memory.written);
+        }
+        self.pair("--pull", "never");
+        if privileged {
+            self.word("--privileged");
+        }
+        self.pair("-l", "docker-mcp=true");
+        self.pair("-l", "docker-mcp-tool-type=mcp");
+        self.pair("-l", &format!("docker-mcp-name={name}"));
+        self.pair("-l", "docker-mcp-transport=stdio");
+    }
+}
+
+/// `1000` → `1`, `500` → `0.5`.
+fn cpus(millis: u32) -> String {
+    match millis % 1000 {
+        0 => (millis / 1000).to_string(),
+        part => format!("{}.{part:03}", millis / 1000).trim_end_matches('0').to_owned(),
+    }
+}
+
+/// Rows 7 to 11.
+fn network(server: &Server, around: &Around<'_>, words: &mut Words) {
+    match around.proxy {
+        // The original also joins `none`, which engines refuse, or the gateway's own networks, which is a way around the proxy.
+        Some(EgressProxy { networks, links, environment, dns, .. }) => {
+            for network in networks {
+                words.pair("--network", network);
+            }
+            for link in links {
+                words.pair("--link", link);
+            }
+            for (name, value) in environment {
+                words.pair("-e", &format!("{name}={value}"));
+            }
+            for address in dns {
+                words.pair("--dns", address);
+            }
+        }
+        None if server.network.detached || matches!(server.network.egress, Egress::None) => {
+            words.pair("--network", "none");
+        }
+        None => {
+            for network in plan::usual_networks(server, around.engine) {
+                words.pair("--network", &network);
+            }
+        }
+    }
+}
+
+/// Row 14: as it was written; a mount that arrives as read-only says so.
+fn volume(mount: &Mount, words: &mut Words) {
+    if let MountSource::Empty(size) = &mount.source {
+        let size = size.map(|mib| format!(":size={mib}m")).unwrap_or_default();
+        return words.pair("--tmpfs", &format!("{}{size}", mount.target));
+    }
+    let written = if mount.written.is_empty() {
+        format!("{}:{}", mount.label, mount.target)
+    } else {
+        mount.written.clone()
+    };
+    words.pair("-v", &if mount.access == Access::ReadOnly { read_only(&written) } else { written });
+}
+
+fn read_only(written: &str) -> String {
+    let says = |mode: &str, word: &[&str]| mode.split(',').any(|part| word.contains(&part));
+    match written.rsplit_once(':') {
+        Some((_, mode)) if says(mode, &["ro", "readonly"]) => written.to_owned(),
+        // A third part that is no path is the mode.
+        Some((rest, mode)) if rest.contains(':') && !mode.starts_with('/') => {
+            let kept = mode.split(',').filter(|part| *part != "rw");
+            let mode: Vec<&str> = std::iter::once("ro").chain(kept).collect();
+            format!("{rest}:{}", mode.join(","))
+        }
+        _ => format!("{written}:ro"),
+    }
+}
+
+/// Published on loopback only.
+fn publish(port: &Port) -> String {
+    let outside = port.host_port.map(|port| port.to_string()).unwrap_or_default();
+    let protocol = if matches!(port.protocol, Protocol::Udp) { "/udp" } else { "" };
+    format!("127.0.0.1:{outside}:{}{protocol}", port.container_port)
+}
+
+#[cfg(test)]
+mod tests;

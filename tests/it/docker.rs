@@ -1,0 +1,228 @@
+//! Container images as servers, on a real engine: Docker's own catalogue format, through the whole program. Skipped, with one line that says
+//! why, where no engine answers; `GATEWAY_TEST_REQUIRE=docker` turns the skip into a failure.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "what is not as the story says ends the test there"
+)]
+
+use crate::program::scene;
+use gateway_tests::harness::{Era, Gateway, Scene, eventually};
+use host_workload_docker::{DockerEngine, Endpoint, EngineConfig, PageRequest, Surroundings};
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+const LEGACY: Era = Era::Legacy("2025-11-25");
+/// An echo over standard streams, in an image that holds nothing else.
+const ECHO: &str = "mcp/null:1";
+/// A static shell.
+const BUSYBOX: &str = "mcp/busybox:1";
+
+#[expect(clippy::disallowed_methods, reason = "only this function of these tests reads the environment")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// An engine, and a name that no other test has.
+struct World {
+    engine: Arc<DockerEngine>,
+    name: String,
+}
+
+impl World {
+    async fn new() -> Option<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let around = Surroundings { host: variable("DOCKER_HOST"), ..Surroundings::default() };
+        let endpoint = Endpoint::find(&around).unwrap();
+        let engine = DockerEngine::new(EngineConfig { endpoint, config_dir: None, own_container: None });
+        let missing = match engine.image(ECHO).await {
+            Ok(Some(_)) => {
+                let name = format!("it-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+                return Some(Self { engine, name });
+            }
+            Ok(None) => "no images (testenv/up images)".to_owned(),
+            Err(error) => format!("no docker (testenv/up docker): {error}"),
+        };
+        let required = variable("GATEWAY_TEST_REQUIRE").unwrap_or_default();
+        assert!(!required.split(',').any(|part| part == "docker"), "{missing}");
+        println!("skipped: {missing}");
+        None
+    }
+
+    /// A scene with a catalogue of this one server.
+    fn scene(&self, entry: &str) -> Scene {
+        let scene = match variable("DOCKER_HOST") {
+            Some(host) => scene().with_variable("DOCKER_HOST", &host),
+            None => scene(),
+        };
+        scene.file(
+            "catalog.yaml",
+            format!("registry:\n  {}:\n    {}\n", self.name, entry.replace('\n', "\n    ")),
+        );
+        scene
+    }
+
+    async fn serve<'s>(&self, scene: &'s Scene) -> Gateway<'s> {
+        scene.serve(["--catalog", "catalog.yaml", "--servers", &self.name]).await
+    }
+
+    /// Ids of this test's containers, running or not.
+    async fn containers(&self) -> Vec<String> {
+        let label = format!("docker-mcp-name={}", self.name);
+        let page = PageRequest { cursor: None, limit: 100 };
+        let found = self.engine.containers(&[&label], &page).await.unwrap();
+        found.items.into_iter().map(|container| container.id).collect()
+    }
+
+    /// The engine removes what has ended a moment later.
+    async fn nothing_left(&self) {
+        eventually("no containers", async || {
+            let left = self.containers().await;
+            if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_docker_catalogue_serves_as_it_is_and_leaves_nothing() {
+    let Some(world) = World::new().await else { return };
+    let scene = world.scene(&format!("image: {ECHO}\ntitle: Echo"));
+    let gateway = world.serve(&scene).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["echo"]).await;
+    let containers = world.containers().await;
+    assert_eq!(containers.len(), 1, "one for all calls of a session");
+    for n in 0..5 {
+        let answer = client.call("echo", json!({"message": format!("hello {n}")})).await.unwrap();
+        assert!(answer.to_string().contains(&format!("hello {n}")), "{answer}");
+    }
+    assert_eq!(world.containers().await, containers);
+    let info = world.engine.inspect(&containers[0]).await.unwrap().unwrap();
+    let label = |key: &str| info.labels.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str());
+    assert_eq!((label("docker-mcp"), label("docker-mcp-transport")), (Some("true"), Some("stdio")));
+    assert_eq!((label("docker-mcp-tool-type"), label("gateway-plugin")), (Some("mcp"), Some("docker")));
+    let ended = gateway.end().await;
+    assert!(!ended.finished.stderr.contains("warning"), "{}", ended.finished.stderr);
+    world.nothing_left().await;
+    scene.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn a_container_that_was_killed_is_started_anew() {
+    let Some(world) = World::new().await else { return };
+    let scene = world.scene(&format!("image: {ECHO}"));
+    let gateway = world.serve(&scene).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["echo"]).await;
+    let first = world.containers().await;
+    world.engine.remove(&first[0]).await.unwrap();
+    eventually("another container that answers", async || {
+        match client.call("echo", json!({"message": "again"})).await {
+            Ok(answer) if answer["isError"] != true => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    assert_ne!(world.containers().await, first);
+    gateway.end().await;
+    world.nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_killed_gateway_leaves_no_container_to_anybody() {
+    let Some(world) = World::new().await else { return };
+    // It does not care that its input has ended, so only the next gateway can take it down.
+    let stubborn = "image: mcp/busybox:1\ncommand: [sh, -c, 'trap \"\" TERM; while :; do sleep 1; done']";
+    let scene = world.scene(stubborn);
+    let gateway = world.serve(&scene).await;
+    let mut client = gateway.client(LEGACY).await;
+    let listing = client.begin("tools/list", json!({})).await;
+    eventually("a container", async || {
+        if world.containers().await.is_empty() { Err("none".to_owned()) } else { Ok(()) }
+    })
+    .await;
+    gateway.kill().await;
+    drop(listing);
+    assert_eq!(world.containers().await.len(), 1);
+    scene.file("catalog.yaml", format!("registry:\n  echo:\n    image: {ECHO}\n"));
+    let next = scene.serve(["--catalog", "catalog.yaml", "--servers", "echo"]).await;
+    world.nothing_left().await;
+    next.end().await;
+    scene.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_image_is_said_and_the_others_serve() {
+    let Some(world) = World::new().await else { return };
+    let scene = world.scene(&format!("image: {ECHO}"));
+    let catalog = format!(
+        "registry:\n  {0}:\n    image: {ECHO}\n  missing:\n    image: 127.0.0.1:1/mcp/none:9\n  wrong:\n    image: {BUSYBOX}\n    command: [/not/there]\n",
+        world.name
+    );
+    scene.file("catalog.yaml", catalog);
+    let servers = format!("{},missing,wrong", world.name);
+    let gateway = scene.serve(["--catalog", "catalog.yaml", "--servers", &servers]).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["echo"]).await;
+    let said = gateway.says("127.0.0.1:1/mcp/none:9").await;
+    assert!(said.contains("pull image `127.0.0.1:1/mcp/none:9`"), "{said}");
+    gateway.says("/not/there").await;
+    gateway.end().await;
+    world.nothing_left().await;
+}
+
+#[tokio::test]
+async fn the_plan_is_the_line_of_the_original() {
+    let Some(world) = World::new().await else { return };
+    let entry = format!(
+        "image: {BUSYBOX}\ncommand: [cat, --root, /data]\nuser: '1000:1000'\nenv: [{{name: A, value: b}}]\nextraHosts: ['db:10.1.2.3']"
+    );
+    let scene = world.scene(&entry);
+    let arguments = ["run", "--dry-run", "--json", "--catalog", "catalog.yaml", "--servers", &world.name];
+    let plan = scene.run(arguments).await.expect_code(0).json();
+    let documents = plan["servers"][0]["documents"].as_array().unwrap_or_else(|| panic!("{plan}"));
+    let words: Vec<String> = serde_json::from_str(documents[0]["text"].as_str().unwrap()).unwrap();
+    let expected = format!(
+        "docker run --rm -i --init --security-opt no-new-privileges --cpus 1 --memory 2Gb --pull never \
+         -l docker-mcp=true -l docker-mcp-tool-type=mcp -l docker-mcp-name={} -l docker-mcp-transport=stdio -e A -u 1000:1000 \
+         --add-host db:10.1.2.3 {BUSYBOX} cat --root /data",
+        world.name
+    );
+    assert_eq!(words.join(" "), expected);
+    world.nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_secret_is_in_the_container_and_nowhere_else() {
+    let Some(world) = World::new().await else { return };
+    let secret = "hunter2-planted-in-a-file";
+    let entry = format!(
+        "image: {BUSYBOX}\nsecrets: [{{name: {0}.token, env: TOKEN}}]\ncommand: [sh, -c, 'echo got $TOKEN >&2; cat > /dev/null']",
+        world.name
+    );
+    let scene = world.scene(&entry);
+    scene.file(".env", format!("{}.token={secret}\n", world.name));
+    scene.settings("secrets: [./.env]\n");
+    let gateway = scene.serve(["--catalog", "catalog.yaml", "--servers", &world.name, "--verbose"]).await;
+    let mut client = gateway.client(LEGACY).await;
+    let listing = client.begin("tools/list", json!({})).await;
+    eventually("a container", async || {
+        if world.containers().await.is_empty() { Err("none".to_owned()) } else { Ok(()) }
+    })
+    .await;
+    let inspected = scene.run(["server", "inspect", &world.name]).await;
+    drop(listing);
+    let ended = gateway.end().await;
+    let ledger = format!("{:?}", scene.ledger());
+    for (where_, text) in [("inspect", inspected.seen()), ("ledger", ledger)] {
+        assert!(!text.contains(secret), "{where_}: {text}");
+    }
+    // What the server itself prints is its own affair; the program adds nothing.
+    for line in ended.finished.stderr.lines().filter(|line| line.contains(secret)) {
+        assert!(line.contains("got"), "{line}");
+    }
+    world.nothing_left().await;
+}
