@@ -15,7 +15,7 @@ use crate::bundled;
 use crate::environment::Environment;
 use crate::output::{Usage, name, say};
 use anyhow::{Context, Result};
-use host_config::{PluginSettings, PluginSource, SecretSource, Server, ServerConfigs};
+use host_config::{PluginSettings, PluginSource, SecretSource, Server};
 use host_pool::{Pool, PoolConfig, ServerEntry};
 use host_provisioner::{Class, Failure, Phase, Provisioner, ServerSpec, Workload, WorkloadKind};
 use host_resolver::{Resolver, Source};

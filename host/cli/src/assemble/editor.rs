@@ -111,7 +111,10 @@ mod tests {
         let environment = Environment::of([("TOKEN", "t"), ("HOME", "/home/a")]);
         file.servers
             .iter()
-            .map(|server| server_spec(server, &ServerConfigs::default(), &environment).map_err(|error| format!("{error:#}")))
+            .map(|server| {
+                server_spec(server, &ServerConfigs::default(), &environment)
+                    .map_err(|error| format!("{error:#}"))
+            })
             .collect()
     }
 

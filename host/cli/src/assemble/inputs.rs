@@ -9,7 +9,9 @@ use crate::bundled;
 use crate::environment::Environment;
 use crate::output::{Usage, say};
 use anyhow::{Context as _, Result};
-use host_config::{Context, HostPattern, PluginSettings, PluginSource, Server, Settings, ToolFilter, Warning};
+use host_config::{
+    Context, HostPattern, PluginSettings, PluginSource, Server, Settings, ToolFilter, Warning,
+};
 use std::path::{Path, PathBuf};
 
 /// The file that is read when no other is named.

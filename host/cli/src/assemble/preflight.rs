@@ -24,6 +24,8 @@ pub(crate) async fn server(app: &App, placed: &Placed, plan: &Blueprint) -> Vec<
     let kind = match spec.workload {
         Workload::Image { .. } => WorkloadKind::Image,
         Workload::Component { .. } | Workload::Bundled { .. } => WorkloadKind::Component,
+        // No plugin is asked about these.
+        Workload::Command { .. } | Workload::Remote { .. } | Workload::Listening { .. } => return found,
     };
     if !description.runs.contains(&kind) {
         let runs: Vec<&str> = description.runs.iter().map(|kind| kind.as_str()).collect();
@@ -153,7 +155,10 @@ fn source(workload: &Workload) -> Option<ComponentSource> {
         Workload::Component { path, .. } => Some(ComponentSource::File(path.clone())),
         Workload::Bundled { name, .. } => bundled::server(name)
             .map(|bytes| ComponentSource::Bytes { name: name.clone(), bytes: bytes.into() }),
-        Workload::Image { .. } => None,
+        Workload::Image { .. }
+        | Workload::Command { .. }
+        | Workload::Remote { .. }
+        | Workload::Listening { .. } => None,
     }
 }
 

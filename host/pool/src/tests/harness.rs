@@ -5,9 +5,9 @@ use async_trait::async_trait;
 use host_message::{Envelope, Params};
 use host_provisioner::fake::FakeProvisioner;
 use host_provisioner::{
-    Blueprint, Call, Class, Connection, Description, Failure, FieldReport, Health, HttpEndpoint, Lease, Lifetime,
-    ManagedObject, Phase, Provisioned, Provisioner, Reconnected, ReleaseReason, ServerSpec, SweepReport,
-    Workload,
+    Blueprint, Call, Class, Connection, Description, Failure, FieldReport, Health, HttpEndpoint, Lease,
+    Lifetime, ManagedObject, Phase, Provisioned, Provisioner, Reconnected, ReleaseReason, ServerSpec,
+    SweepReport, Workload,
 };
 use serde_json::{Value, json};
 use std::collections::VecDeque;
