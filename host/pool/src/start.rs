@@ -223,11 +223,14 @@ async fn shake(
     let opened = timeout_at(deadline, connect::open(connection))
         .await
         .map_err(|_| late(Phase::Handshake, "connecting took too long"))??;
+    let mut config = core.config.clone();
+    config.line_limit = server.spec.output_limit.unwrap_or(config.line_limit);
+    config.concurrency = server.spec.concurrency;
     let wire = Wire::start(
         Arc::clone(&server.name),
         owner.clone(),
         opened,
-        &core.config,
+        &config,
         core.events.clone(),
         &core.tracker,
     );
