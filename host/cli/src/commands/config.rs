@@ -4,6 +4,7 @@ use crate::args::ConfigCommand;
 use crate::assemble::Inputs;
 use crate::assemble::app::resolver;
 use crate::assemble::spec::server_spec;
+use crate::assemble::values::misfits;
 use crate::commands::secret;
 use crate::environment::Environment;
 use crate::exit;
@@ -43,7 +44,11 @@ pub(super) fn run(command: ConfigCommand, environment: &Environment) -> Result<u
             }
         })
         .collect();
-    let unused = unused(&inputs);
+    let mut warnings: Vec<String> = unused(&inputs).iter().map(ToString::to_string).collect();
+    for server in &inputs.servers {
+        let misfits = misfits(server, &inputs.files.configs);
+        warnings.extend(misfits.into_iter().map(|text| format!("server `{}`: {text}", server.name)));
+    }
     // What does not run although a file asks for it was told when the files were read.
     let wrong = !inputs.not_run.is_empty() || servers.iter().any(|server| !server.problems.is_empty());
     if json {
@@ -54,10 +59,10 @@ pub(super) fn run(command: ConfigCommand, environment: &Environment) -> Result<u
             "servers": servers.iter().map(|server| json!({
                 "name": server.name, "kind": server.kind.as_str(), "place": server.place, "problems": server.problems,
             })).collect::<Vec<_>>(),
-            "warnings": unused.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "warnings": warnings,
         }));
     } else {
-        print(&page(&inputs, &servers, &unused));
+        print(&page(&inputs, &servers, &warnings));
     }
     Ok(if wrong { exit::SAID_NO } else { exit::DONE })
 }
@@ -69,7 +74,7 @@ struct Checked {
     problems: Vec<String>,
 }
 
-fn page(inputs: &Inputs, servers: &[Checked], unused: &[Warning]) -> String {
+fn page(inputs: &Inputs, servers: &[Checked], warnings: &[String]) -> String {
     let mut lines = Vec::new();
     if !inputs.settings.source.is_empty() {
         lines.push(format!("settings         {}", inputs.settings.source));
@@ -85,7 +90,7 @@ fn page(inputs: &Inputs, servers: &[Checked], unused: &[Warning]) -> String {
         lines.push(format!("server `{}` ({}, {}): {verdict}", server.name, server.kind, server.place));
         lines.extend(server.problems.iter().map(|problem| format!("  {problem}")));
     }
-    lines.extend(unused.iter().map(|warning| format!("warning: {warning}")));
+    lines.extend(warnings.iter().map(|warning| format!("warning: {warning}")));
     lines.join("\n")
 }
 
