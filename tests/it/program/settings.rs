@@ -130,6 +130,17 @@ async fn a_server_that_nothing_has() {
 }
 
 #[tokio::test]
+async fn a_variable_and_a_secret_that_an_editors_file_lacks() {
+    let scene = scene();
+    scene.file(
+        ".cursor/mcp.json",
+        "{\n  // pasted\n  \"mcpServers\": {\n    \"api\": {\"url\": \"https://${HOST_OF_API}/mcp\", \"headers\": {\"Authorization\": \"Bearer ${input:api_key}\"}},\n    \"ok\": {\"command\": \"true\", \"args\": [\"${NONE:-x}\"]}\n  }\n}\n",
+    );
+    let done = scene.run(["config", "check", "--mcp-servers", ".cursor/mcp.json"]).await;
+    seen("config_check_of_an_editors_file", &done.expect_code(3));
+}
+
+#[tokio::test]
 async fn tool_lists_of_a_file_count_unless_tools_are_named() {
     let scene = scene();
     scene.component("tools.wasm", &guest("tool-server"));

@@ -22,17 +22,8 @@ pub(super) fn run(command: ConfigCommand, environment: &Environment) -> Result<u
         .iter()
         .map(|server| {
             let mut problems: Vec<String> = Vec::new();
-            // What an editors' file lacks is told by the names of variables and secrets, below.
-            if server.editor.is_none()
-                && let Err(error) = server_spec(server, &inputs.files.configs, environment)
-            {
+            if let Err(error) = server_spec(server, &inputs.files.configs, environment) {
                 problems.extend(error.chain().last().map(ToString::to_string));
-            }
-            if let Some(editor) = &server.editor {
-                let missing = editor.variables().into_iter().filter(|name| environment.get(name).is_none());
-                problems.extend(missing.map(|name| {
-                    format!("`${{{name}}}` has no value in the environment, unless the file gives a default")
-                }));
             }
             let secrets = secret::of_server(server, &resolver);
             problems.extend(secrets.into_iter().filter_map(|secret| secret.found.err()));
