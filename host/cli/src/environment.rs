@@ -12,7 +12,8 @@ pub(crate) const STATE: &str = "GATEWAY_STATE";
 pub(crate) const CACHE: &str = "GATEWAY_CACHE";
 /// What is logged, in the form of `tracing-subscriber`'s filters, for example `host_wasm=debug`.
 pub(crate) const LOG: &str = "GATEWAY_LOG";
-/// `1` inside the original's container image: Docker's own files are no default there, and secrets are looked for where Compose puts them.
+/// `1` says that the gateway itself runs in a container, as in the original: Docker's own files are no default there, secrets are looked for
+/// where Compose puts them, and servers join its networks.
 pub(crate) const IN_CONTAINER: &str = "DOCKER_MCP_IN_CONTAINER";
 /// Any value turns colours off.
 pub(crate) const NO_COLOR: &str = "NO_COLOR";
@@ -27,8 +28,6 @@ pub(crate) const DOCKER_TLS_VERIFY: &str = "DOCKER_TLS_VERIFY";
 pub(crate) const DOCKER_CERT_PATH: &str = "DOCKER_CERT_PATH";
 /// Docker's own folder, instead of `.docker` in the home folder.
 pub(crate) const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
-/// `1` says that the gateway itself runs in a container, as in the original; servers then join its networks.
-pub(crate) const IN_CONTAINER: &str = "DOCKER_MCP_IN_CONTAINER";
 
 /// What the program takes from its environment, read once at the start.
 #[derive(Clone, Default)]

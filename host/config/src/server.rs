@@ -117,6 +117,12 @@ pub struct Server {
     pub start_timeout: Option<Duration>,
     /// How long one call may take; none for no limit of its own.
     pub call_timeout: Option<Duration>,
+    /// How long it is kept unused; none for the pool's time.
+    pub idle_timeout: Option<Duration>,
+    /// Calls that one running copy may have at once; none for any number.
+    pub concurrency: Option<usize>,
+    /// The longest message it may send, in bytes; none for the gateway's limit.
+    pub output_limit: Option<u64>,
     /// What to do about a field that the platform cannot honour.
     pub on_unenforced: OnUnenforced,
     /// For its provisioner, which says what it takes; empty unless said.

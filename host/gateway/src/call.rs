@@ -58,6 +58,13 @@ pub(crate) enum Source {
 }
 
 impl Source {
+    /// From here on it lives in a task, which outlives the client's connection by itself.
+    pub(crate) fn stay(&mut self) {
+        if let Self::Live(live) = self {
+            live.stay();
+        }
+    }
+
     /// The next event; `None` after the answer, and when the client has taken the request back.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         match self {

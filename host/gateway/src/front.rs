@@ -179,5 +179,6 @@ async fn expire(front: std::sync::Weak<Front>, stop: CancellationToken, idle: Du
             tracing::debug!("a session was idle for too long and has ended");
             front.end_session(&session);
         }
+        front.sessions.each(|session| session.replays.sweep());
     }
 }

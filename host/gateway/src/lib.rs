@@ -19,6 +19,7 @@ mod hello;
 mod http;
 mod listen;
 mod names;
+mod replay;
 mod session;
 mod stdio;
 mod subscriptions;

@@ -3,7 +3,7 @@
 use crate::announce::{Announcer, Kinds, Listener};
 use crate::error::RpcError;
 use crate::front::Front;
-use crate::subscriptions::about;
+use crate::subscriptions::{Subscriptions, about};
 use bytes::{BufMut, Bytes, BytesMut};
 use host_message::{
     Envelope, JsonKind, RawId, decode_string, elements, find_member, members, meta, method, notification,
@@ -19,6 +19,17 @@ pub(crate) struct Subscription {
     granted: Kinds,
     /// Resources whose updates are wanted; later those that are told.
     uris: Vec<String>,
+    /// Goes after the listener, so that its subscriptions are seen to be nobody's any more.
+    sweep: Option<Sweep>,
+}
+
+/// Looks, when it is dropped, whose subscriptions nobody wants any more.
+struct Sweep(Arc<Subscriptions>);
+
+impl Drop for Sweep {
+    fn drop(&mut self) {
+        self.0.sweep();
+    }
 }
 
 /// Resources that one stream may listen to.
@@ -61,13 +72,14 @@ impl Subscription {
         if uris.len() > MOST_URIS {
             return Err(RpcError::invalid_params(format!("more than {MOST_URIS} resources are asked for")));
         }
-        Ok(Self { listener: announcer.listen(granted), id, granted, uris })
+        Ok(Self { listener: announcer.listen(granted), id, granted, uris, sweep: None })
     }
 
     /// Subscribes to the resources, and keeps of them those that their servers agreed to: only these are in the acknowledgement.
     pub(crate) async fn listen(mut self, front: &Arc<Front>, owner: &Owner) -> Self {
         let asked = std::mem::take(&mut self.uris);
         if !asked.is_empty() {
+            self.sweep = Some(Sweep(Arc::clone(front.subscriptions())));
             front.directory().wait().await;
         }
         let each = asked.into_iter().map(|uri| async {

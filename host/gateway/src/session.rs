@@ -6,6 +6,7 @@ use crate::announce::{Announcer, Kinds, Listener};
 use crate::asks::Asks;
 use crate::calls::Calls;
 use crate::directory::Own;
+use crate::replay::Replays;
 use crate::unasked::level_of;
 use host_message::{Envelope, Level, Revision};
 use host_pool::{Declared, Owner};
@@ -34,6 +35,8 @@ pub(crate) struct Session {
     pub(crate) declared: Declared,
     /// What it is asked and has not answered.
     pub(crate) asks: Asks,
+    /// Streams that it may come back to.
+    pub(crate) replays: Replays,
     /// The level of log messages that it wants; zero if it did not say.
     level: AtomicU8,
     /// Subscriptions of a modern client on standard streams.
@@ -65,6 +68,7 @@ impl Session {
             own: Own::default(),
             declared,
             asks: Asks::default(),
+            replays: Replays::default(),
             level: AtomicU8::new(0),
             subscriptions: Mutex::default(),
             stream: AtomicU64::new(0),

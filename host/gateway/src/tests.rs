@@ -8,6 +8,7 @@ mod connections;
 mod eras;
 mod lists;
 mod logging;
+mod resuming;
 mod server;
 mod sessions;
 mod streams;

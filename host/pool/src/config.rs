@@ -57,6 +57,8 @@ pub struct PoolConfig {
     pub longest_backoff: Duration,
     /// Longest message of a server in bytes.
     pub line_limit: usize,
+    /// Calls that one client may have at once, further ones wait in line; `None`: any number. A server's entry says it.
+    pub concurrency: Option<usize>,
     /// Bytes that may wait for a server that does not read.
     pub backlog_limit: usize,
     /// Notifications that may wait for a caller that does not read, per call; then the oldest go.
@@ -83,6 +85,7 @@ impl Default for PoolConfig {
             stable_after: Duration::from_secs(60),
             longest_backoff: Duration::from_secs(30),
             line_limit: 16 << 20,
+            concurrency: None,
             backlog_limit: 16 << 20,
             queue_limit: 1024,
             queue_bytes: 1 << 20,

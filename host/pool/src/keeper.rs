@@ -34,7 +34,7 @@ pub(crate) async fn keep(
         // The client holds the sender, so it is never just dropped.
         Ok(wish) = &mut close => End::Wished(wish),
         () = client.wire.dead.cancelled() => End::Died,
-        () = idle(&server, &owner, &client, core.config.idle) => End::Idle,
+        () = idle(&server, &owner, &client, server.spec.idle_timeout.or(core.config.idle)) => End::Idle,
     };
     server.remove(&owner, &client, || true);
     let reason = match &end {

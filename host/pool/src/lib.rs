@@ -29,6 +29,7 @@ mod server;
 mod start;
 mod status;
 mod tail;
+mod throttle;
 mod wire;
 mod writer;
 

@@ -311,6 +311,8 @@ impl Server {
         drop(slots);
         let health = self.health();
         status.state = match starting {
+            // Also where others are served: whoever waits wants to know why.
+            Some(ServerState::BackingOff) => ServerState::BackingOff,
             _ if status.clients > 0 => ServerState::Ready,
             Some(state) => state,
             None if health.not_before.is_some_and(|until| until > Instant::now()) => ServerState::BackingOff,

@@ -224,12 +224,15 @@ async fn shake(
         .await
         .map_err(|_| late(Phase::Handshake, "connecting took too long"))??;
     let declared = core.declared(owner);
+    let mut config = core.config.clone();
+    config.line_limit = server.spec.output_limit.unwrap_or(config.line_limit);
+    config.concurrency = server.spec.concurrency;
     let wire = Wire::start(
         Arc::clone(&server.name),
         owner.clone(),
         opened,
         declared.clone(),
-        &core.config,
+        &config,
         core.events.clone(),
         &core.tracker,
     );

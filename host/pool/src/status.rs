@@ -16,7 +16,7 @@ pub enum ServerState {
     Ready,
     /// It did not come up the last time.
     Failed,
-    /// It keeps dying and is started again only after a while.
+    /// It keeps dying and is started again only after a while, for somebody who waits; others may be served meanwhile.
     BackingOff,
 }
 

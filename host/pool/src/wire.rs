@@ -6,6 +6,7 @@ use crate::connect::http::Http;
 use crate::event::{Changed, Event};
 use crate::pending::{Caller, Incoming, NotTaken, Pending};
 use crate::tail::Tail;
+use crate::throttle::{Throttle, Waiting};
 use crate::writer::{NotSent, Writer};
 use crate::{InFlight, Owner, PoolConfig, SendError};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -34,6 +35,7 @@ pub(crate) struct Wire {
     pub(crate) dead: CancellationToken,
     pub(crate) rubbish: Rubbish,
     way: Way,
+    throttle: Option<Throttle>,
     events: broadcast::Sender<Event>,
     tail: Arc<Tail>,
     tasks: Mutex<Vec<AbortHandle>>,
@@ -106,6 +108,7 @@ impl Wire {
             dead: CancellationToken::new(),
             rubbish: Rubbish::default(),
             way,
+            throttle: config.concurrency.map(|most| Throttle::new(most.max(1), config.backlog_limit)),
             events,
             tail: Arc::clone(&tail),
             tasks: Mutex::default(),
@@ -193,16 +196,54 @@ impl Wire {
         };
         // From here on a drop forgets the call.
         let mut in_flight = InFlight::new(Arc::clone(self), id, timeout);
-        let sent = self.send(Some((id, name)), |out| {
+        let write = |out: &mut BytesMut| {
             write_request_head(out, id, name);
             write(id, out)
-        });
+        };
+        let sent = match self.throttle.as_ref().filter(|_| caller == Caller::Client) {
+            None => self.send(Some((id, name)), write),
+            Some(throttle) => self.send_in_turn(throttle, id, name, write),
+        };
         if let Err(error) = sent {
             in_flight.forget();
+            self.call_ended(id);
             return Err(error);
         }
         self.touch();
         Ok(in_flight)
+    }
+
+    /// Sends a call at once, or when one before it has ended.
+    fn send_in_turn(
+        &self,
+        throttle: &Throttle,
+        id: u64,
+        name: &str,
+        write: impl FnOnce(&mut BytesMut) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        let mut message = BytesMut::new();
+        write(&mut message)?;
+        let call = Waiting { id, name: name.to_owned(), message: message.freeze() };
+        throttle.admit(call)?.map_or(Ok(()), |call| self.send_waiting(&call))
+    }
+
+    fn send_waiting(&self, call: &Waiting) -> Result<(), SendError> {
+        self.send(Some((call.id, &call.name)), |out| {
+            out.put_slice(&call.message);
+            Ok(())
+        })
+    }
+
+    /// A call is over; the next in line goes up.
+    fn call_ended(&self, id: u64) {
+        let Some(throttle) = &self.throttle else { return };
+        let mut next = throttle.end(id);
+        while let Some(call) = next {
+            let Err(error) = self.send_waiting(&call) else { return };
+            // It cannot be sent at all, so it is over as well.
+            self.answer_for(call.id, &error.to_string());
+            next = throttle.end(call.id);
+        }
     }
 
     /// Sends a request of the pool's own, `params` raw.
@@ -251,13 +292,19 @@ impl Wire {
 
     /// Nobody waits for this call any more, whose answer has not come. `notice` tells a server that is to stop; none where it must not be told.
     pub(crate) fn withdraw_call(&self, id: u64, notice: Option<Bytes>) -> Result<(), SendError> {
-        match &self.way {
+        if self.throttle.as_ref().is_some_and(|throttle| throttle.give_up(id)) {
+            // It was still in the line: the server knows nothing of it.
+            return Ok(());
+        }
+        let told = match &self.way {
             Way::Lines(_) => notice.map_or(Ok(()), |notice| self.send_raw(&notice)),
             Way::Http(http) => {
                 http.forget(id, notice);
                 Ok(())
             }
-        }
+        };
+        self.call_ended(id);
+        told
     }
 
     /// Both sides agreed on this revision.
@@ -340,6 +387,11 @@ impl Wire {
 
     /// Answers a call in the place of the server, unless it was answered.
     pub(crate) fn fail_call(&self, id: u64, text: &str) {
+        self.answer_for(id, text);
+        self.call_ended(id);
+    }
+
+    fn answer_for(&self, id: u64, text: &str) {
         let raw = host_message::error(Some(id.to_string().as_bytes()), code::INTERNAL, text, None);
         if let Ok(answer) = Envelope::parse(raw) {
             self.pending.respond(id, answer);
@@ -353,6 +405,7 @@ impl Wire {
                     if !self.pending.respond(id, envelope) {
                         tracing::trace!(server = %self.server, id, "an answer nobody waits for");
                     }
+                    self.call_ended(id);
                 }
                 None => tracing::debug!(server = %self.server, "an answer without an id of ours"),
             },

@@ -284,6 +284,12 @@ pub struct ServerSpec {
     pub start_timeout: Option<Duration>,
     /// Own limit for one MCP call; `None`: no limit.
     pub call_timeout: Option<Duration>,
+    /// How long it is kept unused, instead of the pool's time.
+    pub idle_timeout: Option<Duration>,
+    /// Calls that one instance may have at once; further ones wait in line. `None`: any number.
+    pub concurrency: Option<usize>,
+    /// Longest message of its in bytes, instead of the pool's limit.
+    pub output_limit: Option<usize>,
 }
 
 impl ServerSpec {
@@ -310,6 +316,9 @@ impl ServerSpec {
             annotations: Vec::new(),
             start_timeout: None,
             call_timeout: None,
+            idle_timeout: None,
+            concurrency: None,
+            output_limit: None,
         }
     }
 }

@@ -9,9 +9,16 @@ use zeroize::Zeroizing;
 
 /// Looks one name up. Of a repeated name the last counts.
 pub(crate) fn get(path: &Path, name: &str) -> Result<Option<SecretValue>, SecretError> {
-    let Some(text) = read(path)? else { return Ok(None) };
+    match read(path)? {
+        Some(text) => get_from(path, &text, name),
+        None => Ok(None),
+    }
+}
+
+/// Looks one name up in what a file held; `path` is for messages.
+pub(crate) fn get_from(path: &Path, text: &[u8], name: &str) -> Result<Option<SecretValue>, SecretError> {
     let mut found = None;
-    for line in lines(path, &text)? {
+    for line in lines(path, text)? {
         let (key, value) = line?;
         if key == name {
             found = Some(value);
@@ -20,10 +27,11 @@ pub(crate) fn get(path: &Path, name: &str) -> Result<Option<SecretValue>, Secret
     Ok(found.map(|value| SecretValue::new(value.to_owned())))
 }
 
-/// Reads the whole file without looking for anything; false if it is not there.
-pub(crate) fn check(path: &Path) -> Result<bool, SecretError> {
-    let Some(text) = read(path)? else { return Ok(false) };
-    lines(path, &text)?.collect::<Result<Vec<_>, _>>().map(|_| true)
+/// Reads the whole file without looking for anything; gives what it held, none if it is not there.
+pub(crate) fn check(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, SecretError> {
+    let Some(text) = read(path)? else { return Ok(None) };
+    lines(path, &text)?.collect::<Result<Vec<_>, _>>()?;
+    Ok(Some(text))
 }
 
 fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, SecretError> {

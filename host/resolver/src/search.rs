@@ -61,8 +61,10 @@ fn open(entry: &str) -> Result<Source, String> {
         return Ok(Source::folder(path));
     }
     match env_file::check(path) {
-        Ok(true) => Ok(Source::env_file(path)),
-        Ok(false) => Err(format!("`{entry}` (no such file)")),
+        // A pipe (`<(command)` of a shell) can be read once.
+        Ok(Some(text)) if !path.is_file() => Ok(Source::kept(path, text)),
+        Ok(Some(_)) => Ok(Source::env_file(path)),
+        Ok(None) => Err(format!("`{entry}` (no such file)")),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -160,6 +162,20 @@ mod tests {
                 .as_deref(),
             Some("x")
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_can_be_read_only_once_is_kept() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        std::io::Write::write_all(&mut &writer, b"a=piped\n").unwrap();
+        drop(writer);
+        let path = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
+        let searched = search(&path).unwrap_or_else(|error| panic!("{error}"));
+        for _ in 0..2 {
+            let found = searched.source.get("a").unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(found.map(|value| value.reveal().to_owned()).as_deref(), Some("piped"));
+        }
     }
 
     #[test]

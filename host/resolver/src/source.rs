@@ -10,6 +10,13 @@ use zeroize::Zeroizing;
 pub enum SourceKind {
     /// A `.env` file, read anew at each look-up, so that a rotated secret is seen. A missing file has no secrets.
     EnvFile(PathBuf),
+    /// What a `.env` file held that could be read only once.
+    Kept {
+        /// Its name, for messages.
+        path: PathBuf,
+        /// Its text.
+        text: Zeroizing<Vec<u8>>,
+    },
     /// A folder with one file per secret, as Docker and Kubernetes mount them; read anew at each look-up.
     Folder(PathBuf),
     /// The operating system's keychain: entries of this service, whose users are names of secrets.
@@ -31,6 +38,12 @@ impl Source {
     #[must_use]
     pub fn env_file(path: &Path) -> Self {
         Self(SourceKind::EnvFile(path.to_owned()))
+    }
+
+    /// What a `.env` file held that can be read only once, such as a pipe.
+    #[must_use]
+    pub fn kept(path: &Path, text: Zeroizing<Vec<u8>>) -> Self {
+        Self(SourceKind::Kept { path: path.to_owned(), text })
     }
 
     /// A folder of mounted secrets.
@@ -63,6 +76,7 @@ impl Source {
     pub fn get(&self, name: &str) -> Result<Option<SecretValue>, SecretError> {
         match &self.0 {
             SourceKind::EnvFile(path) => env_file::get(path, name),
+            SourceKind::Kept { path, text } => env_file::get_from(path, text, name),
             SourceKind::Folder(path) => mounted::get(path, name),
             SourceKind::Keychain(service) => keychain::get(service, name)
                 .map_err(|reason| SecretError::Unreachable { place: self.to_string(), reason }),
@@ -94,7 +108,7 @@ pub(crate) fn variable_form(name: &str) -> String {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            SourceKind::EnvFile(path) => write!(f, "file {}", path.display()),
+            SourceKind::EnvFile(path) | SourceKind::Kept { path, .. } => write!(f, "file {}", path.display()),
             SourceKind::Keychain(service) => write!(f, "keychain, service `{service}`"),
             SourceKind::Folder(path) => write!(f, "folder {}", path.display()),
             SourceKind::Environment { prefix, .. } => write!(f, "environment variables `{prefix}*`"),

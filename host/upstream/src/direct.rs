@@ -6,8 +6,8 @@ use crate::remote::{Remote, RemoteConfig};
 use async_trait::async_trait;
 use host_provisioner::{
     Blueprint, Call, Class, Connection, Description, Document, Failure, FieldReport, Health, Honoured, Lease,
-    ManagedObject, ObjectRef, Phase, Provisioned, Provisioner, ReleaseReason, ServerSpec, State, Status,
-    SweepReport, Unenforced, Workload, WorkloadKind,
+    ManagedObject, ObjectRef, Phase, Provisioned, Provisioner, Reconnected, ReleaseReason, ServerSpec, State,
+    Status, SweepReport, Unenforced, Workload, WorkloadKind,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -200,7 +200,7 @@ impl Provisioner for Direct {
         }
     }
 
-    async fn reconnect(&self, _: &Call, _: &Lease) -> Result<Option<host_provisioner::Reconnected>, Failure> {
+    async fn reconnect(&self, _: &Call, _: &Lease) -> Result<Option<Reconnected>, Failure> {
         Ok(None)
     }
 

@@ -37,6 +37,10 @@ async fn values_and_secrets_reach_the_server() {
         assert!(done.stdout.lines().any(|said| said == line), "{line}: {}", done.seen());
     }
     seen("config_check_fine", &scene.run([&["config", "check"][..], &files].concat()).await.expect_code(0));
+    let json = scene.run([&["config", "check", "--json"][..], &files].concat()).await.expect_code(0).json();
+    assert_eq!((&json["ok"], &json["servers"][0]["problems"]), (&true.into(), &serde_json::json!([])));
+    let json = scene.run([&["secret", "list", "--json"][..], &files].concat()).await.expect_code(0).json();
+    assert_eq!(json["secrets"][0]["foundIn"], "file one.env");
     let listed = scene.run([&["secret", "list"][..], &files].concat()).await.expect_code(0);
     assert!(!listed.seen().contains("hunter2"), "{}", listed.seen());
     seen("secret_list", &listed);
@@ -106,12 +110,34 @@ async fn a_server_that_nothing_has() {
     let done =
         scene.run(["run", "--dry-run", "--catalog", "catalog.yaml", "--servers", "acme-note,zzz"]).await;
     seen("server_not_found_on_the_command_line", &done.expect_code(2));
-    scene.file("registry.yaml", "registry:\n  acme-note:\n");
-    let done =
-        scene.run(["config", "check", "--catalog", "catalog.yaml", "--registry", "registry.yaml"]).await;
+    scene.file("registry.yaml", "registry:\n  acme-note:\n  acme-web:\n");
+    scene.file("values.yaml", "acme-wbe: {x: 1}\nacme-notes: {x: 1}\n");
+    let done = scene
+        .run([
+            "config",
+            "check",
+            "--catalog",
+            "catalog.yaml",
+            "--registry",
+            "registry.yaml",
+            "--config",
+            "values.yaml",
+        ])
+        .await;
     seen("server_not_found_in_a_registry", &done.expect_code(3));
     let done = scene.run(["run", "--enable-all-servers", "--servers", "a"]).await;
     seen("all_and_some_servers", &done.expect_code(2));
+}
+
+#[tokio::test]
+async fn a_variable_and_a_secret_that_an_editors_file_lacks() {
+    let scene = scene();
+    scene.file(
+        ".cursor/mcp.json",
+        "{\n  // pasted\n  \"mcpServers\": {\n    \"api\": {\"url\": \"https://${HOST_OF_API}/mcp\", \"headers\": {\"Authorization\": \"Bearer ${input:api_key}\"}},\n    \"ok\": {\"command\": \"true\", \"args\": [\"${NONE:-x}\"]}\n  }\n}\n",
+    );
+    let done = scene.run(["config", "check", "--mcp-servers", ".cursor/mcp.json"]).await;
+    seen("config_check_of_an_editors_file", &done.expect_code(3));
 }
 
 #[tokio::test]
@@ -173,6 +199,15 @@ registry:
         .run(["catalog", "show", "notes", "--catalog", "catalog.yaml", "--config", "./values.yaml"])
         .await;
     seen("catalog_show", &shown.expect_code(0));
+    let json = scene
+        .run(["catalog", "show", "notes", "--catalog", "catalog.yaml", "--json"])
+        .await
+        .expect_code(0)
+        .json();
+    assert_eq!(
+        (&json["config"][0]["path"], &json["config"][0]["required"]),
+        (&"notes.url".into(), &true.into())
+    );
     let done = scene.run(["catalog", "show", "note", "--catalog", "catalog.yaml"]).await;
     seen("catalog_show_unknown", &done.expect_code(2));
     scene.file("fine.yaml", "registry: {a: {image: 'a@sha256:00'}}\n");

@@ -146,15 +146,3 @@ async fn gateway_yaml_names_commands_too_and_a_catalogue_never_does() {
     let done = scene.run(["tools", "list", "--catalog", "catalog.yaml", "--servers", "b"]).await;
     assert!(!done.stdout.contains("echo"), "{}", done.seen());
 }
-
-#[tokio::test]
-async fn two_servers_of_one_name_are_refused_with_their_places() {
-    let scene = editor_scene(&json!({"a": entry(&[])}));
-    scene.settings("servers:\n  a: {image: x}\n");
-    let done = scene.run(["run", "--dry-run", "--mcp-servers", "mcp.json"]).await.expect_code(2);
-    assert!(
-        done.stderr.contains("two servers are called `a`: gateway.yaml:2:3 and mcp.json:1:16"),
-        "{}",
-        done.seen()
-    );
-}

@@ -56,7 +56,7 @@ async fn static_mode_dials_the_usual_name_of_a_server() {
 async fn an_endpoint_of_nobody_and_a_malformed_one_are_refused() {
     let scene = editor_scene(&json!({}));
     for (endpoint, expected) in [
-        ("b=tcp://127.0.0.1:1", "`--static-endpoint b=…`: there is no server of that name"),
+        ("b=tcp://127.0.0.1:1", "`--static-endpoint b=…`: no server of that name runs"),
         ("b", "`b` is no `NAME=URL`"),
         ("b=127.0.0.1:1", "`127.0.0.1:1` is no `tcp://HOST:PORT`, `unix:///PATH` or URL"),
     ] {

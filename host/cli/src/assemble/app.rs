@@ -2,7 +2,6 @@
 
 use crate::assemble::Inputs;
 use crate::assemble::asks::Named;
-use crate::assemble::containers::Containers;
 use crate::assemble::deferred::Deferred;
 use crate::assemble::difference::{Change, Wanted, difference};
 use crate::assemble::direct::{self, DirectWays};

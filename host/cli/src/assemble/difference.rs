@@ -55,7 +55,12 @@ fn changed(old: &Wanted<'_>, new: &Wanted<'_>) -> Vec<&'static str> {
         ("network", a.egress != b.egress || a.extra_hosts != b.extra_hosts),
         (
             "limits",
-            a.limits != b.limits || a.start_timeout != b.start_timeout || a.call_timeout != b.call_timeout,
+            a.limits != b.limits
+                || a.idle_timeout != b.idle_timeout
+                || a.concurrency != b.concurrency
+                || a.output_limit != b.output_limit
+                || a.start_timeout != b.start_timeout
+                || a.call_timeout != b.call_timeout,
         ),
         ("lifetime", a.lifetime != b.lifetime),
         ("user", a.user != b.user),

@@ -113,6 +113,8 @@ impl DirectWays {
         let kept = std::mem::replace(&mut spec, ServerSpec::new(&server.name, workload));
         spec.lifetime = kept.lifetime;
         (spec.start_timeout, spec.call_timeout) = (kept.start_timeout, kept.call_timeout);
+        (spec.idle_timeout, spec.concurrency) = (kept.idle_timeout, kept.concurrency);
+        spec.output_limit = kept.output_limit;
         spec.annotations = kept.annotations;
         spec
     }

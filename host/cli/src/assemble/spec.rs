@@ -82,6 +82,9 @@ fn build(server: &Server, values: &Values<'_>) -> Result<p::ServerSpec> {
     spec.settings = serde_json::Value::Object(server.settings.clone()).to_string();
     spec.start_timeout = server.start_timeout;
     spec.call_timeout = server.call_timeout;
+    spec.idle_timeout = server.idle_timeout;
+    spec.concurrency = server.concurrency;
+    spec.output_limit = server.output_limit.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
     for (key, value) in [("title", &server.title), ("description", &server.description)] {
         if !value.is_empty() {
             spec.annotations.push((key.to_owned(), value.clone()));

@@ -88,6 +88,56 @@ impl<'a> Values<'a> {
     }
 }
 
+/// Values of another kind than the entry's `config` says (`docker-mcp-gateway.md` 7.6). Docker's gateway checks this for profiles and not for
+/// files, whose values become text anyway, so it is a warning and not a refusal.
+pub(crate) fn misfits(server: &Server, configs: &ServerConfigs) -> Vec<String> {
+    let canonical = server.canonical_name();
+    let Some(config) = configs.servers.get(&canonical) else { return Vec::new() };
+    let mut found = Vec::new();
+    for schema in server.config.iter().filter_map(Value::as_map) {
+        kinds(schema, &config.values, &canonical, &mut found);
+    }
+    found
+}
+
+fn kinds(schema: &Map, values: &Map, path: &str, found: &mut Vec<String>) {
+    let Some(properties) = schema.get("properties").and_then(Value::as_map) else { return };
+    for (name, property) in &properties.entries {
+        let (Some(property), Some(value)) = (property.as_map(), values.get(name)) else { continue };
+        let path = format!("{path}.{name}");
+        let kind = property.get("type").and_then(Value::as_text).unwrap_or_default();
+        let fits = match (kind, value) {
+            (_, Value::Null) => true,
+            ("object", Value::Map(values)) => {
+                kinds(property, values, &path, found);
+                true
+            }
+            ("array", value) => matches!(value, Value::List(_)),
+            ("boolean", value) => matches!(value, Value::Bool(_)),
+            ("integer", value) => matches!(value, Value::Integer(_) | Value::Unsigned(_)),
+            ("number", value) => matches!(value, Value::Integer(_) | Value::Unsigned(_) | Value::Float(_)),
+            // A bare number or date where text is wanted is the text it looks like.
+            ("string", value) => !matches!(value, Value::List(_) | Value::Map(_)),
+            ("object", _) => false,
+            _ => true,
+        };
+        if !fits {
+            found.push(format!("`{path}` is {}, and `config` of the entry says {kind}", noun(value)));
+        }
+    }
+}
+
+fn noun(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "a flag",
+        Value::Integer(_) | Value::Unsigned(_) | Value::Float(_) => "a number",
+        Value::Timestamp(_) | Value::Text(_) => "text",
+        Value::List(_) => "a list",
+        Value::Map(_) => "a map",
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Declared {
     Required,
@@ -157,6 +207,30 @@ registry:
             }
         });
         with("acme_io: {url: }", |values| assert_eq!(values.text("env", "{{acme_io.url}}").unwrap(), ""));
+    }
+
+    #[test]
+    fn values_of_another_kind_are_named() {
+        let seen = |config: &str| {
+            let (catalog, _) = Catalog::parse(ENTRY, "c.yaml").unwrap();
+            let (configs, _) = ServerConfigs::parse(config, "config.yaml").unwrap();
+            misfits(catalog.get("acme.io").unwrap(), &configs)
+        };
+        assert_eq!(
+            seen("acme_io: {url: 5, region: , deep: {must: 2024-01-02}, other: [x]}"),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            seen("acme_io: {url: [a], deep: {must: {a: b}}}"),
+            [
+                "`acme_io.url` is a list, and `config` of the entry says string",
+                "`acme_io.deep.must` is a map, and `config` of the entry says string"
+            ]
+        );
+        assert_eq!(
+            seen("acme_io: {deep: x}"),
+            ["`acme_io.deep` is text, and `config` of the entry says object"]
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::args::ConfigCommand;
 use crate::assemble::Inputs;
 use crate::assemble::app::resolver;
 use crate::assemble::spec::server_spec;
+use crate::assemble::values::misfits;
 use crate::commands::secret;
 use crate::environment::Environment;
 use crate::exit;
@@ -21,17 +22,8 @@ pub(super) fn run(command: ConfigCommand, environment: &Environment) -> Result<u
         .iter()
         .map(|server| {
             let mut problems: Vec<String> = Vec::new();
-            // What an editors' file lacks is told by the names of variables and secrets, below.
-            if server.editor.is_none()
-                && let Err(error) = server_spec(server, &inputs.files.configs, environment)
-            {
+            if let Err(error) = server_spec(server, &inputs.files.configs, environment) {
                 problems.extend(error.chain().last().map(ToString::to_string));
-            }
-            if let Some(editor) = &server.editor {
-                let missing = editor.variables().into_iter().filter(|name| environment.get(name).is_none());
-                problems.extend(missing.map(|name| {
-                    format!("`${{{name}}}` has no value in the environment, unless the file gives a default")
-                }));
             }
             let secrets = secret::of_server(server, &resolver);
             problems.extend(secrets.into_iter().filter_map(|secret| secret.found.err()));
@@ -43,7 +35,11 @@ pub(super) fn run(command: ConfigCommand, environment: &Environment) -> Result<u
             }
         })
         .collect();
-    let unused = unused(&inputs);
+    let mut warnings: Vec<String> = unused(&inputs).iter().map(ToString::to_string).collect();
+    for server in &inputs.servers {
+        let misfits = misfits(server, &inputs.files.configs);
+        warnings.extend(misfits.into_iter().map(|text| format!("server `{}`: {text}", server.name)));
+    }
     // What does not run although a file asks for it was told when the files were read.
     let wrong = !inputs.not_run.is_empty() || servers.iter().any(|server| !server.problems.is_empty());
     if json {
@@ -54,10 +50,10 @@ pub(super) fn run(command: ConfigCommand, environment: &Environment) -> Result<u
             "servers": servers.iter().map(|server| json!({
                 "name": server.name, "kind": server.kind.as_str(), "place": server.place, "problems": server.problems,
             })).collect::<Vec<_>>(),
-            "warnings": unused.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "warnings": warnings,
         }));
     } else {
-        print(&page(&inputs, &servers, &unused));
+        print(&page(&inputs, &servers, &warnings));
     }
     Ok(if wrong { exit::SAID_NO } else { exit::DONE })
 }
@@ -69,7 +65,7 @@ struct Checked {
     problems: Vec<String>,
 }
 
-fn page(inputs: &Inputs, servers: &[Checked], unused: &[Warning]) -> String {
+fn page(inputs: &Inputs, servers: &[Checked], warnings: &[String]) -> String {
     let mut lines = Vec::new();
     if !inputs.settings.source.is_empty() {
         lines.push(format!("settings         {}", inputs.settings.source));
@@ -85,7 +81,7 @@ fn page(inputs: &Inputs, servers: &[Checked], unused: &[Warning]) -> String {
         lines.push(format!("server `{}` ({}, {}): {verdict}", server.name, server.kind, server.place));
         lines.extend(server.problems.iter().map(|problem| format!("  {problem}")));
     }
-    lines.extend(unused.iter().map(|warning| format!("warning: {warning}")));
+    lines.extend(warnings.iter().map(|warning| format!("warning: {warning}")));
     lines.join("\n")
 }
 

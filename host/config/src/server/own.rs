@@ -92,6 +92,11 @@ pub(super) static OWN_KEYS: &[Key] = &[
     .or("session"),
     key("startTimeout", Form::Duration, "How long it may take to start.").or("`pool.startTimeout`"),
     key("callTimeout", Form::Duration, "How long one call may take.").or("no limit of its own"),
+    key("idleTimeout", Form::Duration, "How long it stays up unused.").or("`pool.idle`"),
+    key("concurrency", Form::Integer, "Calls that one copy may have at once; further ones wait in line.")
+        .or("any number"),
+    key("outputLimit", Form::Size, "The longest message it may send; one that is longer ends it.")
+        .or("16MiB"),
     key(
         "onUnenforced",
         Form::Choice(OnUnenforced::NAMES),
@@ -150,6 +155,9 @@ impl Server {
         server.lifetime = fields.choice("lifetime", report).unwrap_or_default();
         server.start_timeout = fields.parsed("startTimeout", report, parse_timeout);
         server.call_timeout = fields.parsed("callTimeout", report, parse_timeout);
+        server.idle_timeout = fields.parsed("idleTimeout", report, parse_timeout);
+        server.concurrency = fields.count("concurrency", 1, 65_536, report);
+        server.output_limit = fields.parsed("outputLimit", report, parse_size);
         server.on_unenforced = fields.choice("onUnenforced", report).unwrap_or_default();
         server.settings = crate::plugin::settings(&fields, report);
         check_name(&server.name, at, report);

@@ -3,14 +3,16 @@
 use crate::announce::News;
 use crate::call::Event;
 use crate::listen::Subscription;
-use crate::session::Visit;
+use crate::replay::{EventId, Log, UNASKED};
+use crate::session::{Session, Visit};
 use crate::unasked::updated;
 use bytes::{BufMut, Bytes, BytesMut};
-use host_message::notification;
+use host_message::{Revision, notification};
 use http_body::{Body, Frame, SizeHint};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -64,7 +66,9 @@ enum Origin {
         #[expect(dead_code, reason = "the session is in use for as long as this is held")]
         visit: Option<Visit>,
     },
-    /// Changes, for a legacy session, as its stream of this number.
+    /// One request of a legacy session, which may come back for the rest: everything after the event of this number.
+    Log { log: Arc<Log>, after: u64, visit: Visit },
+    /// What a legacy session is told without asking, as its stream of this number.
     Session(Visit, u64),
     /// Changes, for a modern client.
     Subscription(Subscription),
@@ -97,11 +101,26 @@ impl Stream {
         Self::answering(Origin::Events { events: rest, visit }, first, left, every)
     }
 
-    /// What a legacy session is told without asking. The stream replaces the session's older one.
-    pub(crate) fn session(visit: Visit, every: Duration) -> Answering {
-        let number = visit.session().new_stream();
-        // Sent at once, because some clients wait for the first byte before they believe that the stream is open.
-        Self::answering(Origin::Session(visit, number), VecDeque::from([ALIVE]), 1, every)
+    /// The events of a request of a legacy session after the one of this number.
+    pub(crate) fn log(visit: Visit, log: Arc<Log>, after: u64, every: Duration) -> Answering {
+        let first = VecDeque::from([opening(visit.session(), EventId { stream: log.stream, event: after })]);
+        Self::answering(Origin::Log { log, after, visit }, first, 1, every)
+    }
+
+    /// What a legacy session is told without asking. The stream replaces the session's older one. `after` is the last event of it that the
+    /// client has got, if it comes back.
+    pub(crate) fn session(visit: Visit, after: Option<u64>, every: Duration) -> Answering {
+        let session = visit.session();
+        let number = session.new_stream();
+        let log = &session.replays.unasked;
+        let at = after.unwrap_or_else(|| log.last());
+        let mut first = VecDeque::from([opening(session, EventId { stream: UNASKED, event: at })]);
+        first.extend(
+            log.after(at)
+                .iter()
+                .map(|(event, message)| numbered(EventId { stream: UNASKED, event: *event }, message)),
+        );
+        Self::answering(Origin::Session(visit, number), first, 1, every)
     }
 
     /// What a modern client has subscribed to.
@@ -143,23 +162,33 @@ impl Stream {
                     }
                 }))
             }
+            Origin::Log { log, after, visit } => {
+                let Some((number, message)) = ready!(log.poll_after(*after, context)) else {
+                    visit.session().replays.end(log);
+                    return Poll::Ready(None);
+                };
+                *after = number;
+                Poll::Ready(Some(numbered(EventId { stream: log.stream, event: number }, &message)))
+            }
             Origin::Session(visit, number) => {
                 let session = visit.session();
                 if !session.is_current(*number) {
                     return Poll::Ready(None);
                 }
-                Poll::Ready(match ready!(session.listener.poll_news(context)) {
+                let messages: Vec<Bytes> = match ready!(session.listener.poll_news(context)) {
                     News::Changed(kinds) => {
-                        let messages = kinds.methods().map(|method| notification(method, None));
-                        Some(joined(messages.map(|message| event(&message))))
+                        kinds.methods().map(|method| notification(method, None)).collect()
                     }
-                    News::Updated(uris) => {
-                        let messages = uris.iter().map(|uri| updated(uri));
-                        Some(joined(messages.map(|message| event(&message))))
-                    }
-                    News::Message(message) => Some(event(&message)),
-                    News::Closed => None,
-                })
+                    News::Updated(uris) => uris.iter().map(|uri| updated(uri)).collect(),
+                    News::Message(message) => vec![message],
+                    News::Closed => return Poll::Ready(None),
+                };
+                let log = &session.replays.unasked;
+                let events = messages.into_iter().map(|message| {
+                    let event = log.push(message.clone(), false);
+                    numbered(EventId { stream: UNASKED, event }, &message)
+                });
+                Poll::Ready(Some(joined(events)))
             }
             Origin::Subscription(subscription) => match ready!(subscription.listener.poll_news(context)) {
                 News::Changed(kinds) => Poll::Ready(Some(joined(
@@ -182,10 +211,29 @@ impl Stream {
 /// A comment, which clients ignore.
 const ALIVE: Bytes = Bytes::from_static(b":\n\n");
 
+/// What is sent at once, because some clients wait for the first byte before they believe that a stream is open. To clients that know what it
+/// is, an event without a message: it has an id to come back to.
+fn opening(session: &Session, id: EventId) -> Bytes {
+    if session.revision >= Revision::V2025_11_25 { format!("id: {id}\ndata: \n\n").into() } else { ALIVE }
+}
+
+/// A message as an event with an id.
+fn numbered(id: EventId, message: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(message.len() + 48);
+    out.put_slice(format!("id: {id}\n").as_bytes());
+    put_event(&mut out, message);
+    out.freeze()
+}
+
 /// Frames a message as one event. A line break, which JSON allows between its tokens, would end the event, so it becomes a space;
 /// inside JSON strings there are none.
 fn event(message: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(message.len() + 24);
+    put_event(&mut out, message);
+    out.freeze()
+}
+
+fn put_event(out: &mut BytesMut, message: &[u8]) {
     out.put_slice(b"event: message\ndata: ");
     let start = out.len();
     out.put_slice(message);
@@ -194,7 +242,6 @@ fn event(message: &[u8]) -> Bytes {
         data.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
     }
     out.put_slice(b"\n\n");
-    out.freeze()
 }
 
 fn joined(mut messages: impl Iterator<Item = Bytes>) -> Bytes {

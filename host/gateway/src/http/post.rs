@@ -18,7 +18,6 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
 use media::Accepts;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Answers a POST.
 pub(crate) async fn handle(shared: &Shared, head: &Parts, body: Incoming) -> Response<Answering> {
@@ -180,7 +179,7 @@ async fn deliver(
             match tokio::time::timeout(keep_alive, source.next()).await {
                 Ok(next) => next,
                 // It takes long and says nothing. As a stream it can show that it is still there.
-                Err(_) => return stream(source, None, visit, keep_alive),
+                Err(_) => return stream(front, source, None, visit),
             }
         } else {
             source.next().await
@@ -188,7 +187,7 @@ async fn deliver(
         match next {
             Some(Event::Answer(answer)) => return respond::answer(answer, era),
             Some(first @ (Event::Progress(_) | Event::Request(_))) if accepts.events => {
-                return stream(source, Some(first), visit, keep_alive);
+                return stream(front, source, Some(first), visit);
             }
             // A client that takes nothing but JSON goes without progress, and is asked on its other stream.
             Some(Event::Progress(_)) => {}
@@ -205,21 +204,41 @@ async fn deliver(
 
 /// Goes on with a request as a stream of events, beginning with what came already.
 fn stream(
-    source: Source,
+    front: &Front,
+    mut source: Source,
     first: Option<Event>,
     visit: Option<Visit>,
-    keep_alive: Duration,
 ) -> Response<Answering> {
-    let (first, rest) = match source {
-        Source::Live(live) => (None, pump(live, first)),
-        Source::Task(rest) => (first, rest),
-        // Answered at once, so it is never a stream.
-        Source::Answered(answer) => {
-            let message = answer.map(|answer| answer.message).unwrap_or_default();
-            return respond::json(StatusCode::OK, message);
-        }
+    let every = front.config().keep_alive;
+    let Some(visit) = visit else {
+        let (first, rest) = match source {
+            Source::Live(live) => (None, pump(live, first)),
+            Source::Task(rest) => (first, rest),
+            // Answered at once, so it is never a stream.
+            Source::Answered(answer) => {
+                let message = answer.map(|answer| answer.message).unwrap_or_default();
+                return respond::json(StatusCode::OK, message);
+            }
+        };
+        return respond::events(Stream::answers(first.map(Event::into_message), rest, 1, None, every));
     };
-    respond::events(Stream::answers(first.map(Event::into_message), rest, 1, visit, keep_alive))
+    // A legacy client whose connection breaks may come back for the rest, so the stream goes on without it.
+    let log = visit.session().replays.begin();
+    source.stay();
+    let written = Arc::clone(&log);
+    front.tasks().spawn(async move {
+        let mut next = match first {
+            None => source.next().await,
+            first => first,
+        };
+        while let Some(event) = next {
+            let needed = !matches!(event, Event::Progress(_));
+            written.push(event.into_message(), needed);
+            next = source.next().await;
+        }
+        written.finish();
+    });
+    respond::events(Stream::log(visit, log, 0, every))
 }
 
 fn notification(front: &Front, headers: &HeaderMap, envelope: &Envelope) -> Response<Answering> {

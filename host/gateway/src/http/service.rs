@@ -4,6 +4,7 @@ use super::body::{Answering, Stream};
 use super::guard::Guard;
 use super::{media, post, respond, routing};
 use crate::front::Front;
+use crate::replay::{EventId, UNASKED};
 use crate::session::Visit;
 use host_message::Revision;
 use http::request::Parts;
@@ -56,7 +57,18 @@ pub(crate) async fn handle(
 fn get(front: &Front, head: &Parts) -> Response<Answering> {
     match visit(front, &head.headers) {
         Ok(Some(visit)) if media::accepts(&head.headers).events => {
-            respond::events(Stream::session(visit, front.config().keep_alive))
+            let every = front.config().keep_alive;
+            let last = head.headers.get("last-event-id").and_then(|value| value.to_str().ok());
+            let last = last.and_then(EventId::parse);
+            respond::events(match last.map(|last| (last, visit.session().replays.find(last.stream))) {
+                // A call's stream that broke: what is left of it, and nothing else.
+                Some((last, Some(log))) => Stream::log(visit, log, last.event, every),
+                Some((last, None)) if last.stream == UNASKED => {
+                    Stream::session(visit, Some(last.event), every)
+                }
+                // Nothing, or a stream that was read to its end or is too long ago.
+                _ => Stream::session(visit, None, every),
+            })
         }
         Ok(Some(_)) => {
             respond::text(StatusCode::BAD_REQUEST, "Accept must contain 'text/event-stream' for GET requests")

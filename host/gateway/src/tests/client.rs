@@ -14,6 +14,7 @@ pub(super) struct Http {
     stream: Box<dyn Wire>,
     buffer: Vec<u8>,
     pub(super) session: Option<String>,
+    pub(super) last_event: String,
     next: u64,
 }
 
@@ -40,7 +41,8 @@ impl Whole {
     pub(super) fn events(&self) -> Vec<Value> {
         assert_eq!(self.headers["content-type"], "text/event-stream");
         let data = self.body.lines().filter_map(|line| line.strip_prefix("data: "));
-        data.map(|data| serde_json::from_str(data).unwrap()).collect()
+        // An event that only has an id to come back to.
+        data.filter(|data| !data.is_empty()).map(|data| serde_json::from_str(data).unwrap()).collect()
     }
 }
 
@@ -55,7 +57,13 @@ impl Http {
     }
 
     pub(super) fn over(stream: impl Wire + 'static) -> Self {
-        Self { stream: Box::new(stream), buffer: Vec::new(), session: None, next: 1 }
+        Self {
+            stream: Box::new(stream),
+            buffer: Vec::new(),
+            session: None,
+            last_event: String::new(),
+            next: 1,
+        }
     }
 
     /// Writes a request with exactly these headers besides `Host` (unless given) and `Content-Length`.
@@ -141,13 +149,22 @@ impl Http {
 
     /// Reads the next message of a stream of events, leaving out comments; `None` at its end.
     pub(super) async fn event(&mut self) -> Option<Value> {
+        self.event_with_id().await.map(|(_, event)| event)
+    }
+
+    /// The same with the event's id, which is that of the last event that had one.
+    pub(super) async fn event_with_id(&mut self) -> Option<(String, Value)> {
         loop {
             let chunk = self.chunk().await;
             if chunk.is_empty() {
                 return None;
             }
-            if let Some(data) = chunk.lines().find_map(|line| line.strip_prefix("data: ")) {
-                return Some(serde_json::from_str(data).unwrap());
+            if let Some(id) = chunk.lines().find_map(|line| line.strip_prefix("id: ")) {
+                self.last_event = id.to_owned();
+            }
+            let data = chunk.lines().find_map(|line| line.strip_prefix("data: "));
+            if let Some(data) = data.filter(|data| !data.is_empty()) {
+                return Some((self.last_event.clone(), serde_json::from_str(data).unwrap()));
             }
         }
     }

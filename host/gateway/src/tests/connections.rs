@@ -89,6 +89,7 @@ async fn a_stream_of_events_is_a_connection_in_use() {
     let session = http.session.clone().unwrap();
     http.write("GET", "/mcp", &[("Mcp-Session-Id", &session), ("Accept", "text/event-stream")], "").await;
     assert_eq!(http.head().await.status, 200);
+    assert_eq!(http.chunk().await, "id: 0-0\ndata: \n\n");
     for _ in 0..100 {
         assert_eq!(http.chunk().await, ":\n\n");
     }
@@ -108,6 +109,7 @@ async fn a_long_silent_call_is_not_cut_and_shows_signs_of_life() {
             .await;
         let head = http.head().await;
         assert_eq!((head.status, head.headers["content-type"].as_str()), (200, "text/event-stream"));
+        assert!(http.chunk().await.starts_with("id: "), "at once, with an id to come back to");
         for _ in 0..40 {
             assert_eq!(http.chunk().await, ":\n\n", "every fifteen seconds, for ten minutes");
         }

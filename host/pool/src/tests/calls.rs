@@ -1,7 +1,8 @@
 //! Calls in flight: answers, progress, cancellation, and what a server says besides.
 
 use super::harness::*;
-use crate::{CallError, Changed, Event, Outgoing, Owner, SendError};
+use crate::{CallError, Changed, Event, Outgoing, Owner, Pool, PoolConfig, SendError};
+use host_provisioner::Lifetime;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -320,4 +321,32 @@ async fn a_batch_beyond_all_bounds_ends_the_server() {
             }
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_gets_as_many_calls_at_once_as_its_entry_says() {
+    let mut stage = Stage::one(legacy(silence));
+    let mut entry = stage.entry("a", Lifetime::Session);
+    let mut spec = (*entry.spec).clone();
+    spec.concurrency = Some(2);
+    entry.spec = std::sync::Arc::new(spec);
+    let pool = Pool::new(vec![entry], PoolConfig::default());
+    let client = pool.acquire("a", &Owner::Shared, None).await.unwrap();
+    let mut peer = stage.peer().await;
+    let mut calls: Vec<_> = (0..5).map(|n| Some(call(&client, "tools/call", &json!({ "n": n })))).collect();
+    let first = peer.sees("tools/call").await;
+    assert_eq!(
+        (first["params"]["n"].as_u64(), peer.sees("tools/call").await["params"]["n"].as_u64()),
+        (Some(0), Some(1))
+    );
+    let second = calls[1].as_ref().unwrap().id();
+    // One in the line is given up, and nobody is told; one that the server has is given up, and makes room.
+    drop(calls[2].take());
+    drop(calls[1].take());
+    assert_eq!(peer.sees("notifications/cancelled").await["params"]["requestId"], second);
+    assert_eq!(peer.sees("tools/call").await["params"]["n"], 3);
+    assert_eq!(peer.seen_so_far(), [] as [Value; 0]);
+    peer.says(&json!({ "jsonrpc": "2.0", "id": first["id"], "result": {} }));
+    calls[0].take().unwrap().response().await.unwrap();
+    assert_eq!(peer.sees("tools/call").await["params"]["n"], 4);
 }

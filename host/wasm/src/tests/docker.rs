@@ -7,7 +7,7 @@ use crate::{
 };
 use host_provisioner::{
     Access, Call, Class, Connection, Egress, Failure, Mount, MountSource, Part, Provisioned, Provisioner,
-    ReleaseReason, ServerSpec, Value, Variable, Workload,
+    ReleaseReason, RequestId, ServerSpec, Value, Variable, Workload,
 };
 use host_resolver::{Resolver, Source};
 use host_workload_docker::{DockerEngine, Endpoint, EngineConfig, NetworkSpec, PageRequest, Surroundings};
