@@ -47,7 +47,7 @@ impl World {
         };
         let required = variable("GATEWAY_TEST_REQUIRE").unwrap_or_default();
         assert!(!required.split(',').any(|part| part == "docker"), "{missing}");
-        println!("skipped: {missing}");
+        eprintln!("skipped: {missing}");
         None
     }
 

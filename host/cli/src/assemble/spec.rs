@@ -48,7 +48,7 @@ fn build(server: &Server, values: &Values<'_>) -> Result<p::ServerSpec> {
         Kind::Remote => remote(server, values, &environment)?,
         Kind::Process => bail!("only an editors' file can name a command"),
         Kind::ToolContainers => {
-            bail!("tools that are containers are not in this version; they come with the Docker plugin")
+            bail!("tools that are containers are not in this version")
         }
     };
     if server.oauth.is_some() {
