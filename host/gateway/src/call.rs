@@ -48,6 +48,10 @@ impl Event {
 }
 
 /// Where the events of a call come from.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the way of nearly every call, which must not allocate for it"
+)]
 pub(crate) enum Source {
     /// From the server itself.
     Live(Live),

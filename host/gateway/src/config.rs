@@ -107,9 +107,21 @@ impl fmt::Debug for FrontConfig {
     }
 }
 
+/// Where paths lead that are none of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Home {
+    /// To `/mcp`, streamable HTTP.
+    #[default]
+    Streaming,
+    /// To `/sse`, HTTP+SSE, as with the original's transport of this name.
+    Sse,
+}
+
 /// Settings of one HTTP listener.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
+    /// Where paths lead that are none of ours. Both transports are served in any case.
+    pub home: Home,
     /// Values of `Host` that are ours besides loopback names: `name` for any port, or `name:port`. With an empty list a
     /// connection that does not come over loopback may carry any `Host`, because nobody can know the names of this machine.
     pub allowed_hosts: Vec<String>,
@@ -132,6 +144,7 @@ pub struct HttpConfig {
 impl Default for HttpConfig {
     fn default() -> Self {
         Self {
+            home: Home::default(),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             header_timeout: Duration::from_secs(30),

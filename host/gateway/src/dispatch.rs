@@ -8,6 +8,7 @@ use crate::directory::{List, page};
 use crate::error::RpcError;
 use crate::front::Front;
 use crate::listen::Subscription;
+use crate::session::Session;
 use crate::unasked::level_of;
 use host_message::{Envelope, Params, method};
 use host_pool::Owner;
@@ -125,6 +126,9 @@ async fn list(
     let directory = front.directory();
     directory.wait().await;
     if let Some(session) = &caller.session {
+        if session.begins_to_list() {
+            own_instances(front, session).await;
+        }
         session.own.wait().await;
     }
     let kind = match list {
@@ -146,6 +150,30 @@ async fn list(
     let size = front.config().page_size;
     let result = page(list, shelf, cursor.as_deref(), size, caller.era, front.server_info())?;
     Ok(Reply::Answer(Answer::result(envelope.id_raw().unwrap_or(b"null"), &result)))
+}
+
+/// Brings up the session's own instances of legacy servers that offer more to a client that can be asked, as many do: what everybody is shown was
+/// listed by an instance whose client could not. Waits for them no longer than lists wait for servers.
+async fn own_instances(front: &Arc<Front>, session: &Arc<Session>) {
+    let pool = front.pool();
+    let servers = pool.statuses().into_iter().map(|status| status.name).filter(|server| {
+        let legacy = pool.peek(server, &Owner::Shared).is_none_or(|client| !client.era().is_modern());
+        legacy && pool.is_shared(server) == Some(false)
+    });
+    let started = servers.map(|server| {
+        let (pool, owner) = (Arc::clone(pool), session.owner.clone());
+        // In tasks of their own, so that what takes longer comes up all the same, and then announces itself.
+        front.tasks().spawn(async move {
+            if let Err(error) = pool.acquire(&server, &owner, None).await {
+                tracing::debug!(%server, %error, "a session's own instance did not come up");
+            }
+        })
+    });
+    let started = futures_util::future::join_all(started.collect::<Vec<_>>());
+    if tokio::time::timeout(front.config().list_wait, started).await.is_ok() {
+        // Takes over that they are there, before it is waited for what they list.
+        front.directory().wait().await;
+    }
 }
 
 fn cursor(params: Option<&Params>) -> Result<Option<String>, RpcError> {

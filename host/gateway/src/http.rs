@@ -1,4 +1,4 @@
-//! Streamable HTTP, both eras on one path (`docker-mcp-gateway.md` 17.2, `mcp-ecosystem.md` 3).
+//! Streamable HTTP, both eras on one path, and the older HTTP+SSE on another (`docker-mcp-gateway.md` 17.2, `mcp-ecosystem.md` 3).
 
 mod batch;
 mod body;
@@ -11,6 +11,7 @@ mod post;
 mod respond;
 mod routing;
 mod service;
+mod sse;
 mod strangers;
 
 pub(crate) use modern::{check_meta, check_version};
@@ -37,6 +38,8 @@ impl Front {
             front: Arc::clone(self),
             guard: Guard::new(&config),
             body_timeout: config.body_timeout,
+            home: config.home,
+            sse: sse::Clients::default(),
         });
         let connections = TaskTracker::new();
         let limits = Limits { header: config.header_timeout, idle: config.idle_timeout };
@@ -104,7 +107,13 @@ pub(crate) fn over_stream(
     config: &HttpConfig,
     stop: Stop,
 ) -> impl Future<Output = ()> + use<> {
-    let shared = service::Shared { front, guard: Guard::new(config), body_timeout: config.body_timeout };
+    let shared = service::Shared {
+        front,
+        guard: Guard::new(config),
+        body_timeout: config.body_timeout,
+        home: config.home,
+        sse: sse::Clients::default(),
+    };
     let limits = Limits { header: config.header_timeout, idle: config.idle_timeout };
     connection::serve(stream, std::net::Ipv4Addr::LOCALHOST.into(), stranger, Arc::new(shared), limits, stop)
 }

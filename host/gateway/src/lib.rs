@@ -28,5 +28,5 @@ mod unasked;
 #[cfg(test)]
 mod tests;
 
-pub use config::{FrontConfig, HttpConfig, Names, Stop, Token, ToolFilter};
+pub use config::{FrontConfig, Home, HttpConfig, Names, Stop, Token, ToolFilter};
 pub use front::Front;

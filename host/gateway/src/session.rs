@@ -11,7 +11,7 @@ use crate::unasked::level_of;
 use host_message::{Envelope, Level, Revision};
 use host_pool::{Declared, Owner};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -37,6 +37,8 @@ pub(crate) struct Session {
     pub(crate) asks: Asks,
     /// Streams that it may come back to.
     pub(crate) replays: Replays,
+    /// Whether it has asked for a list.
+    listed: AtomicBool,
     /// The level of log messages that it wants; zero if it did not say.
     level: AtomicU8,
     /// Subscriptions of a modern client on standard streams.
@@ -69,6 +71,7 @@ impl Session {
             declared,
             asks: Asks::default(),
             replays: Replays::default(),
+            listed: AtomicBool::new(false),
             level: AtomicU8::new(0),
             subscriptions: Mutex::default(),
             stream: AtomicU64::new(0),
@@ -76,6 +79,11 @@ impl Session {
             used: AtomicU64::new(millis(born.elapsed())),
             born,
         }
+    }
+
+    /// True once, for a session whose own servers may list more than everybody's: it can be asked for something.
+    pub(crate) fn begins_to_list(&self) -> bool {
+        !self.declared.is_none() && self.owner != Owner::Shared && !self.listed.swap(true, Ordering::AcqRel)
     }
 
     /// The level of log messages that it wants, if it said.
@@ -281,7 +289,7 @@ impl Sessions {
 }
 
 /// 192 random bits as 48 hexadecimal digits.
-fn random_id() -> Result<String, NoSession> {
+pub(crate) fn random_id() -> Result<String, NoSession> {
     let mut bytes = [0; 24];
     getrandom::fill(&mut bytes).map_err(|_| NoSession::NoRandom)?;
     let mut id = String::with_capacity(48);

@@ -17,7 +17,7 @@ use crate::http::{check_meta, check_version};
 use crate::session::Session;
 use crate::unasked::updated;
 use bytes::{BufMut, Bytes, BytesMut};
-use host_message::{Envelope, Era, Kind, Params, RawId, Revision, method, notification};
+use host_message::{Envelope, EnvelopeError, Era, Kind, Params, RawId, Revision, method, notification};
 use host_pool::{Declared, Owner};
 use lines::{Line, Lines};
 use std::io;
@@ -48,13 +48,7 @@ impl Front {
     {
         let (events, waiting) = mpsc::channel(WAITING);
         let mut writer = tokio::spawn(write(output, waiting));
-        let mut connection = Connection {
-            front: Arc::clone(self),
-            client: Client::Unknown,
-            events,
-            tasks: TaskTracker::new(),
-            permits: Arc::new(Semaphore::new(IN_FLIGHT)),
-        };
+        let mut connection = Connection::new(Arc::clone(self), events);
         let mut lines = Lines::new(input, self.config().message_limit);
         let read = async {
             loop {
@@ -101,7 +95,8 @@ enum Client {
     Modern(Arc<Session>),
 }
 
-struct Connection {
+/// One client on streams, whatever carries them.
+pub(crate) struct Connection {
     front: Arc<Front>,
     client: Client,
     events: mpsc::Sender<Event>,
@@ -110,6 +105,12 @@ struct Connection {
 }
 
 impl Connection {
+    /// A client of which nothing is known yet. What there is to say to it is sent to `events`.
+    pub(crate) fn new(front: Arc<Front>, events: mpsc::Sender<Event>) -> Self {
+        let permits = Arc::new(Semaphore::new(IN_FLIGHT));
+        Self { front, client: Client::Unknown, events, tasks: TaskTracker::new(), permits }
+    }
+
     async fn line(&mut self, line: Line) {
         let bytes = match line {
             Line::Whole(bytes) => bytes,
@@ -119,16 +120,21 @@ impl Connection {
             }
         };
         match Envelope::parse(bytes) {
-            Ok(envelope) => match envelope.kind() {
-                Kind::Request => self.request(envelope).await,
-                Kind::Notification => self.notification(&envelope),
-                Kind::Response | Kind::Error => self.answered(&envelope),
-                Kind::Batch => self.batch(&envelope).await,
-            },
+            Ok(envelope) => self.message(envelope).await,
             Err(error) => {
                 let id = error.id.clone();
                 self.send(Answer::error(id.as_ref().map(RawId::as_bytes), &error.into())).await;
             }
+        }
+    }
+
+    /// Takes one message, which is one line.
+    pub(crate) async fn message(&mut self, envelope: Envelope) {
+        match envelope.kind() {
+            Kind::Request => self.request(envelope).await,
+            Kind::Notification => self.notification(&envelope),
+            Kind::Response | Kind::Error => self.answered(&envelope),
+            Kind::Batch => self.batch(&envelope).await,
         }
     }
 
@@ -285,7 +291,7 @@ impl Connection {
     }
 
     /// Waits for the requests in flight, after ending what has no end of its own.
-    async fn finish(&self) {
+    pub(crate) async fn finish(&self) {
         match &self.client {
             Client::Unknown => {}
             Client::Legacy { session, .. } | Client::Modern(session) => session.close_streams(),
@@ -295,12 +301,23 @@ impl Connection {
     }
 
     /// Takes back what is still in flight.
-    fn abandon(&self) {
+    pub(crate) fn abandon(&self) {
         if let Client::Legacy { session, .. } | Client::Modern(session) = &self.client {
             session.calls.cancel_all();
             self.front.end_session(session);
         }
     }
+}
+
+/// A message over HTTP may be laid out over several lines; towards servers on streams a line is a message. The breaks become blanks,
+/// which stand between tokens only: inside of a string there are none, as the first reading has made sure.
+pub(crate) fn one_line(envelope: Envelope) -> Result<Envelope, EnvelopeError> {
+    if memchr::memchr2(b'\n', b'\r', envelope.bytes()).is_none() {
+        return Ok(envelope);
+    }
+    let mut bytes = envelope.bytes().to_vec();
+    bytes.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+    Envelope::parse(bytes.into())
 }
 
 /// Tells a legacy client what it did not ask for.

@@ -11,6 +11,7 @@ mod logging;
 mod resuming;
 mod server;
 mod sessions;
+mod sse;
 mod streams;
 mod subscribing;
 mod surface;

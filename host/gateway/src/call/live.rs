@@ -158,6 +158,10 @@ impl Live {
 }
 
 /// What has happened on one of the two sides.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for a moment, and the large one is the way of nearly every call"
+)]
 enum Step {
     Upward(Result<Incoming, CallError>),
     Downward(Round),

@@ -1,6 +1,7 @@
 //! Bodies of our answers: nothing, one message, or a stream of events.
 
-use crate::announce::News;
+use super::sse::Open;
+use crate::announce::{Announcer, Kinds, Listener, News};
 use crate::call::Event;
 use crate::listen::Subscription;
 use crate::replay::{EventId, Log, UNASKED};
@@ -66,6 +67,13 @@ enum Origin {
         #[expect(dead_code, reason = "the session is in use for as long as this is held")]
         visit: Option<Visit>,
     },
+    /// Everything for a client of HTTP+SSE.
+    Connection {
+        events: mpsc::Receiver<Event>,
+        /// Tells that the gateway ends; `None` once it was told.
+        end: Option<Arc<Listener>>,
+        open: Open,
+    },
     /// One request of a legacy session, which may come back for the rest: everything after the event of this number.
     Log { log: Arc<Log>, after: u64, visit: Visit },
     /// What a legacy session is told without asking, as its stream of this number.
@@ -99,6 +107,18 @@ impl Stream {
             first.push_back(ALIVE);
         }
         Self::answering(Origin::Events { events: rest, visit }, first, left, every)
+    }
+
+    /// Everything for a client of HTTP+SSE, after the event that names where it posts to.
+    pub(crate) fn connection(
+        endpoint: Bytes,
+        events: mpsc::Receiver<Event>,
+        open: Open,
+        announcer: &Announcer,
+        every: Duration,
+    ) -> Answering {
+        let end = Some(announcer.listen(Kinds::NONE));
+        Self::answering(Origin::Connection { events, end, open }, VecDeque::from([endpoint]), 1, every)
     }
 
     /// The events of a request of a legacy session after the one of this number.
@@ -161,6 +181,19 @@ impl Stream {
                         event(&answer.message)
                     }
                 }))
+            }
+            Origin::Connection { events, end, open } => {
+                if let Poll::Ready(next) = events.poll_recv(context) {
+                    return Poll::Ready(next.map(|next| event(&next.into_message())));
+                }
+                if let Some(listener) = end
+                    && listener.poll_news(context) == Poll::Ready(News::Closed)
+                {
+                    // The stream ends by itself when the last answer is sent, because then nobody is left who could send.
+                    *end = None;
+                    open.finish();
+                }
+                Poll::Pending
             }
             Origin::Log { log, after, visit } => {
                 let Some((number, message)) = ready!(log.poll_after(*after, context)) else {

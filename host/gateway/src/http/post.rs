@@ -12,7 +12,8 @@ use crate::error::RpcError;
 use crate::front::Front;
 use crate::hello;
 use crate::session::{NoSession, Visit};
-use host_message::{Envelope, EnvelopeError, Era, Kind, Params, method};
+use crate::stdio::one_line;
+use host_message::{Envelope, Era, Kind, Params, method};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
@@ -64,17 +65,6 @@ pub(crate) async fn handle(shared: &Shared, head: &Parts, body: Incoming) -> Res
             Err(response) => *response,
         },
     }
-}
-
-/// A message over HTTP may be laid out over several lines; towards servers on streams a line is a message. The breaks become blanks,
-/// which stand between tokens only: inside of a string there are none, as the first reading has made sure.
-fn one_line(envelope: Envelope) -> Result<Envelope, EnvelopeError> {
-    if memchr::memchr2(b'\n', b'\r', envelope.bytes()).is_none() {
-        return Ok(envelope);
-    }
-    let mut bytes = envelope.bytes().to_vec();
-    bytes.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
-    Envelope::parse(bytes.into())
 }
 
 async fn request(

@@ -2,7 +2,8 @@
 
 use super::body::{Answering, Stream};
 use super::guard::Guard;
-use super::{media, post, respond, routing};
+use super::{media, post, respond, routing, sse};
+use crate::config::Home;
 use crate::front::Front;
 use crate::replay::{EventId, UNASKED};
 use crate::session::Visit;
@@ -19,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) front: Arc<Front>,
     pub(crate) guard: Guard,
     pub(crate) body_timeout: Duration,
+    pub(crate) home: Home,
+    pub(crate) sse: sse::Clients,
 }
 
 /// Where MCP is spoken.
@@ -26,7 +29,7 @@ const ENDPOINT: &str = "/mcp";
 
 /// Answers one request that came to the address `local`. `admitted` hears that it may ask.
 pub(crate) async fn handle(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     local: IpAddr,
     request: Request<Incoming>,
     admitted: impl FnOnce(),
@@ -42,8 +45,18 @@ pub(crate) async fn handle(
         return respond::refused(refusal);
     }
     admitted();
+    if path == sse::ENDPOINT {
+        return match head.method {
+            Method::GET => sse::open(shared, &head),
+            Method::POST => sse::post(shared, &head, body).await,
+            _ => respond::not_allowed("GET, POST"),
+        };
+    }
     if path != ENDPOINT {
-        return respond::redirect(ENDPOINT);
+        return respond::redirect(match shared.home {
+            Home::Streaming => ENDPOINT,
+            Home::Sse => sse::ENDPOINT,
+        });
     }
     match head.method {
         Method::POST => post::handle(shared, &head, body).await,

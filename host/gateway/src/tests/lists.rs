@@ -231,3 +231,28 @@ async fn each_session_sees_what_its_own_server_lists() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn a_client_that_can_be_asked_sees_what_servers_offer_to_such() {
+    let world = World::of(vec![
+        Script::new("one", Speaks::Legacy).tools(&["echo"]),
+        Script::new("two", Speaks::Modern).tools(&["last"]),
+    ])
+    .await;
+    world.front.ready().await;
+    let listed = world.provisioner.provisions();
+    let (mut can, mut cannot) = (world.http().await, world.http().await);
+    can.initialize_with("2025-11-25", json!({"sampling":{}})).await;
+    cannot.initialize("2025-11-25").await;
+    assert_eq!(names(&can.ask("tools/list", json!({})).await, "tools"), ["echo", "echo-if-sampling", "last"]);
+    assert_eq!(world.provisioner.provisions(), listed + 1, "a modern server is told with each request");
+    assert_eq!(names(&cannot.ask("tools/list", json!({})).await, "tools"), ["echo", "last"]);
+    assert_eq!(
+        world.provisioner.provisions(),
+        listed + 1,
+        "who cannot be asked needs no instance for a list"
+    );
+    let params = json!({"name":"echo-if-sampling"});
+    assert_eq!(can.ask("tools/call", params.clone()).await["result"]["content"][0]["text"], "one:");
+    assert_eq!(cannot.ask("tools/call", params).await["error"]["code"], -32602);
+}

@@ -160,11 +160,17 @@ impl Script {
                 "instructions":self.instructions,"ttlMs":0,"cacheScope":"private"
             })
             .to_string(),
-            "initialize" if !modern => json!({
+            "initialize" if !modern => {
+                // As real servers do: one tool more for clients that can be asked.
+                if params["capabilities"]["sampling"].is_object() {
+                    mine.push("{\"name\":\"echo-if-sampling\"}".to_owned());
+                }
+                json!({
                 "protocolVersion":params["protocolVersion"],"capabilities":capabilities,
                 "serverInfo":{"name":self.name,"version":"1"},"instructions":self.instructions.unwrap_or_default()
-            })
-            .to_string(),
+                })
+                .to_string()
+            }
             "subscriptions/listen" if modern => {
                 let meta = json!({"io.modelcontextprotocol/subscriptionId":id});
                 let granted = &params["notifications"];
