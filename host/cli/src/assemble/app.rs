@@ -7,7 +7,7 @@ use crate::assemble::difference::{Change, Wanted, difference};
 use crate::assemble::direct::{self, DirectWays};
 use crate::assemble::grants;
 use crate::assemble::identity::Identity;
-use crate::assemble::placement::{Place, Placement};
+use crate::assemble::placement::{Place, Placement, canonical};
 use crate::assemble::refusing::Refusing;
 use crate::assemble::spec::server_spec;
 use crate::assemble::tools_asked::ToolsAsked;
@@ -43,7 +43,7 @@ const SECRETS_IN_CONTAINER: &str = "docker-desktop:/run/secrets/mcp_secret:/.env
 pub(crate) struct Placed {
     /// The entry.
     pub(crate) server: Server,
-    /// What it became; absent when this version cannot carry it.
+    /// What it became.
     pub(crate) spec: Arc<ServerSpec>,
     /// Who brings it up.
     pub(crate) provisioner: Arc<dyn Provisioner>,
@@ -333,13 +333,13 @@ pub(crate) fn plugin_spec(plugin: &PluginSettings) -> Result<PluginSpec> {
         PluginSource::Bundled(name) => {
             let bytes =
                 bundled::plugin(name).with_context(|| format!("there is no bundled plugin `{name}`"))?;
-            (host_wasm::PluginSource::Bytes(bytes.into()), true)
+            (host_wasm::PluginSource::Bytes(bytes.into()), Some(canonical(name)))
         }
         PluginSource::File(file) => match ours(&file.path) {
-            Some(bytes) if plugin.grants == host_config::Grants::default() => {
-                (host_wasm::PluginSource::Bytes(bytes.into()), true)
+            Some((name, bytes)) if plugin.grants == host_config::Grants::default() => {
+                (host_wasm::PluginSource::Bytes(bytes.into()), Some(name))
             }
-            _ => (host_wasm::PluginSource::File(file.path.clone()), false),
+            _ => (host_wasm::PluginSource::File(file.path.clone()), None),
         },
     };
     Ok(PluginSpec {
@@ -351,10 +351,10 @@ pub(crate) fn plugin_spec(plugin: &PluginSettings) -> Result<PluginSpec> {
     })
 }
 
-/// The bundled plugin of which a file is a copy.
-pub(crate) fn ours(file: &Path) -> Option<&'static [u8]> {
+/// The bundled plugin of which a file is a copy: its name and its bytes.
+pub(crate) fn ours(file: &Path) -> Option<(&'static str, &'static [u8])> {
     let bytes = std::fs::read(file).ok()?;
-    bundled::PLUGINS.iter().find(|(_, ours)| **ours == *bytes).map(|(_, ours)| *ours)
+    bundled::PLUGINS.iter().find(|(_, ours)| **ours == *bytes).copied()
 }
 
 fn provisioners(
