@@ -75,6 +75,7 @@ fn exited(code: i32) -> Info {
     Info {
         status: Status::Ended,
         exit_code: Some(code),
+        out_of_memory: false,
         text: format!("ended by itself with exit code {code}"),
     }
 }

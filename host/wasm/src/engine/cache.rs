@@ -24,6 +24,8 @@ pub(crate) struct CodeCache {
 /// The files that are good before a compilation. As long as it lives, nobody removes the file that the compilation writes.
 pub(crate) struct Verified {
     good: BTreeSet<PathBuf>,
+    /// Somebody else has made them and will write their sums, or has died, and then they go when somebody is alone.
+    others: BTreeSet<PathBuf>,
     /// Shared; absent where the file system has no locks, and then a file may have to be compiled again.
     _compiling: Option<File>,
 }
@@ -62,7 +64,7 @@ impl CodeCache {
         let lock = File::options().create(true).truncate(false).write(true).open(&self.lock).ok();
         // Not asked again when it is held: that only means that somebody compiles, which may take a minute.
         let alone = lock.as_ref().is_none_or(|lock| lock.try_lock().is_ok());
-        let mut good = BTreeSet::new();
+        let (mut good, mut others) = (BTreeSet::new(), BTreeSet::new());
         for file in self.files() {
             let known = self.sum_of(&file).and_then(|sum| fs::read_to_string(sum).ok());
             if known.is_some() && known == hash(&file) {
@@ -70,17 +72,19 @@ impl CodeCache {
             } else if known.is_some() || alone {
                 tracing::warn!(file = %file.display(), "compiled code that does not have its checksum was removed");
                 let _ = fs::remove_file(&file);
+            } else {
+                others.insert(file);
             }
         }
         // Who is alone is so for as long as it takes to read the files, so this does not wait for a compilation.
         let compiling = lock.filter(|lock| lock.lock_shared().is_ok());
-        Verified { good, _compiling: compiling }
+        Verified { good, others, _compiling: compiling }
     }
 
     /// Writes the sums of files that came after [`CodeCache::verify`].
     pub(crate) fn bless(&self, known: &Verified) {
         for file in self.files() {
-            if known.good.contains(&file) {
+            if known.good.contains(&file) || known.others.contains(&file) {
                 continue;
             }
             let (Some(path), Some(sum)) = (self.sum_of(&file), hash(&file)) else { continue };
@@ -152,7 +156,7 @@ mod tests {
         let cache = CodeCache::open(dir.path()).unwrap();
         let (mine, foreign) = (cache.code.join("mine"), cache.code.join("foreign"));
         fs::write(&mine, "code").unwrap();
-        cache.bless(&Verified { good: BTreeSet::new(), _compiling: None });
+        cache.bless(&Verified { good: BTreeSet::new(), others: BTreeSet::new(), _compiling: None });
         fs::write(&foreign, "code").unwrap();
         assert_eq!(cache.verify().good, BTreeSet::from([mine.clone()]));
         assert!(!foreign.exists());
@@ -170,7 +174,8 @@ mod tests {
         fs::write(&fresh, "code").unwrap();
         // Between the file and its sum: the other one neither takes it for good nor away.
         let beside = other.verify();
-        assert!(beside.good.is_empty() && fresh.exists());
+        other.bless(&beside);
+        assert!(beside.good.is_empty() && fresh.exists() && !one.sum_of(&fresh).unwrap().exists());
         one.bless(&compiling);
         drop((compiling, beside));
         assert_eq!(other.verify().good, BTreeSet::from([fresh]));

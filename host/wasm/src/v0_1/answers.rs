@@ -3,7 +3,6 @@
 use crate::ledger::Liveness;
 use crate::sanitize::{DOCUMENT, LINE, block, line};
 use crate::v0_1::types;
-use host_provisioner as provisioner;
 use host_provisioner::{
     Blueprint, Class, Document, Failure, FieldReport, Health, Honoured, ManagedObject, ObjectRef, Ownership,
     Phase, Pin, State, Status,
