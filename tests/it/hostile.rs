@@ -87,9 +87,9 @@ async fn servers_that_misbehave_cost_only_themselves() {
         ("trap", "as asked"),
         ("recurse", "stack"),
         ("memory", "memory"),
-        ("spin", ""),
-        ("flood-stdout", ""),
-        ("flood-stderr", ""),
+        ("spin", "the server does not speak MCP: it did not complete the handshake in time"),
+        ("flood-stdout", "the server does not speak MCP: "),
+        ("flood-stderr", "the server does not speak MCP: it did not complete the handshake in time"),
         ("exit, '3'", "exit code 1"),
     ];
     for (mode, expected) in cases {
@@ -120,7 +120,8 @@ async fn a_state_folder_that_others_can_write_to_is_named_and_nothing_is_started
     let called = scene.run(["tools", "call", "echo", "message=x"]).await;
     assert_ne!(called.code, Some(0), "{}", called.seen());
     let state = scene.state();
-    let text = format!("state folder {} can be changed by other users (mode 777)", state.display());
+    let text =
+        format!("state folder {} cannot be used: other users can write to it (mode 777)", state.display());
     assert!(called.stderr.contains(&text), "{}", called.stderr);
     scene.assert_nothing_left();
     std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o700)).unwrap();

@@ -10,6 +10,7 @@ mod sources;
 
 use gateway_tests::contract::repository;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Folders at the top. Pages live beside what they describe; only single files are added at the root.
 const TOP_LEVEL: [&str; 6] = ["examples", "host", "plugins", "sdk", "tests", "wit"];
@@ -59,6 +60,29 @@ fn text(file: &Path) -> Option<String> {
 /// A path as it is written in messages, with `/` everywhere.
 fn shown(file: &Path) -> String {
     file.components().map(|c| c.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+}
+
+/// What a test writes for a person to look at, and is never committed.
+fn is_unreviewed(file: &str) -> bool {
+    file.ends_with(".snap.new") || file.ends_with(".pending-snap")
+}
+
+#[test]
+fn no_snapshot_that_nobody_took_is_committed() {
+    for (file, found) in [
+        ("host/pool/src/.pending.rs.pending-snap", true),
+        ("tests/it/snapshots/it__run.snap.new", true),
+        ("tests/it/snapshots/it__run.snap", false),
+        ("host/pool/src/pending.rs", false),
+    ] {
+        assert_eq!(is_unreviewed(file), found, "{file}");
+    }
+    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(repository()).output().unwrap();
+    assert!(listed.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listed.stderr));
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(listed.split('\0').any(|file| file == "tests/it/tidy.rs"), "nothing was looked at");
+    let found = listed.split('\0').filter(|file| is_unreviewed(file)).map(str::to_owned).collect();
+    nothing_found("snapshots are looked at and taken before they are committed", found);
 }
 
 #[test]

@@ -146,6 +146,24 @@ fn memory(text: &str) -> Result<u64, String> {
     if text.is_empty() { Ok(0) } else { host_config::parse_size(text).map_err(|misfit| misfit.to_string()) }
 }
 
+/// Which plugins there are. What concerns servers is not asked for, because nothing is started.
+#[derive(Debug, Args, Clone, Default)]
+pub(crate) struct PluginArgs {
+    /// Settings file (default: `gateway.yaml` in this folder, if it is there)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub settings: Option<PathBuf>,
+
+    /// A provisioner plugin: a path, or the name of a bundled one; adds or replaces it
+    #[arg(long, value_name = "FILE|NAME", value_hint = ValueHint::FilePath)]
+    pub plugin: Vec<String>,
+}
+
+impl From<PluginArgs> for SourceArgs {
+    fn from(args: PluginArgs) -> Self {
+        Self { settings: args.settings, plugin: args.plugin, ..Self::default() }
+    }
+}
+
 /// Arguments of `gateway run`.
 #[derive(Debug, Args, Clone)]
 pub(crate) struct RunArgs {
@@ -206,7 +224,7 @@ pub(crate) enum PluginCommand {
     List {
         /// Where to look
         #[command(flatten)]
-        source: SourceArgs,
+        source: PluginArgs,
         /// For programs
         #[arg(long)]
         json: bool,
@@ -218,7 +236,7 @@ pub(crate) enum PluginCommand {
         plugin: String,
         /// Where to look
         #[command(flatten)]
-        source: SourceArgs,
+        source: PluginArgs,
         /// For programs
         #[arg(long)]
         json: bool,
@@ -230,7 +248,7 @@ pub(crate) enum PluginCommand {
         plugin: String,
         /// Where to look
         #[command(flatten)]
-        source: SourceArgs,
+        source: PluginArgs,
         /// For programs
         #[arg(long)]
         json: bool,

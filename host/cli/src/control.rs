@@ -154,12 +154,17 @@ fn running(state: &Path) -> Vec<(String, PathBuf)> {
             if session.is_empty() || !session.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
                 return None;
             }
-            // A socket that nobody listens on is of a gateway that was killed.
-            if std::os::unix::net::UnixStream::connect(&path).is_err() {
-                let _ = std::fs::remove_file(&path);
-                return None;
+            match std::os::unix::net::UnixStream::connect(&path) {
+                // A socket that nobody listens on is of a gateway that was killed.
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                    let _ = std::fs::remove_file(&path);
+                    None
+                }
+                // It went in this moment.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+                // Anything else says nothing about the gateway: this process may be out of files, or that one busy.
+                _ => Some((session, path)),
             }
-            Some((session, path))
         })
         .collect();
     found.sort();
@@ -264,5 +269,18 @@ mod tests {
         assert_eq!(running(state.path()).len(), 2);
         drop((control, second, odd));
         assert!(running(state.path()).is_empty());
+    }
+
+    #[test]
+    fn only_a_socket_that_refuses_is_taken_for_a_dead_gateways() {
+        let state = tempfile::tempdir().unwrap();
+        let folder = folder(state.path());
+        std::fs::create_dir_all(&folder).unwrap();
+        let (dead, unclear) = (folder.join("dead.sock"), folder.join("unclear.sock"));
+        drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
+        // The system answers a connection to it with another error than to one that nobody listens on.
+        let _datagrams = std::os::unix::net::UnixDatagram::bind(&unclear).unwrap();
+        assert_eq!(running(state.path()), [("unclear".to_owned(), unclear.clone())]);
+        assert!(!dead.exists() && unclear.exists());
     }
 }

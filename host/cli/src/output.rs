@@ -17,18 +17,6 @@ impl std::fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// An error that says "the answer is no" and was already shown.
-#[derive(Debug)]
-pub(crate) struct SaidNo;
-
-impl std::fmt::Display for SaidNo {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("no")
-    }
-}
-
-impl std::error::Error for SaidNo {}
-
 /// A line for people.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
@@ -46,9 +34,6 @@ pub(crate) fn print_json(value: &serde_json::Value) {
 
 /// Shows an error with its causes and hint, and gives the exit code that it means.
 pub(crate) fn failed(error: &anyhow::Error) -> u8 {
-    if error.is::<SaidNo>() {
-        return exit::SAID_NO;
-    }
     if let Some(problems) = error.downcast_ref::<Problems>() {
         say(&problems.to_string());
         return exit::USAGE;
@@ -77,16 +62,7 @@ pub(crate) fn failed(error: &anyhow::Error) -> u8 {
 
 /// A name out of a file of another run as it can be shown: without what a terminal would obey, and no longer than a name is.
 pub(crate) fn name(text: &str) -> String {
-    const LONGEST: usize = 200;
-    text.chars()
-        .take(LONGEST)
-        .flat_map(|c| if c.is_control() || is_bidi(c) { c.escape_unicode().collect() } else { vec![c] })
-        .collect()
-}
-
-/// Characters that turn the direction of what follows them, so that it reads as something else.
-fn is_bidi(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    host_provisioner::sanitize::line(text, 200)
 }
 
 /// A digest in the one form in which digests are shown: `sha256:` and 64 hexadecimal digits.
@@ -123,8 +99,9 @@ mod tests {
     #[test]
     fn names_of_strangers_are_shown_harmless() {
         assert_eq!(name("notes"), "notes");
-        assert_eq!(name("a\u{1b}[2J\nb\u{202e}c"), "a\\u{1b}[2J\\u{a}b\\u{202e}c");
-        assert_eq!(name(&"x".repeat(1000)).len(), 200);
+        assert_eq!(name("a\u{1b}[2J\nb\u{202e}c"), "a\\u{1b}[2J\\nb\\u{202e}c");
+        assert_eq!(name("in\u{200b}visible"), "in\\u{200b}visible");
+        assert_eq!(name(&"x".repeat(1000)), format!("{}…", "x".repeat(200)));
     }
 
     #[test]

@@ -325,7 +325,8 @@ impl SecretGrant {
             hosts: fields.parsed_list("hosts", report, str::parse),
         };
         if grant.name.is_empty() {
-            report.problem(fields.at(), "a secret without a `name`");
+            let hint = "`name` is what it is looked up by, for example `name: acme.key`";
+            report.problem_with_hint(fields.at(), "a secret without a `name`", hint);
         }
         require(&fields, "hosts", &grant.hosts, "[api.example]", report);
         fields.done();
@@ -339,7 +340,7 @@ fn folders(fields: &Fields<'_>, name: &'static str, base: &Base, report: &mut Re
         let path = fields.path("path", base, report);
         let access = fields.choice("access", report).unwrap_or_default();
         if !fields.has("path") {
-            report.problem(fields.at(), "a folder without a `path`");
+            report.problem_with_hint(fields.at(), "a folder without a `path`", "for example `path: ./data`");
         }
         fields.done();
         folders.extend(path.map(|path| FolderGrant { path, access }));

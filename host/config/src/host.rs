@@ -21,8 +21,10 @@ choices! {
 
 /// An element of `allowHosts`: `host:port` or `host:port/protocol`.
 ///
-/// As in Docker's gateway the host is taken as written, `*` has no meaning, and only literal loopback
-/// and multicast addresses are refused.
+/// As in Docker's gateway the host is taken as written, and only literal loopback and multicast addresses
+/// are refused. It has no wildcards of its own there, because Docker's proxies compare names as they are
+/// (`docker-mcp-gateway.md` 13.2); here `*.name` goes on to the contract, where it is every name below
+/// `name`, of one or more labels (`types.destination.host`). Any other `*` is refused by who runs the server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AllowedHost {
     /// Name or address, without the brackets of an IPv6 address.
@@ -131,16 +133,21 @@ impl HostPattern {
         }
     }
 
-    /// Reads a pattern whose port must be written, be it as `*`, and that may end in a protocol:
-    /// `db.example:5432/tcp`.
+    /// Reads a pattern whose port must be written, be it as `*`, and that may end in `/tcp`:
+    /// `db.example:5432/tcp`. A grant opens a port and not a protocol, so no other can be named.
     ///
     /// # Errors
     /// As [`HostPattern::from_str`], another protocol, and a missing port.
     pub fn with_port(text: &str) -> Result<HostPattern, Misfit> {
         let (address, protocol) = match text.split_once('/') {
-            Some((address, "http" | "https")) => (address, Some(Protocol::Http)),
             Some((address, "tcp")) => (address, Some(Protocol::Tcp)),
-            _ => (text, None),
+            // Which is said of it below.
+            Some(_) if text.contains("://") => (text, None),
+            Some(_) => {
+                return Err(Misfit::new(text, "of an unknown protocol")
+                    .hint("leave the protocol out, or write `/tcp`: what is granted is a port"));
+            }
+            None => (text, None),
         };
         let pattern = HostPattern { protocol, ..address.parse()? };
         if pattern.port == PortPattern::Https {
@@ -314,8 +321,14 @@ mod tests {
         for refused in ["", "https://h", "h:x", "a b", "h:", "a..b", "h/x", "h:443/tcp", "user@h"] {
             refused.parse::<HostPattern>().unwrap_err();
         }
-        for refused in ["h", "h/tcp", "h:443/udp", "h:443/"] {
-            HostPattern::with_port(refused).unwrap_err();
+        for refused in ["h", "h/tcp", "h:443/udp", "h:443/", "h:443/http", "h:443/https", "https://h:443"] {
+            let why = HostPattern::with_port(refused).unwrap_err().why;
+            let expected = match refused {
+                "h" | "h/tcp" => "without a port",
+                "https://h:443" => "a URL, not a host",
+                _ => "of an unknown protocol",
+            };
+            assert_eq!(why, expected, "{refused}");
         }
         assert!(HostPattern::with_port("h:5432/tcp").unwrap().allows("h", 5432, Some(Protocol::Tcp)));
         assert!(!HostPattern::with_port("h:5432/tcp").unwrap().allows("h", 5432, Some(Protocol::Http)));

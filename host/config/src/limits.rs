@@ -22,7 +22,7 @@ pub struct Limits {
     pub host_calls: u32,
     /// How many calls may run at once.
     pub concurrency: u32,
-    /// How much one call may hand over to the host and get from it, in bytes.
+    /// How much one call of a host function may hand over to the host and get from it, in bytes.
     pub data: u64,
 }
 
@@ -55,7 +55,7 @@ pub(crate) static LIMITS: Table = Table::new(
             "How many calls may run at once; at most 512, because the places of all plugins are shared.",
         )
         .or("256"),
-        key("data", Form::Size, "How much one call may hand over and get.").or("16MiB"),
+        key("data", Form::Size, "How much one call of a host function may hand over and get.").or("16MiB"),
     ]],
 );
 

@@ -67,7 +67,8 @@ impl PlacementRule {
             report.problem_with_hint(fields.at_key("servers"), "`servers` names nothing", hint);
         }
         if rule.provisioner.is_empty() {
-            report.problem(fields.at(), "a placement without a `provisioner`");
+            let hint = "name who runs these servers: `provisioner: embedded`";
+            report.problem_with_hint(fields.at(), "a placement without a `provisioner`", hint);
         } else if !provisioners.contains(rule.provisioner.as_str()) {
             let what = format!("there is no provisioner `{}`", rule.provisioner);
             let hint = suggestion(&rule.provisioner, provisioners.iter().copied());

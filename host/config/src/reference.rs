@@ -20,7 +20,7 @@ pub fn reference() -> String {
          | path | relative to the folder of the file; `~` is not expanded |\n\
          | pattern | `*` stands for any characters |\n\
          | host | `api.example`, `*.example:8443`. `*` stays within one label; alone it is every host. Without a port, 443 |\n\
-         | host:port | a host whose port must be written; `*` is every port, `/tcp` or `/http` can follow |\n",
+         | host:port | a host whose port must be written; `*` is every port, `/tcp` can follow |\n",
     );
     for table in tables {
         page.push_str(&format!("\n## {}\n\n{}\n\n", heading(table), table.about));

@@ -162,7 +162,11 @@ static CATALOG_KEYS: &[Key] = &[
     key("volumes", Form::List(&Form::Text), "Docker volume specifications, with templates."),
     key("user", Form::Text, "User to run as, with templates."),
     key("disableNetwork", Form::Flag, "Run it without any network.").or("false"),
-    key("allowHosts", Form::List(&Form::Text), "Hosts it may talk to, as `host:port` or `host:port/tcp`."),
+    key(
+        "allowHosts",
+        Form::List(&Form::Text),
+        "Hosts it may talk to, as `host:port` or `host:port/tcp`. `*.name` is every name below `name`, not itself.",
+    ),
     key("extraHosts", Form::List(&Form::Text), "Further host names, as `host:address`."),
     key(
         "tools",

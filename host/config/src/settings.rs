@@ -48,7 +48,7 @@ pub struct Settings {
     pub front: Front,
     /// How long servers are kept.
     pub pool: PoolSettings,
-    /// Folder of the ledger and of caches.
+    /// Folder of what outlives a start: the ledger, control sockets, the gateway's id, files of components.
     pub state: Option<Located>,
 }
 
@@ -108,7 +108,12 @@ pub(crate) static SETTINGS: Table = Table {
             ),
             key("front", Form::Group(&FRONT), "How clients reach the gateway."),
             key("pool", Form::Group(&POOL), "How long servers are kept."),
-            key("state", Form::Path, "Folder of the ledger and of caches."),
+            key(
+                "state",
+                Form::Path,
+                "Folder of what outlives a start: ledger, control sockets, the gateway's id, files of components. Without it \
+                 `GATEWAY_STATE` or the usual one of this user. Compiled code is elsewhere (`GATEWAY_CACHE`).",
+            ),
         ]],
     )
 };

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     /// Somebody asked for what its entry does not name.
-    #[error("secret `{name}` is not declared by this server")]
+    #[error("{}", not_declared(scope, name))]
     NotDeclared {
+        /// Who asked: a server's id, or `plugin:NAME`.
+        scope: String,
         /// Its name.
         name: String,
     },
@@ -35,6 +37,19 @@ pub enum SecretError {
         /// Why; names a line by its number.
         reason: String,
     },
+}
+
+fn not_declared(scope: &str, name: &str) -> String {
+    match scope.strip_prefix("plugin:") {
+        Some(plugin) => {
+            format!(
+                "secret `{name}` is not granted to plugin `{plugin}`: name it under `plugins.{plugin}.grants.secrets`"
+            )
+        }
+        None => format!(
+            "secret `{name}` is not declared by server `{scope}`: name it under `secrets` of its entry"
+        ),
+    }
 }
 
 fn looked(sources: &[String]) -> String {

@@ -17,7 +17,7 @@ pub use error::SecretError;
 pub use expand::{expand, unknown_variables};
 pub use search::{NothingReadable, Searched, is_default_search, search};
 pub use secret::SecretValue;
-pub use source::{Source, SourceKind};
+pub use source::Source;
 
 use host_provisioner::{Part, Value};
 use sha2::{Digest, Sha256};
@@ -29,7 +29,7 @@ use std::sync::Mutex;
 pub struct SecretInfo {
     /// Its name.
     pub name: String,
-    /// Where it was found: `.env file FILE`, `environment`.
+    /// Where it was found: `file PATH`, `folder PATH`, ``keychain, service `NAME` ``, ``environment variables `PREFIX*` ``.
     pub found_in: String,
     /// Changes when the value changes; tells nothing about it, because a random key of this run goes into it.
     pub revision: String,
@@ -100,7 +100,7 @@ impl Resolver {
 
     fn find(&self, scope: &str, name: &str) -> Result<(SecretValue, String), SecretError> {
         if !self.lock().get(scope).is_some_and(|names| names.contains(name)) {
-            return Err(SecretError::NotDeclared { name: name.to_owned() });
+            return Err(SecretError::NotDeclared { scope: scope.to_owned(), name: name.to_owned() });
         }
         let mut looked_in = Vec::with_capacity(self.sources.len());
         for source in &self.sources {
@@ -145,8 +145,18 @@ mod tests {
         let r = resolver(&[("APP_token", "s3cret")]);
         for (scope, name) in [("notes-2", "token"), ("notes-1", "other")] {
             let error = r.secret(scope, name).err().unwrap().to_string();
-            assert_eq!(error, format!("secret `{name}` is not declared by this server"));
+            let why = format!("is not declared by server `{scope}`: name it under `secrets` of its entry");
+            assert_eq!(error, format!("secret `{name}` {why}"));
         }
+    }
+
+    #[test]
+    fn a_plugin_is_told_the_grant_that_is_missing() {
+        let error = resolver(&[]).secret("plugin:acme", "key").err().unwrap().to_string();
+        assert_eq!(
+            error,
+            "secret `key` is not granted to plugin `acme`: name it under `plugins.acme.grants.secrets`"
+        );
     }
 
     #[test]

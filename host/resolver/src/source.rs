@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// What kind of place it is.
-pub enum SourceKind {
+enum SourceKind {
     /// A `.env` file, read anew at each look-up, so that a rotated secret is seen. A missing file has no secrets.
     EnvFile(PathBuf),
     /// What a `.env` file held that could be read only once.

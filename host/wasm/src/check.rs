@@ -70,17 +70,20 @@ fn outside(plugin: &str, bytes: &[u8]) -> Result<Names, LoadError> {
         Some(hint) => format(text).with_hint(hint),
         None => format(text),
     })?;
-    let names = names(bytes).map_err(&format)?;
+    let names = names(bytes).map_err(|text| format(text).with_hint(AGAIN))?;
     exports(plugin, &names)?;
     Ok(names)
 }
+
+/// Advice where nothing of the file can be used.
+const AGAIN: &str = "build it again for `wasm32-wasip2`";
 
 const BUILD: &str = "build it for `wasm32-wasip2`, or make a component of it with `wasm-tools component new`";
 
 /// The first eight bytes tell most.
 fn format_of(bytes: &[u8]) -> Result<(), (String, Option<&'static str>)> {
     if bytes.is_empty() {
-        return Err(("is an empty file".to_owned(), None));
+        return Err(("is an empty file".to_owned(), Some(AGAIN)));
     }
     if bytes.starts_with(b"\x7fELF") {
         let hint = "name the WebAssembly component itself; the gateway compiles it and keeps the result";
@@ -88,17 +91,17 @@ fn format_of(bytes: &[u8]) -> Result<(), (String, Option<&'static str>)> {
     }
     if !bytes.starts_with(b"\0asm") {
         if b"\0asm".starts_with(bytes) {
-            return Err((format!("is cut off: it has only {} bytes", bytes.len()), None));
+            return Err((format!("is cut off: it has only {} bytes", bytes.len()), Some(AGAIN)));
         }
         let start = String::from_utf8_lossy(bytes.get(..64.min(bytes.len())).unwrap_or_default());
         if start.trim_start().starts_with("(component") || start.trim_start().starts_with("(module") {
             let hint = "translate it with `wasm-tools parse`";
             return Err(("is WebAssembly text, not a binary component".to_owned(), Some(hint)));
         }
-        return Err(("is not WebAssembly: it does not begin with `\\0asm`".to_owned(), None));
+        return Err(("is not WebAssembly: it does not begin with `\\0asm`".to_owned(), Some(AGAIN)));
     }
     match bytes.get(4..8) {
-        None => Err((format!("is cut off: it has only {} bytes", bytes.len()), None)),
+        None => Err((format!("is cut off: it has only {} bytes", bytes.len()), Some(AGAIN))),
         Some([1, 0, 0, 0]) => Err(("is a core module, not a component".to_owned(), Some(BUILD))),
         Some([13, 0, 1, 0]) => Ok(()),
         Some(version) => Err((
@@ -183,7 +186,9 @@ fn exports(plugin: &str, names: &Names) -> Result<(), LoadError> {
             Some((_, version)) => return Err(other_track(plugin, version)),
             None if names.exports.iter().any(|name| name.starts_with("wasi:cli/run@")) => {
                 return Err(contract("is a program (it exports `wasi:cli/run`), not a plugin".to_owned())
-                    .with_hint("if it is an MCP server, name it as a server of type component"));
+                    .with_hint(
+                        "if it is an MCP server, put it under `servers:` as `NAME: {component: FILE}`",
+                    ));
             }
             None => {
                 return Err(contract(format!("does not export `{CONTRACT}{wanted}@{TRACK}.0`"))
@@ -253,7 +258,7 @@ fn foreign(plugin: &str, name: &str) -> Result<(), LoadError> {
                 return Ok(());
             }
             let text = format!("imports `{name}`, and this gateway offers WASI 0.2");
-            Err(LoadError::new(plugin, LoadErrorKind::Contract, text))
+            Err(LoadError::new(plugin, LoadErrorKind::Contract, text).with_hint(AGAIN))
         }
         "wasi:filesystem" => grant(
             format!("imports `{name}`, and files are offered to no plugin"),
@@ -285,10 +290,13 @@ mod tests {
     #[test]
     fn what_is_no_component_is_named() {
         for (bytes, text) in [
-            (&b""[..], "plugin `p` is an empty file"),
-            (b"\0as", "plugin `p` is cut off: it has only 3 bytes"),
-            (b"\0asm\x0d", "plugin `p` is cut off: it has only 5 bytes"),
-            (b"hello\n", "plugin `p` is not WebAssembly: it does not begin with `\\0asm`"),
+            (&b""[..], "plugin `p` is an empty file (build it again for `wasm32-wasip2`)"),
+            (b"\0as", "plugin `p` is cut off: it has only 3 bytes (build it again for `wasm32-wasip2`)"),
+            (b"\0asm\x0d", "plugin `p` is cut off: it has only 5 bytes (build it again for `wasm32-wasip2`)"),
+            (
+                b"hello\n",
+                "plugin `p` is not WebAssembly: it does not begin with `\\0asm` (build it again for `wasm32-wasip2`)",
+            ),
             (
                 b" (component)",
                 "plugin `p` is WebAssembly text, not a binary component (translate it with `wasm-tools parse`)",
@@ -314,7 +322,7 @@ mod tests {
             ),
             (
                 b"\0asm\x0d\0\x01\0\x07\x7f",
-                "plugin `p` is cut off: it ends at byte 10 in the middle of something",
+                "plugin `p` is cut off: it ends at byte 10 in the middle of something (build it again for `wasm32-wasip2`)",
             ),
         ] {
             assert_eq!(refusal(bytes), text);

@@ -23,7 +23,6 @@ mod limits;
 mod load;
 mod output;
 mod plugin;
-mod private;
 mod reaper;
 mod run;
 mod schema;

@@ -19,7 +19,8 @@ pub struct Limits {
     pub host_calls: u32,
     /// `concurrency`: how many calls may run at once.
     pub concurrency: u32,
-    /// `data`: how many bytes one call of a host function may hand over.
+    /// `data`: how many bytes one call of a host function may hand over and get. Not a sum over the plugin's call: what a call copies
+    /// is gone when the next one begins.
     pub data: u64,
 }
 

@@ -18,7 +18,6 @@ use host_provisioner::{Call, Description, Phase, RequestId, WorkloadKind};
 use sha2::{Digest as _, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 use wasmtime::component::{Component, Linker};
 
 /// Where the component of a plugin is.
@@ -36,7 +35,6 @@ pub(crate) struct Loaded {
     /// Of the settings in a server's entry.
     pub(crate) server_settings: JsonSchema,
     pub(crate) pre: PluginPre<CallState>,
-    pub(crate) at: SystemTime,
 }
 
 impl Loaded {
@@ -55,7 +53,7 @@ pub(crate) async fn load(
     source: &PluginSource,
 ) -> Result<Loaded, LoadError> {
     let name = identity.name.as_str();
-    let bytes = read(name, source).await?;
+    let bytes = source.read(name).await?;
     let gone = |kind| LoadError::new(name, kind, "was not loaded, because the gateway is ending");
     let checked = {
         let (identity, bytes) = (Arc::clone(identity), bytes.clone());
@@ -66,6 +64,16 @@ pub(crate) async fn load(
     let engines = host.engines().await.map_err(|text| LoadError::new(name, LoadErrorKind::Engine, text))?;
     let pre = compile(host, identity, &engines, &bytes, &checked.abilities).await?;
     describe(host, identity, pre, digest, checked.abilities).await
+}
+
+impl PluginSource {
+    /// The component; `plugin` is the name for errors.
+    ///
+    /// # Errors
+    /// It cannot be read, or is larger than a plugin may be.
+    pub async fn read(&self, plugin: &str) -> Result<Bytes, LoadError> {
+        read(plugin, self).await
+    }
 }
 
 async fn read(name: &str, source: &PluginSource) -> Result<Bytes, LoadError> {
@@ -199,7 +207,6 @@ async fn describe(
         }),
         server_settings: JsonSchema::parse("{}").map_err(bad)?,
         pre,
-        at: SystemTime::now(),
     };
     let scope = Scope {
         host: Arc::clone(host),

@@ -85,9 +85,10 @@ impl Plugin {
         let identity =
             Arc::new(Identity { name: spec.name, grants: spec.grants, limits: spec.limits, settings });
         let loaded = load::load(host, &identity, &spec.source).await?;
+        let number = host.next_number();
         let shared_record = host.ledger.begin(Begin {
-            lease: format!("{}-{}", host.config.session.as_str(), host.next_number()),
-            number: host.next_number(),
+            lease: format!("{}-{number}", host.config.session.as_str()),
+            number,
             subject: Subject::Shared,
             plugin: identity.name.clone(),
             version: loaded.description.version.clone(),

@@ -10,15 +10,12 @@ use crate::plugin::Plugin;
 use host_provisioner::Description;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 /// How a plugin fares, for a status page.
 #[derive(Debug, Clone)]
 pub struct PluginStatus {
     /// What runs now, with version and digest.
     pub description: Arc<Description>,
-    /// Since when.
-    pub loaded_at: SystemTime,
     /// Why the last attempt to replace it failed; `None` after one that succeeded.
     pub last_error: Option<LoadError>,
 }
@@ -108,7 +105,6 @@ impl Plugin {
         let current = self.current.load();
         PluginStatus {
             description: Arc::clone(&current.description),
-            loaded_at: current.at,
             last_error: lock(&self.swap.last_error).clone(),
         }
     }

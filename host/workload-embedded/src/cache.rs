@@ -1,6 +1,7 @@
 //! The folder for compiled code. What lies in it is run as native code, so only this user may be able to write there.
 
 use crate::error::Error;
+use crate::private;
 use std::path::Path;
 use wasmtime::{Cache, CacheConfig};
 
@@ -11,7 +12,7 @@ use wasmtime::{Cache, CacheConfig};
 /// When the folder cannot be made, or when anybody else could have put files there.
 pub(crate) fn open(folder: &Path) -> Result<Cache, Error> {
     let folder = std::path::absolute(folder).map_err(|e| unusable(folder, &e.to_string()))?;
-    create(&folder).map_err(|e| unusable(&folder, &e.to_string()))?;
+    private::make(&folder).map_err(|e| unusable(&folder, &e.to_string()))?;
     check(&folder)?;
     let mut config = CacheConfig::new();
     // Files are small and read once per start; packing them harder in the background would only take time from the servers.
@@ -22,7 +23,7 @@ pub(crate) fn open(folder: &Path) -> Result<Cache, Error> {
 /// Refuses a folder that somebody else owns or can write to. A missing one is fine.
 pub(crate) fn check(folder: &Path) -> Result<(), Error> {
     match std::fs::symlink_metadata(folder) {
-        Ok(found) => private(folder, &found),
+        Ok(found) => private::owned(&found).map_err(|why| unusable(folder, &why)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(e) => Err(unusable(folder, &e.to_string())),
     }
@@ -31,40 +32,6 @@ pub(crate) fn check(folder: &Path) -> Result<(), Error> {
 fn unusable(folder: &Path, why: &str) -> Error {
     Error::engine(format!("the folder `{}` for compiled code cannot be used: {why}", folder.display()))
         .with_hint("name a folder that only this user can write to, or none")
-}
-
-#[cfg(unix)]
-fn create(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-#[cfg(not(unix))]
-fn create(folder: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)
-}
-
-#[cfg(unix)]
-fn private(folder: &Path, found: &std::fs::Metadata) -> Result<(), Error> {
-    use std::os::unix::fs::MetadataExt;
-    if !found.is_dir() {
-        return Err(unusable(folder, "it is not a folder"));
-    }
-    if found.uid() != rustix::process::geteuid().as_raw() {
-        return Err(unusable(folder, "it belongs to another user"));
-    }
-    if found.mode() & 0o022 != 0 {
-        return Err(unusable(
-            folder,
-            &format!("other users can write to it (mode {:o})", found.mode() & 0o777),
-        ));
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn private(folder: &Path, found: &std::fs::Metadata) -> Result<(), Error> {
-    if found.is_dir() { Ok(()) } else { Err(unusable(folder, "it is not a folder")) }
 }
 
 #[cfg(all(test, unix))]
@@ -95,6 +62,6 @@ mod tests {
         let link = parent.path().join("link");
         std::os::unix::fs::symlink(parent.path(), &link).unwrap();
         let error = check(&link).unwrap_err();
-        assert!(error.text.contains("it is not a folder"), "{error}");
+        assert!(error.text.contains("it is no folder"), "{error}");
     }
 }

@@ -26,13 +26,15 @@ pub struct Info {
     pub status: Status,
     /// What it gave as exit code, if it ended by itself. WASI 0.2 as most languages use it only tells success (0) from failure (1).
     pub exit_code: Option<i32>,
+    /// Whether it ended because it got no more memory.
+    pub out_of_memory: bool,
     /// Lower-case fragment for people: `memory limit of 64 MiB (`memory`) reached`.
     pub text: String,
 }
 
 impl Info {
     pub(crate) fn new(status: Status, exit_code: Option<i32>, text: &str) -> Self {
-        Self { status, exit_code, text: text.to_owned() }
+        Self { status, exit_code, out_of_memory: false, text: text.to_owned() }
     }
 
     /// The end by order of the gateway.
@@ -63,24 +65,26 @@ impl Info {
         if let Some(I32Exit(code)) = error.downcast_ref() {
             return Self::exited(*code);
         }
+        let out_of_memory = memory_mib.is_some()
+            && (error.downcast_ref::<Trap>().is_some() || error.to_string().contains("memory"));
         let cause = match (error.downcast_ref::<Trap>(), memory_mib) {
             // What languages do when they get no memory: they give up.
-            (Some(_), Some(mib)) => MemoryLimit::sentence(mib),
-            (Some(Trap::StackOverflow), None) => "ran out of stack: it calls itself too deeply".to_owned(),
-            (Some(Trap::UnreachableCodeReached), None) => {
+            (_, Some(mib)) if out_of_memory => MemoryLimit::sentence(mib),
+            (Some(Trap::StackOverflow), _) => "ran out of stack: it calls itself too deeply".to_owned(),
+            (Some(Trap::UnreachableCodeReached), _) => {
                 "gave up (panic or abort; standard error has its last words)".to_owned()
             }
-            (Some(trap), None) => format!("trapped: {trap}"),
-            (None, Some(mib)) if error.to_string().contains("memory") => MemoryLimit::sentence(mib),
+            (Some(trap), _) => format!("trapped: {trap}"),
             (None, _) => match error.root_cause().to_string() {
                 // wasmtime has no types for these two. Either may come first, and both end the guest: WASI has no way to refuse a handle.
                 text if text.contains("handle limit exceeded") || text.contains("no free keys") => {
-                    format!("limit of {max_files} open files (`max_files`) reached")
+                    format!("limit of {max_files} open files reached; a server cannot have more")
                 }
                 text => format!("failed: {text}"),
             },
         };
-        Self::new(Status::Ended, None, &printable(&format!("{cause}{}", frames(&error))))
+        let text = printable(&format!("{cause}{}", frames(&error)));
+        Self { out_of_memory, ..Self::new(Status::Ended, None, &text) }
     }
 }
 

@@ -237,10 +237,10 @@ fn check(spec: &StartSpec) -> Result<(), Error> {
         return wrong("the workload has no id".to_owned());
     }
     for (limit, name) in
-        [(spec.memory_mib, "memory"), (spec.cpu_millis, "cpu"), (spec.max_files, "max_files")]
+        [(spec.memory_mib, "`memory`"), (spec.cpu_millis, "`cpus`"), (spec.max_files, "of open files")]
     {
         if limit == Some(0) {
-            return wrong(format!("the limit `{name}` is zero"));
+            return wrong(format!("the limit {name} is zero"));
         }
     }
     if spec.arguments.iter().any(|argument| argument.contains('\0')) {

@@ -20,6 +20,7 @@ mod limits;
 mod network;
 mod pace;
 mod pipe;
+pub mod private;
 mod registry;
 mod run;
 mod runtime;

@@ -86,7 +86,7 @@ impl Network {
                 host => self.found.iter().any(|(known, name)| *known == address && host.matches_name(name)),
             });
         if !allowed {
-            self.log(&format!("no pattern of `hosts` allows connecting to {to}"));
+            self.log(&format!("no host of `allowHosts` allows connecting to {to}"));
         }
         allowed
     }

@@ -4,6 +4,7 @@
 //! an engine left that was killed is removed by the next one: each has a lock file that nobody else can take while it lives.
 
 use crate::error::{Error, ErrorKind};
+use crate::private;
 use crate::spec::{FileSpec, MountSpec, StartSpec};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -96,7 +97,9 @@ impl Scratch {
         if let Some(own) = &*own {
             return Ok(own.path.clone());
         }
-        make_folders(folder)?;
+        private::make(folder)?;
+        // Values of secrets may be in the files, and what is in the folder is removed by its name.
+        private::check(folder).map_err(io::Error::other)?;
         remove_abandoned(folder)?;
         let made = Own::make(folder)?;
         let path = made.path.clone();
@@ -177,17 +180,6 @@ fn make_folder(path: &Path) -> io::Result<()> {
     std::fs::create_dir(path)
 }
 
-#[cfg(unix)]
-fn make_folders(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-#[cfg(not(unix))]
-fn make_folders(path: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(path)
-}
-
 fn write(path: &Path, file: &FileSpec) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.create_new(true).write(true);
@@ -217,5 +209,18 @@ mod tests {
         assert!(living.path.join("kept").exists() && !folder.join("1-0").exists());
         drop(living);
         assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
+    }
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_others_can_write_to_gets_no_files() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let scratch = Scratch::new(Some(folder.path().to_owned()));
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o770)).unwrap();
+        let error = scratch.own(folder.path()).unwrap_err().to_string();
+        assert_eq!(error, "other users can write to it (mode 770); make it private with mode 700");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(scratch.own(folder.path()).unwrap().is_dir());
     }
 }

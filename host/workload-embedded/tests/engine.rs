@@ -68,13 +68,14 @@ async fn drain(mut from: impl tokio::io::AsyncRead + Unpin) -> Vec<u8> {
 }
 
 fn ended(text: &str) -> Info {
-    Info { status: Status::Ended, exit_code: None, text: text.to_owned() }
+    Info { status: Status::Ended, exit_code: None, out_of_memory: false, text: text.to_owned() }
 }
 
 fn exited(code: i32) -> Info {
     Info {
         status: Status::Ended,
         exit_code: Some(code),
+        out_of_memory: false,
         text: format!("ended by itself with exit code {code}"),
     }
 }
@@ -169,6 +170,7 @@ async fn ends_are_told_in_words() {
     spec.memory_mib = Some(16);
     let memory = bench.run(spec).await.1;
     assert!(memory.text.starts_with("memory limit of 16 MiB (`memory`) reached; in "), "{}", memory.text);
+    assert!(memory.out_of_memory && !trap.out_of_memory && !deep.out_of_memory);
     assert_eq!(bench.engine.info("never").status, Status::Unknown);
 }
 
@@ -305,7 +307,7 @@ async fn folders_are_as_they_are_granted() {
     let mut spec = with(true, &["open-files", "/data/in.txt"]);
     spec.max_files = Some(10);
     let text = bench.run(spec).await.1.text;
-    assert!(text.starts_with("limit of 10 open files (`max_files`) reached; in "), "{text}");
+    assert!(text.starts_with("limit of 10 open files reached; a server cannot have more; in "), "{text}");
     let mut spec = with(true, &["echo"]);
     spec.mounts[0].host = Path::new("/no/such/folder").to_owned();
     let error = bench.refused(spec).await;
@@ -467,7 +469,7 @@ async fn limits_of_nothing_and_malformed_values_are_refused() {
     assert_eq!(bench.refused(spec).await.text, "the limit `memory` is zero");
     let mut spec = bench.spec("a", &["echo"]);
     spec.hosts = vec!["example.com".to_owned()];
-    assert_eq!(bench.refused(spec).await.text, "the pattern `example.com` of `hosts` names no port");
+    assert_eq!(bench.refused(spec).await.text, "the pattern `example.com` of `allowHosts` names no port");
     let mut spec = bench.spec("a", &["echo"]);
     spec.environment = vec![("A=B".to_owned(), Zeroizing::new("top-secret".to_owned()))];
     let text = bench.refused(spec).await.to_string();

@@ -3,7 +3,7 @@
 use crate::plan;
 use gateway_plugin::embedded::WorkloadStatus;
 use gateway_plugin::types::{ManagedObject, ManagedPage, ObjectRef, Page};
-use gateway_plugin::{Context, Health, Host, Lease, Provisioned, Result, Server, State, Status};
+use gateway_plugin::{Context, Health, Host, Lease, Provisioned, Result, Server, State, Status, label};
 use std::time::Duration;
 
 /// Version of the state: the workload's id as a JSON text.
@@ -97,7 +97,7 @@ fn managed(object: ObjectRef, context: &Context) -> ManagedObject {
 
 /// The operator's name for this plugin, which only the labels tell.
 fn plugin(context: &Context) -> Option<String> {
-    context.labels.iter().find(|label| label.key == "gateway-plugin").map(|label| label.value.clone())
+    context.labels.iter().find(|label| label.key == label::PLUGIN).map(|label| label.value.clone())
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ extern crate self as gateway_plugin;
 
 mod adapter;
 mod answer;
+mod asked;
 mod call;
 pub mod connection;
 pub mod docker;
@@ -54,6 +55,7 @@ pub mod generated;
 mod host;
 pub mod http;
 pub mod kubernetes;
+pub mod label;
 mod provisioner;
 mod runtime;
 pub mod secrets;

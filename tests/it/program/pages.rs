@@ -58,6 +58,13 @@ async fn pages_name_only_flags_that_there_are() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What fits on a screen is read before it is copied.
+#[test]
+fn the_template_of_a_plugin_stays_below_sixty_lines() {
+    let lines = page("sdk/template/src/lib.rs").lines().count();
+    assert!(lines < 60, "sdk/template/src/lib.rs has {lines} lines");
+}
+
 #[test]
 fn the_sdk_page_shows_the_template_word_for_word() {
     let source = page("sdk/template/src/lib.rs");

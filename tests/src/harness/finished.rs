@@ -65,10 +65,14 @@ pub fn redacted() -> insta::Settings {
     settings.add_filter(r"\bport [0-9]{4,5}\b", "port [PORT]");
     // Where a cut-off component ends is its length, and that changes with each build of the plugin.
     settings.add_filter(r"ends at byte [0-9]+", "ends at byte [LENGTH]");
-    settings.add_filter(&regex_of(env!("CARGO_PKG_VERSION")), "[VERSION]");
+    let version = env!("CARGO_PKG_VERSION").replace('.', r"\.");
+    // Only where the program says its own: versions of the contract and of plugins are what a snapshot is to hold.
+    settings.add_filter(&format!(r"\b(mcp-gateway|gateway) {version}\b"), "$1 [VERSION]");
+    settings.add_filter(&own_in_json(&version), "$1[VERSION]");
     settings
 }
 
-fn regex_of(version: &str) -> String {
-    format!(r"\b{}\b", version.replace('.', r"\."))
+/// `serverInfo`, as compact or laid-out JSON, up to its version.
+fn own_in_json(version: &str) -> String {
+    format!(r#"("serverInfo":\s*\{{[^}}]*"version":\s*"){version}\b"#)
 }

@@ -44,7 +44,7 @@ const SECRETS_IN_CONTAINER: &str = "docker-desktop:/run/secrets/mcp_secret:/.env
 pub(crate) struct Placed {
     /// The entry.
     pub(crate) server: Server,
-    /// What it became; absent when this version cannot carry it.
+    /// What it became.
     pub(crate) spec: Arc<ServerSpec>,
     /// Who brings it up.
     pub(crate) provisioner: Arc<dyn Provisioner>,

@@ -98,11 +98,7 @@ fn scalar(text: &str) -> String {
 /// # Errors
 /// It cannot be read, or is no plugin.
 pub(crate) async fn asks(name: &str, source: &host_wasm::PluginSource) -> Result<Asks, LoadError> {
-    let bytes = match source {
-        host_wasm::PluginSource::Bytes(bytes) => bytes.to_vec(),
-        host_wasm::PluginSource::File(path) => tokio::fs::read(path).await.unwrap_or_default(),
-    };
-    host_wasm::asks(name, &bytes)
+    host_wasm::asks(name, &source.read(name).await?)
 }
 
 #[cfg(test)]
@@ -145,6 +141,19 @@ mod tests {
             named.advice(&["embedded"], &some),
             "if you trust it with that, add this to `plugins.acme.grants` (gateway.yaml:2:3): `embedded: true`"
         );
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_read_is_not_taken_for_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| host_wasm::PluginSource::File(folder.path().join(name));
+        let missing = asks("acme", &file("missing.wasm")).await.err().unwrap();
+        assert_eq!(missing.kind, host_wasm::LoadErrorKind::File);
+        assert!(missing.text.starts_with("cannot be read from `"), "{missing}");
+        let large = std::fs::File::create(folder.path().join("large.wasm")).unwrap();
+        large.set_len(65 << 20).unwrap();
+        let large = asks("acme", &file("large.wasm")).await.err().unwrap();
+        assert_eq!(large.text, "has 65 MiB, and a plugin may have 64");
     }
 
     #[test]

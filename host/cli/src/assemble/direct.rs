@@ -79,9 +79,10 @@ impl DirectWays {
         let remote = RemoteConfig {
             resolver: Arc::clone(resolver),
             granted: Arc::new(move |host, port| {
-                patterns.iter().any(|pattern| pattern.allows(host, port, None))
+                // What is spoken there is HTTP; a pattern that says `/tcp` opens the port all the same.
+                patterns.iter().any(|pattern| pattern.allows(host, port, pattern.protocol))
             }),
-            advice: "if you trust it, allow it with `--allow-host HOST`".to_owned(),
+            advice: "if you trust it, allow it with `--allow-host HOST:PORT`".to_owned(),
         };
         Self {
             commands: Direct::commands(commands, session),

@@ -7,9 +7,12 @@ use std::path::PathBuf;
 
 /// What a plugin was granted. A bundled plugin without an entry, or without grants in it, gets what it was written for; `bundled` is the name
 /// of the one that it is.
+///
+/// # Errors
+/// A sentence: a pattern that the plugin host does not take, or a bundled plugin nobody wrote a grant for.
 pub(crate) fn grants(plugin: &c::PluginSettings, bundled: Option<&str>) -> Result<w::Grants, String> {
     match bundled {
-        Some(name) if plugin.grants == c::Grants::default() => return Ok(written_for(name)),
+        Some(name) if plugin.grants == c::Grants::default() => return written_for(name),
         _ => {}
     }
     let embedded = match &plugin.grants.embedded {
@@ -33,10 +36,14 @@ pub(crate) fn grants(plugin: &c::PluginSettings, bundled: Option<&str>) -> Resul
 }
 
 /// What a bundled plugin needs for what it is there for, and no more.
-fn written_for(name: &str) -> w::Grants {
+fn written_for(name: &str) -> Result<w::Grants, String> {
     match name {
-        "docker" => w::Grants { docker: Some(as_in_the_original()), ..w::Grants::default() },
-        _ => w::Grants { embedded: Some(w::EmbeddedGrant::default()), ..w::Grants::default() },
+        "docker" => Ok(w::Grants { docker: Some(as_in_the_original()), ..w::Grants::default() }),
+        "embedded" => Ok(w::Grants { embedded: Some(w::EmbeddedGrant::default()), ..w::Grants::default() }),
+        // Not what another one needs: that would be a grant nobody gave.
+        _ => Err(format!(
+            "the bundled plugin `{name}` has no grant of its own in this program; name what it may do under `plugins.{name}.grants`"
+        )),
     }
 }
 
@@ -100,5 +107,61 @@ pub(crate) fn limits(limits: &c::Limits) -> w::Limits {
         host_calls: limits.host_calls,
         concurrency: limits.concurrency,
         data: limits.data,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plugin(grants: &str) -> c::PluginSettings {
+        let text = format!("plugins: {{acme: {{path: ./acme.wasm, grants: {grants}}}}}");
+        let folder = std::path::Path::new("/work");
+        let settings = c::Settings::parse(&text, "gateway.yaml", folder, &c::Context::default()).unwrap();
+        settings.plugins.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn every_form_of_a_host_with_a_port_reaches_the_plugin_host() {
+        let forms = [
+            ("api.example:443", "api.example:443"),
+            ("API.Example.:443", "api.example:443"),
+            ("*.example:8443", "*.example:8443"),
+            ("ecs.*.amazonaws.com:443", "ecs.*.amazonaws.com:443"),
+            ("db.example:5432/tcp", "db.example:5432"),
+            ("api.example:*", "api.example:*"),
+            ("*:443", "*:443"),
+            ("*:*", "*:*"),
+            ("10.1.2.3:80", "10.1.2.3:80"),
+            ("[fe80::1]:80", "[fe80::1]:80"),
+            ("[fe80::1]:*/tcp", "[fe80::1]:*"),
+        ];
+        for (written, taken) in forms {
+            let plugin = plugin(&format!("{{embedded: {{hosts: ['{written}']}}, connect: ['{written}']}}"));
+            let grants = grants(&plugin, None).unwrap();
+            let shown = |hosts: &[w::HostPattern]| hosts.iter().map(ToString::to_string).collect::<Vec<_>>();
+            assert_eq!(shown(&grants.connect), [taken], "{written}");
+            assert_eq!(shown(&grants.embedded.unwrap().hosts.unwrap()), [taken], "{written}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_means_the_same_on_both_sides() {
+        assert_eq!(limits(&c::Limits::default()), w::Limits::default());
+        let grants = grants(&plugin("{embedded: true}"), None).unwrap();
+        assert_eq!(grants, w::Grants { embedded: Some(w::EmbeddedGrant::default()), ..w::Grants::default() });
+    }
+
+    #[test]
+    fn a_bundled_plugin_gets_what_it_was_written_for_and_an_unknown_one_nothing() {
+        let silent = plugin("{}");
+        for (name, _) in crate::bundled::PLUGINS {
+            let own = grants(&silent, Some(name)).unwrap();
+            assert_ne!(own, w::Grants::default(), "{name}");
+            assert_eq!(own.embedded.is_some(), *name == "embedded", "{name}");
+        }
+        let error = grants(&silent, Some("magic")).unwrap_err();
+        assert!(error.starts_with("the bundled plugin `magic` has no grant of its own"), "{error}");
+        assert_eq!(grants(&silent, None), Ok(w::Grants::default()));
     }
 }

@@ -67,15 +67,7 @@ impl Inputs {
     /// All problems of a file at once, an unknown name in `--servers`, or no place for state.
     pub(crate) fn load(args: &SourceArgs, environment: &Environment) -> Result<Self> {
         let names: Vec<String> = args.plugin.iter().map(|given| plugin_name(given)).collect();
-        let mut known = bundled::plugin_names();
-        known.extend(names.iter().map(String::as_str));
-        known.extend(
-            ["docker", "kubernetes"]
-                .iter()
-                .filter(|name| !known.contains(*name))
-                .copied()
-                .collect::<Vec<_>>(),
-        );
+        let known = known(&names);
         let mut given = Vec::new();
         for (path, name) in args.plugin.iter().zip(&names).filter(|(path, _)| is_path(path)) {
             given.push((name.clone(), located(path)?));
@@ -88,6 +80,16 @@ impl Inputs {
             }
             None => Settings::default(),
         };
+        Self::with(settings, args, environment)
+    }
+
+    /// The same with settings that were read already, whatever file lies around.
+    ///
+    /// # Errors
+    /// As [`Inputs::load`], but for the settings.
+    pub(crate) fn with(settings: Settings, args: &SourceArgs, environment: &Environment) -> Result<Self> {
+        let names: Vec<String> = args.plugin.iter().map(|given| plugin_name(given)).collect();
+        let known = known(&names);
         let mut plugins = settings.plugins.clone();
         for (i, (given, name)) in args.plugin.iter().zip(&names).enumerate() {
             if let Some(first) = names.iter().take(i).position(|known| known == name) {
@@ -162,6 +164,18 @@ impl Inputs {
             "no servers: name some under `servers:` in gateway.yaml, or with `--catalog` and `--servers` ({file})"
         )
     }
+}
+
+/// Names that placement may use: bundled plugins, those of the command line, and those of platforms that this version may not carry yet.
+fn known(names: &[String]) -> Vec<&str> {
+    let mut known: Vec<&str> = bundled::plugin_names();
+    known.extend(names.iter().map(String::as_str));
+    for name in ["docker", "kubernetes"] {
+        if !known.contains(&name) {
+            known.push(name);
+        }
+    }
+    known
 }
 
 fn list(known: &[&str], plugins: &[PluginSettings]) -> String {

@@ -2,7 +2,7 @@
 
 use crate::output::Usage;
 use anyhow::{Context, Result};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use host_workload_embedded::private;
 use std::path::Path;
 
 /// Makes a folder, private to this user, or checks that one which is there can be trusted.
@@ -10,36 +10,20 @@ use std::path::Path;
 /// # Errors
 /// It cannot be made, is somebody else's, or can be written to by others.
 pub(crate) fn folder(what: &str, path: &Path) -> Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .with_context(|| format!("make {what} {}", path.display()))?;
+    private::make(path).with_context(|| format!("make {what} {}", path.display()))?;
+    // A link of the operator's own is followed: what counts is where it leads.
     let found = std::fs::metadata(path).with_context(|| format!("look at {what} {}", path.display()))?;
-    let user = rustix::process::geteuid().as_raw();
-    if found.uid() != user {
-        return Err(Usage(format!(
-            "{what} {} belongs to user {}, and this is user {user}; name one of your own with `state:` in the settings or GATEWAY_STATE",
-            path.display(),
-            found.uid()
-        ))
-        .into());
-    }
-    if found.mode() & 0o022 != 0 {
-        return Err(Usage(format!(
-            "{what} {0} can be changed by other users (mode {1:o}); `chmod go-w {0}` if nobody else has been in it",
-            path.display(),
-            found.mode() & 0o777
-        ))
-        .into());
-    }
-    Ok(())
+    private::owned(&found).map_err(|why| {
+        let path = path.display();
+        let text = format!("{what} {path} cannot be used: {why}, or name another with `state:` in the settings or GATEWAY_STATE");
+        Usage(text).into()
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     #[test]
     fn a_folder_is_made_private_and_one_that_others_can_change_is_refused() {
@@ -53,7 +37,7 @@ mod tests {
             let error = folder("state folder", &path).unwrap_err();
             assert!(error.is::<Usage>());
             assert!(
-                error.to_string().contains(&format!("can be changed by other users (mode {mode:o})")),
+                error.to_string().contains(&format!("other users can write to it (mode {mode:o})")),
                 "{error}"
             );
         }

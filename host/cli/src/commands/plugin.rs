@@ -21,9 +21,13 @@ use std::sync::Arc;
 
 pub(super) async fn run(command: PluginCommand, environment: &Environment) -> Result<u8> {
     match command {
-        PluginCommand::List { source, json } => list(&source, environment, json).await,
-        PluginCommand::Inspect { plugin, source, json } => inspect(source, environment, &plugin, json).await,
-        PluginCommand::Check { plugin, source, json } => check(source, environment, &plugin, json).await,
+        PluginCommand::List { source, json } => list(&source.into(), environment, json).await,
+        PluginCommand::Inspect { plugin, source, json } => {
+            inspect(source.into(), environment, &plugin, json).await
+        }
+        PluginCommand::Check { plugin, source, json } => {
+            check(source.into(), environment, &plugin, json).await
+        }
         PluginCommand::Export { folder, force } => export(&folder, force),
         PluginCommand::Reload { plugin, running, json } => {
             let answer = server::ask(&running, environment, &Request::Reload { plugin }).await?;

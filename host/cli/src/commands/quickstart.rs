@@ -22,10 +22,8 @@ pub(super) async fn run(args: QuickstartArgs, environment: &Environment) -> Resu
     std::fs::create_dir_all(&args.notes).with_context(|| format!("make folder {}", args.notes.display()))?;
     let notes = std::fs::canonicalize(&args.notes)
         .with_context(|| format!("find folder {}", args.notes.display()))?;
-    let mut inputs = Inputs::load(&SourceArgs { settings: None, ..SourceArgs::default() }, environment)?;
-    let settings = settings(&notes)?;
-    inputs.servers.clone_from(&settings.servers);
-    inputs.settings = settings;
+    // Its own settings and nothing else: what lies in this folder is for `gateway run`.
+    let mut inputs = Inputs::with(settings(&notes)?, &SourceArgs::default(), environment)?;
     inputs.source = None;
     let app = App::assemble(inputs, environment).await?;
     say(&format!("1. assembled: servers `time` and `notes`, provisioner `embedded`  ({})", took(begun)));

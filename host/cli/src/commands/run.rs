@@ -1,7 +1,4 @@
-//! `gateway run`: start-up and shutdown, each in order.
-//!
-//! Up: files, state, assembly, listener, control socket, pool and front, then serve. Down: stop accepting, end sessions, release servers, let
-//! plugins take down what is theirs, close the engine, say what did not finish.
+//! `gateway run`: what flags and files together ask of the front, then the assembly, then serving (`serve.rs`), or the plan of a dry run.
 
 use crate::args::{RunArgs, TransportArg};
 use crate::assemble::{App, Inputs};
@@ -51,11 +48,14 @@ fn transport(args: &RunArgs, inputs: &Inputs) -> Result<Transport> {
     }));
     match kind.unwrap_or(TransportArg::Stdio) {
         TransportArg::Stdio => {
-            if args.port.is_some() {
-                return Err(Usage(
-                    "cannot use --port with --transport=stdio; add `--transport streaming`".to_owned(),
-                )
-                .into());
+            let flags = [
+                ("--port", args.port.is_some()),
+                ("--host", args.host.is_some()),
+                ("--allow-unauthenticated", args.allow_unauthenticated),
+            ];
+            if let Some((flag, _)) = flags.iter().find(|(_, given)| *given) {
+                let text = format!("cannot use {flag} with --transport=stdio; add `--transport streaming`");
+                return Err(Usage(text).into());
             }
             Ok(Transport::Stdio)
         }

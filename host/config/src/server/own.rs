@@ -186,7 +186,7 @@ fn folders(fields: &Fields<'_>, base: &Base, report: &mut Report) -> Vec<Folder>
         let mount = fields.text("mount", report);
         let access = fields.choice("access", report).unwrap_or_default();
         if !fields.has("path") {
-            report.problem(fields.at(), "a folder without a `path`");
+            report.problem_with_hint(fields.at(), "a folder without a `path`", "for example `path: ./data`");
         }
         if !fields.has("mount") {
             report.problem_with_hint(fields.at(), "a folder without a `mount`", "for example `mount: /data`");

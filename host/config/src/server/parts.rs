@@ -243,7 +243,8 @@ impl ServerSecret {
         let secret = ServerSecret { name: fields.text("name", report), env: fields.text("env", report) };
         check_variable(&fields, "env", &secret.env, report);
         if report.strict() && secret.name.is_empty() {
-            report.problem(fields.at(), "a secret without a `name`");
+            let hint = "`name` is what it is looked up by, for example `name: notes.token`";
+            report.problem_with_hint(fields.at(), "a secret without a `name`", hint);
         }
         fields.done();
         secret

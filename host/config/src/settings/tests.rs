@@ -233,6 +233,7 @@ registry: {}
     gateway.yaml:8:51: `access`: `write` is not known here
       hint: write one of `readOnly`, `readWrite`
     gateway.yaml:8:59: a folder without a `path`
+      hint: for example `path: ./data`
     gateway.yaml:9:13: `memory`: `64MX` is not a size
       hint: write it like `512MiB`, `64m` or `2Gb`
     gateway.yaml:10:11: `cpus`: `none` is not a number of processors
@@ -261,6 +262,7 @@ registry: {}
       hint: names are not empty and have no spaces around them
     gateway.yaml:19:33: `name`: `A=B` cannot be the name of an environment variable
     gateway.yaml:19:62: a secret without a `name`
+      hint: `name` is what it is looked up by, for example `name: notes.token`
     gateway.yaml:19:96: an element of `command` is empty
     gateway.yaml:20:20: `transport`: `websocket` is not known here
       hint: write one of `stdio`, `sse`, `streaming`
@@ -367,6 +369,7 @@ placement:
     gateway.yaml:22:27: `kind`: `container` is not known here
       hint: write one of `image`, `remote`, `toolContainers`, `component`, `process`
     gateway.yaml:23:5: a placement without a `provisioner`
+      hint: name who runs these servers: `provisioner: embedded`
     gateway.yaml:24:6: unknown key `server`
       hint: did you mean `servers`?
     "#);

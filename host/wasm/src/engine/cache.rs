@@ -2,13 +2,15 @@
 //! not exactly what was written is thrown away and compiled anew.
 //!
 //! wasmtime's cache trusts its files. Beside each of them this module keeps its SHA-256, written after the compilation that made it;
-//! before anything is loaded, files without their sum are removed.
+//! before anything is loaded, files without their sum are removed. Between a file and its sum somebody else may look, another thread or
+//! another gateway, so whoever compiles holds a lock together with the others who do, and only who is alone removes what has no sum yet.
 
-use crate::private;
+use host_workload_embedded::private;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use wasmtime::{Cache, CacheConfig};
 
 /// See the module.
@@ -16,6 +18,16 @@ pub(crate) struct CodeCache {
     cache: Cache,
     code: PathBuf,
     sums: PathBuf,
+    lock: PathBuf,
+}
+
+/// The files that are good before a compilation. As long as it lives, nobody removes the file that the compilation writes.
+pub(crate) struct Verified {
+    good: BTreeSet<PathBuf>,
+    /// Somebody else has made them and will write their sums, or has died, and then they go when somebody is alone.
+    others: BTreeSet<PathBuf>,
+    /// Shared; absent where the file system has no locks, and then a file may have to be compiled again.
+    _compiling: Option<File>,
 }
 
 impl CodeCache {
@@ -38,7 +50,8 @@ impl CodeCache {
         // Packing files harder in the background would change them behind their sums.
         config.with_directory(&code).with_optimized_compression_usage_counter_threshold(u64::MAX);
         let cache = Cache::new(config).map_err(|e| bad(format!("{e:#}")))?;
-        Ok(Self { cache, code, sums })
+        let lock = folder.join("lock");
+        Ok(Self { cache, code, sums, lock })
     }
 
     /// For [`wasmtime::Config::cache`].
@@ -46,31 +59,37 @@ impl CodeCache {
         self.cache.clone()
     }
 
-    /// Removes every file that is not what was written. To be called before each load; returns the names of those that are good, for
-    /// [`CodeCache::bless`].
-    pub(crate) fn verify(&self) -> BTreeSet<PathBuf> {
-        let mut good = BTreeSet::new();
+    /// Removes every file that is not what was written. To be called before each load, and kept until [`CodeCache::bless`].
+    pub(crate) fn verify(&self) -> Verified {
+        let lock = File::options().create(true).truncate(false).write(true).open(&self.lock).ok();
+        // Not asked again when it is held: that only means that somebody compiles, which may take a minute.
+        let alone = lock.as_ref().is_none_or(|lock| lock.try_lock().is_ok());
+        let (mut good, mut others) = (BTreeSet::new(), BTreeSet::new());
         for file in self.files() {
             let known = self.sum_of(&file).and_then(|sum| fs::read_to_string(sum).ok());
             if known.is_some() && known == hash(&file) {
                 good.insert(file);
-            } else {
+            } else if known.is_some() || alone {
                 tracing::warn!(file = %file.display(), "compiled code that does not have its checksum was removed");
                 let _ = fs::remove_file(&file);
+            } else {
+                others.insert(file);
             }
         }
-        good
+        // Who is alone is so for as long as it takes to read the files, so this does not wait for a compilation.
+        let compiling = lock.filter(|lock| lock.lock_shared().is_ok());
+        Verified { good, others, _compiling: compiling }
     }
 
     /// Writes the sums of files that came after [`CodeCache::verify`].
-    pub(crate) fn bless(&self, known: &BTreeSet<PathBuf>) {
+    pub(crate) fn bless(&self, known: &Verified) {
         for file in self.files() {
-            if known.contains(&file) {
+            if known.good.contains(&file) || known.others.contains(&file) {
                 continue;
             }
             let (Some(path), Some(sum)) = (self.sum_of(&file), hash(&file)) else { continue };
             // A sum that could not be written only costs a compilation.
-            if let Err(error) = fs::write(path, sum) {
+            if let Err(error) = write_whole(&path, &sum) {
                 tracing::debug!(%error, "the checksum of compiled code could not be written");
             }
         }
@@ -96,6 +115,15 @@ impl CodeCache {
         }
         found
     }
+}
+
+/// Under another name first: half a sum would make its file look changed.
+fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let fresh = path.with_extension(format!("{}-{number}.new", std::process::id()));
+    fs::write(&fresh, text)?;
+    fs::rename(&fresh, path)
 }
 
 fn hash(file: &Path) -> Option<String> {
@@ -128,12 +156,28 @@ mod tests {
         let cache = CodeCache::open(dir.path()).unwrap();
         let (mine, foreign) = (cache.code.join("mine"), cache.code.join("foreign"));
         fs::write(&mine, "code").unwrap();
-        cache.bless(&BTreeSet::new());
+        cache.bless(&Verified { good: BTreeSet::new(), others: BTreeSet::new(), _compiling: None });
         fs::write(&foreign, "code").unwrap();
-        assert_eq!(cache.verify(), BTreeSet::from([mine.clone()]));
+        assert_eq!(cache.verify().good, BTreeSet::from([mine.clone()]));
         assert!(!foreign.exists());
         fs::write(&mine, "cOde").unwrap();
-        assert!(cache.verify().is_empty());
+        assert!(cache.verify().good.is_empty());
         assert!(!mine.exists());
+    }
+
+    #[test]
+    fn what_another_gateway_has_just_compiled_is_not_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) = (CodeCache::open(dir.path()).unwrap(), CodeCache::open(dir.path()).unwrap());
+        let compiling = one.verify();
+        let fresh = one.code.join("fresh");
+        fs::write(&fresh, "code").unwrap();
+        // Between the file and its sum: the other one neither takes it for good nor away.
+        let beside = other.verify();
+        other.bless(&beside);
+        assert!(beside.good.is_empty() && fresh.exists() && !one.sum_of(&fresh).unwrap().exists());
+        one.bless(&compiling);
+        drop((compiling, beside));
+        assert_eq!(other.verify().good, BTreeSet::from([fresh]));
     }
 }

@@ -1,7 +1,7 @@
 //! The folder of the ledgers, opened once and used by its handle: no link is followed in it, and what somebody else could have put there
 //! is not believed.
 
-use crate::private;
+use host_workload_embedded::private;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -295,7 +295,8 @@ async fn what_did_not_come_up_is_not_remembered() {
     let mut spec = ServerSpec::clone(&server("component"));
     spec.workload = Workload::Component { path: text, arguments: Vec::new() };
     for _ in 0..3 {
-        assert!(plugin.provision(&call(), &Arc::new(spec.clone())).await.is_err());
+        let failure = plugin.provision(&call(), &Arc::new(spec.clone())).await.unwrap_err();
+        assert_eq!(failure.class, Class::Image, "{failure:?}");
     }
     assert_eq!(fixture.host.workloads.count(), 0);
 }

@@ -56,7 +56,8 @@ async fn a_component_whose_release_fails_is_stopped_all_the_same() {
     let fixture = Fixture::new();
     let plugin = fixture.plugin().await;
     let lease = provision(&plugin, "component resists").await.unwrap().lease;
-    assert!(plugin.release(&call(), &lease, ReleaseReason::Ended).await.is_err());
+    let failure = plugin.release(&call(), &lease, ReleaseReason::Ended).await.unwrap_err();
+    assert_eq!((failure.class, failure.text.as_str()), (Class::Retryable, "it does not go away"));
     assert_eq!(fixture.host.config.embedded.workloads().len(), 0);
 }
 
@@ -231,10 +232,10 @@ async fn secrets_go_where_the_entry_has_them_and_nowhere_else() {
     assert!(text.contains("TOKEN=hunter2") && text.contains("PLAIN=plain"), "{text}");
     fixture.resolver.declare(server.id.as_str(), []);
     let failure = fails(&plugin, &server).await;
-    assert_eq!(
-        (failure.class, failure.text.as_str()),
-        (Class::Config, "secret `token` is not declared by this server")
-    );
+    let id = &server.id;
+    let text =
+        format!("secret `token` is not declared by server `{id}`: name it under `secrets` of its entry");
+    assert_eq!((failure.class, failure.text), (Class::Config, text));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,14 @@
 //! What is left after a call that did not come to its end, after a crash, and at the end of the gateway.
 
 use super::*;
-use host_provisioner::ReleaseReason;
+use host_provisioner::{Class, ReleaseReason};
+
+/// The class of the failure of a call that is to trap, and not to fail in any other way.
+async fn trapped(plugin: &Plugin, server: &Arc<ServerSpec>) -> Class {
+    let failure = plugin.provision(&call(), server).await.unwrap_err();
+    assert!(failure.text.starts_with("plugin `p` gave up (a panic or an abort)"), "{failure:?}");
+    failure.class
+}
 
 /// Whether a server was released, and how: the fields that the plugin logged.
 async fn released(id: &str) -> String {
@@ -16,13 +23,13 @@ async fn a_trap_after_a_checkpoint_is_cleaned_up_from_it() {
     let fixture = Fixture::new();
     let plugin = fixture.plugin().await;
     let server = server("checkpoint-trap one");
-    assert!(plugin.provision(&call(), &server).await.is_err());
+    assert_eq!(trapped(&plugin, &server).await, Class::Permanent);
     let line = released(server.id.as_str()).await;
     assert!(line.contains("state=halfway objects= reason=ReleaseReason::Unfinished version=1.0.0"), "{line}");
     eventually("nothing is open", || fixture.host.ledger.open().is_empty()).await;
     // Without anything noted there is nothing to release.
     let server = super::server("trap two");
-    assert!(plugin.provision(&call(), &server).await.is_err());
+    assert_eq!(trapped(&plugin, &server).await, Class::Permanent);
     assert!(fixture.host.shutdown(LONG).await.is_empty());
     assert!(Log::lines_with(&format!("release {}", server.id)).is_empty());
 }

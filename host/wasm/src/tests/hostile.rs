@@ -259,15 +259,21 @@ async fn what_can_be_known_about_secrets() {
     fixture.resolver.declare("other-1", ["token".to_owned()]);
     for (name, text) in [
         ("secret server token", "known: true true"),
-        ("secret server gone", "secret `gone` is not declared by this server"),
+        (
+            "secret server gone",
+            "secret `gone` is not declared by server `ID`: name it under `secrets` of its entry",
+        ),
         ("secret server token other-1", "server `other-1` is not the server of this call"),
         ("secret plugin token", "secret `token` is not granted to plugin `p`"),
-        ("secret plugin key", "secret `key` is not declared by this server"),
+        (
+            "secret plugin key",
+            "secret `key` is not granted to plugin `p`: name it under `plugins.p.grants.secrets`",
+        ),
         ("secret generated x", "nothing is to be found out about a generated secret"),
     ] {
         let server = server(name);
         fixture.resolver.declare(server.id.as_str(), ["token".to_owned()]);
         let failure = plugin.provision(&call(), &server).await.unwrap_err();
-        assert_eq!(failure.text, text, "{name}");
+        assert_eq!(failure.text, text.replace("`ID`", &format!("`{}`", server.id)), "{name}");
     }
 }

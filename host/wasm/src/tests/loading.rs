@@ -42,7 +42,8 @@ async fn files_that_are_no_plugins_are_named() {
 
     let error = refused(&fixture, bytes(echo())).await;
     assert_eq!(error.text, "is a program (it exports `wasi:cli/run`), not a plugin");
-    assert_eq!(error.hint.as_deref(), Some("if it is an MCP server, name it as a server of type component"));
+    let hint = "if it is an MCP server, put it under `servers:` as `NAME: {component: FILE}`";
+    assert_eq!(error.hint.as_deref(), Some(hint));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,6 @@
 use crate::ledger::Liveness;
 use crate::sanitize::{DOCUMENT, LINE, block, line};
 use crate::v0_1::types;
-use host_provisioner as provisioner;
 use host_provisioner::{
     Blueprint, Class, Document, Failure, FieldReport, Health, Honoured, ManagedObject, ObjectRef, Ownership,
     Phase, Pin, State, Status,
@@ -90,7 +89,7 @@ pub(crate) fn blueprint(from: types::Blueprint) -> Blueprint {
     }
 }
 
-/// The result of `validate`: the first problem fails it, warnings are logged.
+/// The result of `validate`: problems fail it, all of them in one failure; warnings are logged.
 pub(crate) fn validation(plugin: &str, from: types::Validation) -> Result<Vec<FieldReport>, Failure> {
     let mut problems = Vec::new();
     for finding in from.findings {
@@ -159,14 +158,10 @@ pub(crate) fn managed(
         name: line(&from.object.name, SHORT),
     };
     ManagedObject {
-        object: object_of(object),
+        object: self::object(object),
         ownership,
         server_id: line(from.server_id.as_deref().unwrap_or_default(), SHORT),
         session: line(session, SHORT),
         age: Duration::from_secs(u64::from(from.age_seconds.unwrap_or_default())),
     }
-}
-
-fn object_of(from: types::ObjectRef) -> provisioner::ObjectRef {
-    object(from)
 }

@@ -76,11 +76,10 @@ impl Host for CallState {
         match ran {
             Err(error) => Ok(Err(self.scope.translated(&error))),
             Ok(ran) => {
-                let memory = ran.info.text.contains("memory limit");
                 let ending = match ran.info.exit_code {
                     _ if ran.timed_out => Ending::TimedOut,
                     Some(_) => Ending::Exited,
-                    None if memory => Ending::OutOfMemory,
+                    None if ran.info.out_of_memory => Ending::OutOfMemory,
                     None => Ending::Other,
                 };
                 let exit_code = if closed { None } else { ran.info.exit_code };

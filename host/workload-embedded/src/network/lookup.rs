@@ -108,7 +108,7 @@ impl Host for Lookup<'_> {
             let allowed = network.may_look_up(&name);
             if !allowed {
                 let shown: String = name.chars().take(80).collect();
-                network.log(&format!("no pattern of `hosts` allows looking up `{shown}`"));
+                network.log(&format!("no host of `allowHosts` allows looking up `{shown}`"));
             }
             allowed
         });

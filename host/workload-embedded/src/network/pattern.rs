@@ -40,7 +40,7 @@ impl Pattern {
     /// Reads `host:port` or `host:port/tcp`.
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
         let wrong = |why: &str| {
-            Error::specification(format!("the pattern `{text}` of `hosts` {why}"))
+            Error::specification(format!("the pattern `{text}` of `allowHosts` {why}"))
                 .with_hint("write `name:port`, `*.name:port`, `address:port` or `[address]:port`")
         };
         if text.contains("://") {

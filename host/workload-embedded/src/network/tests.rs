@@ -14,20 +14,20 @@ fn connects(network: &SharedNetwork, to: &str) -> bool {
 #[test]
 fn patterns_that_are_no_patterns_are_named() {
     let cases = [
-        ("example.com", "the pattern `example.com` of `hosts` names no port"),
-        ("example.com:0", "the pattern `example.com:0` of `hosts` has no valid port"),
+        ("example.com", "the pattern `example.com` of `allowHosts` names no port"),
+        ("example.com:0", "the pattern `example.com:0` of `allowHosts` has no valid port"),
         (
             "example.com:443/udp",
-            "the pattern `example.com:443/udp` of `hosts` names the protocol `udp`, but only TCP is offered",
+            "the pattern `example.com:443/udp` of `allowHosts` names the protocol `udp`, but only TCP is offered",
         ),
-        ("*:443", "the pattern `*:443` of `hosts` has no valid host"),
-        ("a.*.com:443", "the pattern `a.*.com:443` of `hosts` has no valid host"),
-        ("127.1:80", "the pattern `127.1:80` of `hosts` has no valid host"),
-        ("::1:80", "the pattern `::1:80` of `hosts` has no valid host"),
-        ("[::1:80", "the pattern `[::1:80` of `hosts` has no valid host"),
+        ("*:443", "the pattern `*:443` of `allowHosts` has no valid host"),
+        ("a.*.com:443", "the pattern `a.*.com:443` of `allowHosts` has no valid host"),
+        ("127.1:80", "the pattern `127.1:80` of `allowHosts` has no valid host"),
+        ("::1:80", "the pattern `::1:80` of `allowHosts` has no valid host"),
+        ("[::1:80", "the pattern `[::1:80` of `allowHosts` has no valid host"),
         (
             "http://example.com:80",
-            "the pattern `http://example.com:80` of `hosts` is a URL, not a host and a port",
+            "the pattern `http://example.com:80` of `allowHosts` is a URL, not a host and a port",
         ),
     ];
     for (text, expected) in cases {

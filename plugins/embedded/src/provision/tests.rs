@@ -93,6 +93,7 @@ fn what_runs_is_listed_page_by_page() {
     let first = host.enumerate::<Embedded>(&page).expect("the engine answers");
     assert_eq!(first.objects.len(), 2);
     assert_eq!(first.objects[0].session.as_deref(), Some("s234567890123456"));
+    assert_eq!(first.objects[0].plugin.as_deref(), Some("fake"), "the label is looked for by the key it has");
     page.cursor = first.cursor;
     let second = host.enumerate::<Embedded>(&page).expect("the engine answers");
     assert_eq!((second.objects.len(), second.cursor), (1, None));

@@ -5,22 +5,29 @@ use crate::types::{
     ComponentWorkload, Context, ImageWorkload, Label, Lease, Lifetime, Limits, Network, Page, PullPolicy,
     Server, Subject, ToolContainer, Transport, Unenforced, Workload,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, label};
 
 /// A call of a gateway that refuses what cannot be honoured, with a minute left.
 #[must_use]
 pub fn context() -> Context {
+    let (gateway, session, request) = ("g234567890123456", "s234567890123456", "r234567890123456");
     let label = |key: &str, value: &str| Label { key: key.to_owned(), value: value.to_owned() };
     Context {
-        gateway: "g234567890123456".to_owned(),
-        session: "s234567890123456".to_owned(),
+        gateway: gateway.to_owned(),
+        session: session.to_owned(),
         client: None,
-        request: "r234567890123456".to_owned(),
+        request: request.to_owned(),
         attempt: 1,
         resume: None,
         deadline_ms: 60_000,
         unenforced: Unenforced::Refuse,
-        labels: vec![label("mcp-gateway", "g234567890123456"), label("mcp-session", "s234567890123456")],
+        // `label::SERVER` is missing: a context does not know whose call it becomes.
+        labels: vec![
+            label(label::GATEWAY, gateway),
+            label(label::SESSION, session),
+            label(label::PLUGIN, "fake"),
+            label(label::REQUEST, request),
+        ],
         shared: None,
         extras: Vec::new(),
     }

@@ -432,14 +432,14 @@ fn a_cluster_keeps_documents_and_shows_why_a_pod_is_hopeless() {
     let host = FakeHost::new();
     host.provision::<Cluster>(&server).expect("a pod is ready at once");
     let stored = host.object(&pod("p")).expect("it was applied");
-    assert_eq!(stored["metadata"]["labels"]["mcp-gateway"], "g234567890123456");
+    assert_eq!(stored["metadata"]["labels"]["gateway-id"], "g234567890123456");
     let page = Page { cursor: None, limit: 1 };
     plugin!(Lists, |call, _server| {
         let page = Page { cursor: None, limit: 1 };
         let found =
-            call.host.kubernetes().enumerate("v1/Pod", "mcp", "mcp-gateway=g234567890123456", &page)?;
+            call.host.kubernetes().enumerate("v1/Pod", "mcp", "gateway-id=g234567890123456", &page)?;
         assert_eq!((found.documents.len(), found.cursor), (1, None));
-        let none = call.host.kubernetes().enumerate("v1/Pod", "mcp", "mcp-gateway=another", &page)?;
+        let none = call.host.kubernetes().enumerate("v1/Pod", "mcp", "gateway-id=another", &page)?;
         assert_eq!(none.documents, Vec::<String>::new());
         Err(Error::cancelled("x"))
     });

@@ -1,33 +1,42 @@
-//! Folders that only this user may write to: what lies in them is believed, or run.
+//! Folders that only this user may write to: what lies in them is believed, or run. One check for all who keep such folders.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
 /// Makes a folder, and those above it, for this user alone. One that is there stays as it is.
+///
+/// # Errors
+/// The system's.
 #[cfg(unix)]
-pub(crate) fn make(folder: &Path) -> io::Result<()> {
+pub fn make(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// Makes a folder, and those above it. One that is there stays as it is.
+///
+/// # Errors
+/// The system's.
 #[cfg(not(unix))]
-pub(crate) fn make(folder: &Path) -> io::Result<()> {
+pub fn make(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)
 }
 
-/// Whether somebody else may have put something into a folder, or may do so.
+/// Whether somebody else may have put something into a folder, or may do so. A link is not followed.
 ///
 /// # Errors
 /// A fragment that says why it is not private: `it belongs to another user`.
-pub(crate) fn check(folder: &Path) -> Result<(), String> {
+pub fn check(folder: &Path) -> Result<(), String> {
     owned(&fs::symlink_metadata(folder).map_err(|e| e.to_string())?)
 }
 
 /// The same for what was looked at already.
+///
+/// # Errors
+/// As [`check`].
 #[cfg(unix)]
-pub(crate) fn owned(found: &fs::Metadata) -> Result<(), String> {
+pub fn owned(found: &fs::Metadata) -> Result<(), String> {
     use std::os::unix::fs::MetadataExt;
     if !found.is_dir() {
         return Err("it is no folder".to_owned());
@@ -45,7 +54,10 @@ pub(crate) fn owned(found: &fs::Metadata) -> Result<(), String> {
 }
 
 /// The same for what was looked at already.
+///
+/// # Errors
+/// As [`check`].
 #[cfg(not(unix))]
-pub(crate) fn owned(found: &fs::Metadata) -> Result<(), String> {
+pub fn owned(found: &fs::Metadata) -> Result<(), String> {
     if found.is_dir() { Ok(()) } else { Err("it is no folder".to_owned()) }
 }
