@@ -93,8 +93,10 @@ async fn a_docker_catalogue_serves_as_it_is_and_leaves_nothing() {
     let gateway = world.serve(&scene).await;
     let mut client = gateway.client(LEGACY).await;
     client.await_tools(&["echo"]).await;
+    // One was started to list its tools; the session gets its own with its first call.
+    client.call("echo", json!({"message": "first"})).await.unwrap();
     let containers = world.containers().await;
-    assert_eq!(containers.len(), 1, "one for all calls of a session");
+    assert!(containers.len() <= 2, "one for lists and one for all calls of the session: {containers:?}");
     for n in 0..5 {
         let answer = client.call("echo", json!({"message": format!("hello {n}")})).await.unwrap();
         assert!(answer.to_string().contains(&format!("hello {n}")), "{answer}");
@@ -200,7 +202,7 @@ async fn a_secret_is_in_the_container_and_nowhere_else() {
     let Some(world) = World::new().await else { return };
     let secret = "hunter2-planted-in-a-file";
     let entry = format!(
-        "image: {BUSYBOX}\nsecrets: [{{name: {0}.token, env: TOKEN}}]\ncommand: [sh, -c, 'echo got $TOKEN >&2; cat > /dev/null']",
+        "image: {BUSYBOX}\nsecrets: [{{name: {0}.token, env: TOKEN}}]\ncommand: [sh, -c, 'env >&2; cat > /dev/null']",
         world.name
     );
     let scene = world.scene(&entry);
@@ -222,7 +224,7 @@ async fn a_secret_is_in_the_container_and_nowhere_else() {
     }
     // What the server itself prints is its own affair; the program adds nothing.
     for line in ended.finished.stderr.lines().filter(|line| line.contains(secret)) {
-        assert!(line.contains("got"), "{line}");
+        assert!(line.contains("TOKEN="), "{line}");
     }
     world.nothing_left().await;
 }

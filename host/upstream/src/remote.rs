@@ -16,7 +16,7 @@ pub struct RemoteConfig {
     pub resolver: Arc<Resolver>,
     /// Hosts that the operator granted although they are inside, or speak without TLS.
     pub granted: Arc<Grant>,
-    /// How such a host is granted, with `HOST` in the place of host and port.
+    /// How such a host is granted, with `HOST:PORT` in the place of both.
     pub advice: String,
 }
 

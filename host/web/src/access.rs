@@ -22,7 +22,7 @@ pub struct Access {
     granted: Arc<Grant>,
     /// Whether a name that was granted may lead to any address; else to public ones only, and `localhost` to this machine.
     names_lead_inside: bool,
-    /// How the operator grants something, for hints: `` add `HOST` to `remote.allow` ``.
+    /// How the operator grants something, for hints: `` add `HOST:PORT` to `remote.allow` ``.
     advice: Arc<str>,
 }
 
@@ -33,7 +33,7 @@ impl fmt::Debug for Access {
 }
 
 impl Access {
-    /// `granted` says what was granted by name or by address. `advice` says how, with `HOST` in the place of host and port.
+    /// `granted` says what was granted by name or by address. `advice` says how, with `HOST:PORT` in the place of both.
     pub fn new(granted: impl Fn(&str, u16) -> bool + Send + Sync + 'static, advice: &str) -> Self {
         Self { granted: Arc::new(granted), names_lead_inside: true, advice: Arc::from(advice) }
     }
@@ -59,7 +59,7 @@ impl Access {
             return error;
         }
         let host = if target.host.contains(':') { format!("[{}]", target.host) } else { target.host.clone() };
-        error.with_hint(self.advice.replace("HOST", &format!("{host}:{}", target.port)))
+        error.with_hint(self.advice.replace("HOST:PORT", &format!("{host}:{}", target.port)))
     }
 
     /// Checks what the URL itself says.
@@ -120,7 +120,7 @@ mod tests {
                     ("corp.example", 443) | ("127.0.0.1" | "169.254.1.1", 8080) | ("localhost", _)
                 )
             },
-            "add `HOST` to `remote.allow`",
+            "add `HOST:PORT` to `remote.allow`",
         )
     }
 

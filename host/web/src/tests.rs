@@ -104,7 +104,7 @@ fn config(url: &str) -> EndpointConfig {
         url: url.to_owned(),
         headers: vec![("Authorization".to_owned(), "Bearer hunter2".to_owned())],
         reserved: &["accept"],
-        access: Access::new(|host, _| matches!(host, "127.0.0.1" | "localhost"), "grant `HOST`"),
+        access: Access::new(|host, _| matches!(host, "127.0.0.1" | "localhost"), "grant `HOST:PORT`"),
         connect_within: Duration::from_secs(20),
         keep: Duration::from_secs(60),
     }

@@ -5,6 +5,8 @@ use gateway_tests::harness::{Client, Era, Scene, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+/// What a client hears of a call whose server ended meanwhile.
+const GONE: &str = "server `a`: the server has gone: its output ended; whether the request was carried out cannot be told, the next one starts the server again";
 const LEGACY: Era = Era::Legacy("2025-11-25");
 const FILE: [&str; 2] = ["--mcp-servers", "mcp.json"];
 
@@ -51,7 +53,7 @@ async fn a_server_that_ends_in_a_call_fails_that_call_and_serves_the_next() {
     client.await_tools(&["die", "half"]).await;
     for tool in ["die", "half"] {
         let error = client.call(tool, json!({})).await.unwrap_err();
-        assert_eq!(error.message, "server `a`: the server has gone: its output ended", "{tool}");
+        assert_eq!(error.message, GONE, "{tool}");
         assert_eq!(error.data["server"], "a");
         echoes(&mut client).await;
     }
@@ -72,7 +74,7 @@ async fn a_server_that_keeps_dying_is_started_less_and_less_often_and_the_list_s
     client.await_tools(&["die"]).await;
     for _ in 0..5 {
         let error = client.call("die", json!({})).await.unwrap_err();
-        assert_eq!(error.message, "server `a`: the server has gone: its output ended");
+        assert_eq!(error.message, GONE);
     }
     // The sixth start waits four seconds; the list that is kept for everybody is there all the same.
     let waits = client.begin("tools/call", json!({"name": "echo", "arguments": {"text": "x"}})).await;

@@ -156,7 +156,7 @@ mod tests {
             (r#""url": "https://a.example/${input:k}""#, "`url` holds the secret `k`"),
         ] {
             let error = specs(&format!(r#"{{"mcpServers": {{"x": {{{entry}}}}}}}"#)).remove(0).unwrap_err();
-            assert!(error.starts_with("server `x` (mcp.json:1): ") && error.contains(expected), "{error}");
+            assert!(error.starts_with("server `x` (mcp.json:1:") && error.contains(expected), "{error}");
         }
     }
 }

@@ -95,6 +95,11 @@ fn build(server: &Server, values: &Values<'_>) -> Result<p::ServerSpec> {
 
 /// An endpoint elsewhere. `$NAME` in its headers stands for the server's own secrets and variables, as in the original.
 fn remote(server: &Server, values: &Values<'_>, environment: &[p::Variable]) -> Result<p::Workload> {
+    if server.remote.as_ref().is_some_and(|remote| remote.transport_type.is_empty())
+        && server.sse_endpoint.is_empty()
+    {
+        bail!("`remote` has no `transport_type`; write `streamable-http` or `sse`");
+    }
     let endpoint = server.endpoint().map_err(|misfit| anyhow!("`remote`: {misfit}"))?;
     let endpoint = endpoint.context("it has no URL")?;
     if !server.command.is_empty() {

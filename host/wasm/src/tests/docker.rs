@@ -363,7 +363,9 @@ async fn images_and_networks_are_those_of_the_grant() {
 async fn a_repetition_finds_what_it_made_and_another_request_does_not() {
     let Some(run) = Run::new().await else { return };
     let plugin = run.plugin("docker", DockerGrant::default()).await;
-    let provisioned = provision(&plugin, server("twice")).await.unwrap();
+    // Not one that ends with its input: the first two ways to it are dropped.
+    let lasting = image_server("twice", &["sleep", "1000"]);
+    let provisioned = provision(&plugin, lasting).await.unwrap();
     assert_eq!(run.left().await.len(), 1);
     // Under a name that another request has taken, nothing is found.
     let taken = &provisioned.lease.objects[0].name;

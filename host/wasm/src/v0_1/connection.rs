@@ -173,7 +173,7 @@ impl Scope {
         let grants = Arc::clone(&self.plugin);
         let access = host_web::Access::of_names(
             move |host, port| grants.grants.connect.iter().any(|pattern| pattern.covers(host, Some(port))),
-            &format!("grant it: add `HOST` to `plugins.{}.grants.connect`", self.plugin.name),
+            &format!("grant it: add `HOST:PORT` to `plugins.{}.grants.connect`", self.plugin.name),
         );
         let config = host_web::EndpointConfig::new(&endpoint.url, Vec::new(), access);
         match host_web::Endpoint::new(config) {
