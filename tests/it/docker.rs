@@ -1,11 +1,7 @@
 //! Container images as servers, on a real engine: Docker's own catalogue format, through the whole program. Skipped, with one line that says
 //! why, where no engine answers; `GATEWAY_TEST_REQUIRE=docker` turns the skip into a failure.
 
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "what is not as the story says ends the test there"
-)]
+#![expect(clippy::unwrap_used, reason = "what is not as the story says ends the test there")]
 
 use crate::program::scene;
 use gateway_tests::harness::{Era, Gateway, Scene, eventually};

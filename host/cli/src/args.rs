@@ -28,6 +28,7 @@ pub(crate) struct Cli {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it in the life of a process")]
 pub(crate) enum Command {
     /// Serve MCP to clients, with the servers of the files behind it
     Run(Box<RunArgs>),

@@ -1,6 +1,5 @@
 //! Track 0.1 of the contract (`wit/v0.1`): generated bindings, host functions, and the translation between its records and the
 //! provisioner's types. Everything that knows the track's words is below this file.
-#![expect(clippy::result_large_err, reason = "a refusal is the failure record of the contract, and rare")]
 
 pub(crate) mod answers;
 pub(crate) mod bounds;

@@ -5,10 +5,17 @@ use gateway_tests::harness::{Client, Era, Scene, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-/// What a client hears of a call whose server ended meanwhile.
-const GONE: &str = "server `a`: the server has gone: its output ended; whether the request was carried out cannot be told, the next one starts the server again";
 const LEGACY: Era = Era::Legacy("2025-11-25");
 const FILE: [&str; 2] = ["--mcp-servers", "mcp.json"];
+
+/// What a client hears of a call whose server ended meanwhile. What was noticed first, the end of its output or that it does not read, is
+/// named in between.
+fn has_gone(message: &str) -> bool {
+    message.starts_with("server `a`: the server has gone: ")
+        && message.ends_with(
+            "; whether the request was carried out cannot be told, the next one starts the server again",
+        )
+}
 
 fn kill(pid: &str) {
     kill_process(Pid::from_raw(pid.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
@@ -53,8 +60,9 @@ async fn a_server_that_ends_in_a_call_fails_that_call_and_serves_the_next() {
     client.await_tools(&["die", "half"]).await;
     for tool in ["die", "half"] {
         let error = client.call(tool, json!({})).await.unwrap_err();
-        assert_eq!(error.message, GONE, "{tool}");
-        assert_eq!(error.data["server"], "a");
+        // Half a line is what the server said last, or nothing: whichever is seen first, the end of the text or that of the server.
+        let half = "the server's answer is not usable: the message ends in the middle of the JSON text";
+        assert!(has_gone(&error.message) || (tool == "half" && error.message == half), "{tool}: {error:?}");
         echoes(&mut client).await;
     }
     eventually("the reason", async || {
@@ -74,7 +82,7 @@ async fn a_server_that_keeps_dying_is_started_less_and_less_often_and_the_list_s
     client.await_tools(&["die"]).await;
     for _ in 0..5 {
         let error = client.call("die", json!({})).await.unwrap_err();
-        assert_eq!(error.message, GONE);
+        assert!(has_gone(&error.message), "{error:?}");
     }
     // The sixth start waits four seconds; the list that is kept for everybody is there all the same.
     let waits = client.begin("tools/call", json!({"name": "echo", "arguments": {"text": "x"}})).await;

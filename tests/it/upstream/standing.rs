@@ -89,14 +89,14 @@ async fn urls_inside_are_for_the_operator_to_name_and_for_nobody_else() {
     let plan = scene.run(arguments).await.json();
     let failure = |plan: &serde_json::Value, name: &str| {
         let servers = plan["servers"].as_array().unwrap();
-        servers.iter().find(|server| server["name"] == name).unwrap()["failure"].to_string()
+        servers.iter().find(|server| server["name"] == name).unwrap()["problems"].to_string()
     };
     assert!(failure(&plan, "plain").contains("must use https"), "{plan}");
     assert!(
         failure(&plan, "plain").contains("if you trust it, allow it with `--allow-host mcp.example:80`"),
         "{plan}"
     );
-    assert_eq!(failure(&plan, "inside"), "null", "{plan}");
+    assert_eq!(failure(&plan, "inside"), "[]", "{plan}");
     assert!(failure(&plan, "sly").contains("`169.254.169.254` is not a public address"), "{plan}");
     assert!(
         failure(&plan, "local").contains("`localhost` is a name of this machine or its network"),
@@ -105,6 +105,6 @@ async fn urls_inside_are_for_the_operator_to_name_and_for_nobody_else() {
     let allowed = [&arguments[..], &["--allow-host", "mcp.example:80,localhost:443"]].concat();
     let plan = scene.run(allowed).await.json();
     for name in ["plain", "local"] {
-        assert_eq!(failure(&plan, name), "null", "{plan}");
+        assert_eq!(failure(&plan, name), "[]", "{plan}");
     }
 }

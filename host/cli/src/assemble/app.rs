@@ -214,7 +214,7 @@ impl App {
         let config = PoolConfig {
             start_timeout: self.inputs.start_timeout.unwrap_or(settings.start_timeout),
             idle: Some(settings.idle),
-            cap: Some(usize::try_from(settings.cap).unwrap_or(usize::MAX)),
+            cap: Some(settings.cap),
             client_name: "gateway".to_owned(),
             client_version: env!("CARGO_PKG_VERSION").to_owned(),
             ..defaults

@@ -31,7 +31,7 @@ pub(super) async fn run(command: PluginCommand, environment: &Environment) -> Re
         PluginCommand::Export { folder, force } => export(&folder, force),
         PluginCommand::Reload { plugin, running, json } => {
             let answer = server::ask(&running, environment, &Request::Reload { plugin }).await?;
-            let rows = answer["plugins"].as_array().cloned().unwrap_or_default();
+            let rows = answer.get("plugins").and_then(Value::as_array).cloned().unwrap_or_default();
             if json {
                 print_json(&answer);
             } else {

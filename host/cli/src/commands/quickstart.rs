@@ -103,7 +103,9 @@ async fn call(
     request.arguments = arguments.as_object().cloned();
     let result = client.call_tool(request).await.with_context(|| format!("call `{tool}`"))?;
     let value = serde_json::to_value(&result)?;
-    let text: Vec<&str> = value["content"]
+    let text: Vec<&str> = value
+        .get("content")
+        .unwrap_or(&serde_json::Value::Null)
         .as_array()
         .into_iter()
         .flatten()

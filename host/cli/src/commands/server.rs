@@ -21,7 +21,7 @@ pub(super) async fn run(command: ServerCommand, environment: &Environment) -> Re
                 return Ok(exit::DONE);
             }
             let rows: Vec<Vec<String>> =
-                answer["servers"].as_array().into_iter().flatten().map(line).collect();
+                answer.get("servers").and_then(Value::as_array).into_iter().flatten().map(line).collect();
             print(&table(&["SERVER", "STATE", "PROVISIONER", "CLIENTS", "SINCE", "NOTE"], &rows));
         }
         ServerCommand::Inspect { server, running, json } => {
@@ -66,7 +66,11 @@ fn state_of(running: &RunningArgs, environment: &Environment) -> Result<PathBuf>
 
 fn line(server: &Value) -> Vec<String> {
     let text = |key: &str| server[key].as_str().unwrap_or_default().to_owned();
-    let note = server["failure"]["text"].as_str().or(server["progress"].as_str()).unwrap_or_default();
+    let note = server
+        .pointer("/failure/text")
+        .or(server.get("progress"))
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let seconds = server["unchangedForSeconds"].as_u64().unwrap_or_default();
     vec![
         text("name"),

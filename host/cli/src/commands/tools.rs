@@ -142,7 +142,7 @@ async fn call(client: &Client, tool: &str, arguments: Map<String, Value>, json: 
     if json {
         print_json(&value);
     } else {
-        for block in value["content"].as_array().into_iter().flatten() {
+        for block in value.get("content").and_then(Value::as_array).into_iter().flatten() {
             match block["text"].as_str() {
                 Some(text) => print(text),
                 None => print(&block.to_string()),

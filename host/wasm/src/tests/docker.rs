@@ -341,7 +341,7 @@ async fn images_and_networks_are_those_of_the_grant() {
     assert!(refused(&plugin, server("pull mcp/busybox:1")).await.text.starts_with("sha256:"));
     let joined = provision(&plugin, server(&format!("network {network}"))).await.unwrap();
     let container = &joined.lease.objects[0].name;
-    assert_eq!(run.engine.networks_of(container).await.unwrap(), [network.clone()]);
+    assert_eq!(run.engine.networks_of(container).await.unwrap(), std::slice::from_ref(&network));
     // A server that may reach nothing gets no network at all, granted or not.
     let mut none = server(&format!("network {network}"));
     none.egress = Egress::None;
