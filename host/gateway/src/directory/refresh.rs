@@ -7,6 +7,7 @@ use crate::config::FrontConfig;
 use host_message::{Era, code};
 use host_pool::{AcquireError, Changed, Client, Event, ListError, ListKind, Owner, Pool};
 use host_provisioner::Class;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
@@ -19,6 +20,8 @@ const QUIET: Duration = Duration::from_secs(2);
 /// When a server that did not come up is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 const RETRY_MOST: Duration = Duration::from_secs(300);
+/// How often a server is asked again for a list that it refused.
+const MOST_REFUSALS: u32 = 6;
 /// A server that takes longer for its lists has none.
 const LIST_LIMIT: Duration = Duration::from_secs(60);
 
@@ -109,6 +112,7 @@ impl Directory {
 /// Lists one server whenever that is called for.
 async fn keep(directory: &Directory, pool: &Arc<Pool>, server: &Arc<str>, stale: &Listener) {
     let mut known = Arc::new(Listing::default());
+    let (mut was_listed, mut refusals) = (false, 0);
     let (mut retry, mut pause) = (RETRY, Duration::ZERO);
     let (mut retry_at, mut last) = (None, None::<Instant>);
     loop {
@@ -141,7 +145,15 @@ async fn keep(directory: &Directory, pool: &Arc<Pool>, server: &Arc<str>, stale:
         match list(pool, server, kinds, &known).await {
             Ok(listing) => {
                 known = Arc::new(listing);
-                retry = RETRY;
+                was_listed = true;
+                // A list that was refused may only have been asked for too early; a server that goes on refusing is left alone.
+                if known.refused && refusals < MOST_REFUSALS {
+                    refusals += 1;
+                    retry_at = Some(Instant::now() + retry);
+                    retry = (retry * 2).min(RETRY_MOST);
+                } else {
+                    (retry, refusals) = (RETRY, 0);
+                }
                 directory.publish(server, mark, Found::Listing(Arc::clone(&known)));
             }
             Err(problem) => {
@@ -151,7 +163,13 @@ async fn keep(directory: &Directory, pool: &Arc<Pool>, server: &Arc<str>, stale:
                 } else {
                     tracing::warn!(server = &**server, "{}", problem.text);
                 }
-                directory.publish(server, mark, Found::Nothing);
+                // A server that is away for a moment keeps what it has listed: the next call brings it back, and needs the name for that.
+                let found = if problem.passing && was_listed {
+                    Found::Listing(Arc::clone(&known))
+                } else {
+                    Found::Nothing
+                };
+                directory.publish(server, mark, found);
                 if problem.passing {
                     retry_at = Some(Instant::now() + retry);
                     retry = (retry * 2).min(RETRY_MOST);
@@ -200,12 +218,13 @@ async fn list(pool: &Arc<Pool>, server: &str, kinds: Kinds, known: &Listing) -> 
 pub(super) async fn fetch(client: &Client, kinds: Kinds, known: &Listing) -> Result<Listing, Problem> {
     let server = client.server();
     let mut listing = known.clone();
+    let refused = AtomicBool::new(false);
     let fetch = async {
         let (tools, prompts, resources, templates) = tokio::join!(
-            part(client, ListKind::Tools, kinds, Kinds::TOOLS),
-            part(client, ListKind::Prompts, kinds, Kinds::PROMPTS),
-            part(client, ListKind::Resources, kinds, Kinds::RESOURCES),
-            part(client, ListKind::Templates, kinds, Kinds::RESOURCES),
+            part(client, ListKind::Tools, kinds, Kinds::TOOLS, &refused),
+            part(client, ListKind::Prompts, kinds, Kinds::PROMPTS, &refused),
+            part(client, ListKind::Resources, kinds, Kinds::RESOURCES, &refused),
+            part(client, ListKind::Templates, kinds, Kinds::RESOURCES, &refused),
         );
         for (found, place) in [
             (tools, &mut listing.tools),
@@ -225,13 +244,20 @@ pub(super) async fn fetch(client: &Client, kinds: Kinds, known: &Listing) -> Res
         told: false,
     };
     tokio::time::timeout(LIST_LIMIT, fetch).await.map_err(|_| late())??;
+    listing.refused = refused.into_inner();
     listing.instructions = client.instructions().map(Arc::from);
     listing.has_resources = client.capabilities().resources;
     Ok(listing)
 }
 
 /// One list of a server; `None` where it is not asked for, or the server refuses to give it, which is its right.
-async fn part(client: &Client, kind: ListKind, asked: Kinds, of: Kinds) -> Result<Option<Part>, Problem> {
+async fn part(
+    client: &Client,
+    kind: ListKind,
+    asked: Kinds,
+    of: Kinds,
+    refused: &AtomicBool,
+) -> Result<Option<Part>, Problem> {
     let offers = client.capabilities();
     let (offered, key) = match kind {
         ListKind::Tools => (offers.tools, "name"),
@@ -274,6 +300,7 @@ async fn part(client: &Client, kind: ListKind, asked: Kinds, of: Kinds) -> Resul
         }
         Err(error @ (ListError::Refused { .. } | ListError::Unusable { .. })) => {
             tracing::warn!(server = &**client.server(), "can't list: {error}");
+            refused.store(true, Ordering::Relaxed);
             Ok(None)
         }
         Err(error) => {

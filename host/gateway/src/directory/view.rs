@@ -78,6 +78,8 @@ pub(crate) struct Listing {
     pub(crate) instructions: Option<Arc<str>>,
     /// Whether it offers resources at all, listed or not.
     pub(crate) has_resources: bool,
+    /// Whether it refused to give one of its lists when it was asked last.
+    pub(crate) refused: bool,
 }
 
 /// A server with its lists.
