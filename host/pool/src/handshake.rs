@@ -135,9 +135,10 @@ async fn initialize(
         if let Some(refusal) = wire.refusal() {
             return Err(refusal.into());
         }
-        // A modern server that was only slow: it answers the probe first.
+        // A modern server that was only slow: it answers the probe too, before or soon after.
+        let was_silent = probe.is_some();
         if let Some(probe) = probe.as_mut()
-            && let Some(Ok(late)) = now(probe.response()).await
+            && let Ok(Ok(late)) = tokio::time::timeout(config.probe_timeout, probe.response()).await
             && late.kind() == Kind::Response
             && let Some(agreed) = discovered(&late)?
         {
@@ -150,7 +151,9 @@ async fn initialize(
             body.code,
             sanitize::line(&body.message, SHOWN)
         );
-        return Err(Failure::new(Phase::Handshake, Class::Permanent, text).into());
+        // Who was silent first may only have been slow, and answer in time when it is started again.
+        let class = if was_silent { Class::Retryable } else { Class::Permanent };
+        return Err(Failure::new(Phase::Handshake, class, text).into());
     }
     let result = answer.result().unwrap_or_default();
     let version = find_member(&result, "protocolVersion")
@@ -170,15 +173,6 @@ async fn initialize(
     wire.send_raw(&host_message::notification(method::INITIALIZED, None)).map_err(|error| unsent(&error))?;
     let about = object(&result, "serverInfo");
     Ok(agreed(revision.era(), &result, about))
-}
-
-/// The future's value if it is there already.
-async fn now<T>(future: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        biased;
-        value = future => Some(value),
-        () = std::future::ready(()) => None,
-    }
 }
 
 fn agreed(era: Era, result: &[u8], server_info: Option<Bytes>) -> Agreed {
