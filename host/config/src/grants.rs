@@ -191,7 +191,7 @@ static REGISTRY: Table = Table::new(
     &[&[key(
         "hosts",
         Form::List(&Form::Special("host")),
-        "The registries, for example `ghcr.io`. Required.",
+        "The registries, for example `registry.example`. Required.",
     )]],
 );
 
@@ -312,7 +312,7 @@ impl DockerGrant {
 impl RegistryGrant {
     fn decode(fields: Fields<'_>, report: &mut Report) -> RegistryGrant {
         let grant = RegistryGrant { hosts: fields.parsed_list("hosts", report, str::parse) };
-        require(&fields, "hosts", &grant.hosts, "[ghcr.io]", report);
+        require(&fields, "hosts", &grant.hosts, "[registry.example]", report);
         fields.done();
         grant
     }

@@ -50,7 +50,7 @@ plugins:
       http:
         - {host: "ecs.*.amazonaws.com", methods: [POST], paths: ["/*"], sign: {kind: awsSigV4, service: ecs}, private: false}
         - {host: api.acme.example, methods: [get, "*"], sign: {kind: bearer, secret: acme.key}}
-      registry: {hosts: [ghcr.io, "localhost:5000"]}
+      registry: {hosts: [registry.example, "localhost:5000"]}
       connect: ["10.0.0.7:8080", "*.example:443"]
       secrets: [{name: acme.key, hosts: [api.acme.example]}]
     limits: {memory: 128MiB, call: 2m, cpu: 10s, handles: 10, hostCalls: 20, concurrency: 30, data: 1MiB}
@@ -347,7 +347,7 @@ placement:
     gateway.yaml:14:55: `awsSigV4` needs `service`
     gateway.yaml:14:80: `secret` means nothing for `awsSigV4`
     gateway.yaml:16:17: `hosts` names nothing
-      hint: what is not named is not granted; for example `hosts: [ghcr.io]`
+      hint: what is not named is not granted; for example `hosts: [registry.example]`
     gateway.yaml:17:17: each of `secrets` must be a map, not text
       hint: it has the keys `name`, `hosts`
     gateway.yaml:17:20: `hosts` names nothing
@@ -451,12 +451,12 @@ fn files_are_found_from_where_the_file_is() {
 
 #[test]
 fn an_entry_without_a_path_is_completed_by_a_file_that_was_given() {
-    let given = [("acme".to_owned(), Located::new("build/acme.wasm", Path::new("/work")).unwrap())];
+    let given = [("acme".to_owned(), Located::new("build/acme.wasm", Path::new("/srv")).unwrap())];
     let context = Context { given_plugins: &given, ..CONTEXT };
     let read = |text| Settings::parse(text, "gateway.yaml", Path::new("/etc/gateway"), &context);
     let settings = read("plugins: {acme: {grants: {embedded: true}}}").unwrap();
     assert!(
-        matches!(&settings.plugins[0].source, PluginSource::File(file) if file.path == Path::new("/work/build/acme.wasm"))
+        matches!(&settings.plugins[0].source, PluginSource::File(file) if file.path == Path::new("/srv/build/acme.wasm"))
     );
     assert!(settings.plugins[0].grants.embedded.is_some());
     let settings = read("plugins: {acme: {path: ./own.wasm}}").unwrap();

@@ -167,7 +167,7 @@ mod tests {
             ("127.0.0.1:5000/mcp/time:1", "127.0.0.1:5000/mcp/time:1"),
             ("localhost/a", "localhost/a:latest"),
             ("[::1]:5000/a/b", "[::1]:5000/a/b:latest"),
-            ("ghcr.io/acme/a-b_c.d:v1.2-x", "ghcr.io/acme/a-b_c.d:v1.2-x"),
+            ("registry.example/acme/a-b_c.d:v1.2-x", "registry.example/acme/a-b_c.d:v1.2-x"),
         ] {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), full, "{text}");
         }
