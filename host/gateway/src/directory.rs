@@ -196,6 +196,20 @@ impl Directory {
         }
     }
 
+    /// Waits until every server has been listed once or has failed, for at most this long. For who asks by name for what no server has shown
+    /// yet: a list is given without a slow server after a while, but "unknown" would be a wrong answer about it.
+    pub(crate) async fn wait_for_first(&self, limit: Duration) {
+        let mut merges = self.merges.subscribe();
+        let first = async {
+            while self.lock().slots.values().any(|slot| slot.fresh == 0) {
+                if merges.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(limit, first).await;
+    }
+
     /// Whether the first round is over. Once true it stays true, as the original's `/health` does.
     pub(crate) fn is_ready(&self) -> bool {
         if !self.ready.load(Ordering::Acquire)

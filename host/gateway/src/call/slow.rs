@@ -15,10 +15,14 @@ use host_message::{ErrorBody, Kind, code};
 use host_pool::{AcquireError, Client, InFlight, Incoming, SendError};
 use host_provisioner::ProgressSink;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Messages that wait for a client. When it reads slowly, the call waits too.
 const WAITING: usize = 16;
+
+/// How long a name that nobody offers may still be that of a server which is coming up.
+const FIRST_WAIT: Duration = Duration::from_secs(30);
 
 /// Goes on with the call in a task of its own.
 pub(super) fn begin(call: Call) -> Source {
@@ -128,7 +132,12 @@ async fn bring(call: &Call, events: &mpsc::Sender<Event>) -> Result<Brought, Rpc
             if let Some(session) = &call.asked.caller.session {
                 session.own.wait().await;
             }
-            match find(call)? {
+            let mut found = find(call)?;
+            if found.is_none() {
+                call.asked.front.directory().wait_for_first(FIRST_WAIT).await;
+                found = find(call)?;
+            }
+            match found {
                 Some(route) => route,
                 None => return search(call).await.map(Brought::Answered),
             }

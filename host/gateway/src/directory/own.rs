@@ -4,7 +4,7 @@
 //! the client can do. The merged view is made from an instance that belongs to nobody; a session whose instance lists the same has nothing
 //! here but that knowledge, and a session whose instance lists something else sees that in the same order and under the same rules.
 
-use super::refresh::fetch;
+use super::refresh::{MOST_REFUSALS, fetch};
 use super::view::{Listed, Listing, View};
 use super::{COALESCE, COALESCE_MOST, Directory, FRESH_WAIT, NOISY};
 use crate::announce::Kinds;
@@ -79,6 +79,13 @@ impl Own {
         work
     }
 
+    /// Lists of an instance could not be fetched: whoever is at it fetches them again.
+    fn again(&self, server: &str, kinds: Kinds) {
+        if let Some(slot) = self.lock().get_mut(server) {
+            slot.stale = slot.stale.with(kinds);
+        }
+    }
+
     /// Takes what an instance lists.
     fn publish(&self, server: &str, listing: Arc<Listing>) {
         if let Some(slot) = self.lock().get_mut(server) {
@@ -138,6 +145,12 @@ impl Own {
 }
 
 impl Directory {
+    /// What a server lists for everybody.
+    fn listed(&self, server: &str) -> Option<Arc<Listing>> {
+        let view = self.view.load();
+        view.servers.iter().find(|(name, _)| **name == *server).map(|(_, listing)| Arc::clone(listing))
+    }
+
     /// What a session sees. Never waits.
     pub(crate) fn view_of(&self, session: Option<&Session>) -> Arc<View> {
         let base = self.view.load_full();
@@ -160,6 +173,7 @@ impl Directory {
 /// Fetches what a session's instance of a server lists, for as long as it says that there is something new.
 async fn keep(directory: &Directory, session: Weak<Session>, server: &Arc<str>) {
     let mut pause = Duration::ZERO;
+    let mut refusals = 0;
     loop {
         let (client, kinds, known) = {
             let Some(session) = session.upgrade() else { return };
@@ -169,21 +183,28 @@ async fn keep(directory: &Directory, session: Weak<Session>, server: &Arc<str>) 
         };
         // An instance that has gone says so with its next beginning.
         let Some(client) = client else { continue };
-        let before = known.unwrap_or_default();
+        // What it does not give, or was not asked for, is what everybody sees, and never nothing: its tools would vanish for the session.
+        let before = known.or_else(|| directory.listed(server)).unwrap_or_default();
         let fetched = fetch(&client, kinds, &before).await;
         let Some(session) = session.upgrade() else { return };
+        // A list that everybody's instance refuses as well is no accident.
+        let refused = fetched.as_ref().map_or(true, |listing| listing.refused && !before.refused);
         match fetched {
             Ok(listing) => {
                 let seen = directory.view_of(Some(&session));
-                let base = seen.servers.iter().find(|(name, _)| name == server).map(|(_, listing)| listing);
                 // Most instances list what all of them list: then the text is kept once for all sessions.
-                let listing =
-                    base.filter(|base| ***base == listing).cloned().unwrap_or_else(|| Arc::new(listing));
+                let base = directory.listed(server).filter(|base| **base == listing);
+                let listing = base.unwrap_or_else(|| Arc::new(listing));
                 session.own.publish(server, listing);
                 let changed = directory.view_of(Some(&session)).differs(&seen);
                 session.listener.tell(changed);
             }
             Err(problem) => tracing::debug!(server = &**server, "lists of a session: {}", problem.text),
+        }
+        if refused && refusals < MOST_REFUSALS {
+            // It may only have been asked too early, or in the moment in which its session was begun anew.
+            refusals += 1;
+            session.own.again(server, kinds);
         }
         drop(session);
         pause = (pause * 2).clamp(COALESCE, COALESCE_MOST);

@@ -21,7 +21,7 @@ const QUIET: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_secs(5);
 const RETRY_MOST: Duration = Duration::from_secs(300);
 /// How often a server is asked again for a list that it refused.
-const MOST_REFUSALS: u32 = 6;
+pub(super) const MOST_REFUSALS: u32 = 6;
 /// A server that takes longer for its lists has none.
 const LIST_LIMIT: Duration = Duration::from_secs(60);
 
