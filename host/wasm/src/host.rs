@@ -9,7 +9,7 @@ use crate::load::PluginSource;
 use crate::plugin::Plugin;
 use crate::reaper::Reaper;
 use crate::server::Digests;
-use crate::v0_1::docker::Containers;
+use crate::v0_1::docker::{Containers, EgressProgram};
 use crate::v0_1::embedded::Workloads;
 use host_provisioner::{Failure, Lease, ReleaseReason};
 use host_resolver::Resolver;
@@ -18,7 +18,7 @@ use host_workload_embedded::{Compilations, EmbeddedEngine};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
@@ -105,6 +105,8 @@ pub struct PluginHost {
     pub(crate) containers: Containers,
     pub(crate) digests: Digests,
     pub(crate) compilations: Arc<Compilations>,
+    /// See [`PluginHost::carry_egress`].
+    pub(crate) egress: OnceLock<EgressProgram>,
     engines: OnceCell<Arc<Engines>>,
     /// Weak, because a plugin has the host.
     plugins: Mutex<BTreeMap<String, Weak<Plugin>>>,
@@ -126,11 +128,17 @@ impl PluginHost {
             workloads: Workloads::default(),
             containers: Containers::default(),
             digests: Digests::default(),
+            egress: OnceLock::new(),
             engines: OnceCell::new(),
             plugins: Mutex::default(),
             number: AtomicU64::new(0),
             abandoned: Mutex::default(),
         })
+    }
+
+    /// Gives it the program that egress proxies run. Without one, nobody's way out can be limited by name, and that is said. The first counts.
+    pub fn carry_egress(&self, program: EgressProgram) {
+        let _ = self.egress.set(program);
     }
 
     /// Loads a plugin: reads, checks, compiles, links and describes it. Must be called within a tokio runtime.

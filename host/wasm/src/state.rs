@@ -8,6 +8,7 @@ use crate::output::Tail;
 use crate::plugin::Identity;
 use crate::server::ServerScope;
 use crate::v0_1::connection::Held as Connection;
+use crate::v0_1::docker::Told;
 use host_provisioner::{Call, Description, Phase};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub(crate) struct Scope {
     pub(crate) prepared: Option<Arc<[String]>>,
     /// What the plugin that runs says about itself; absent while it says it.
     pub(crate) description: Option<Arc<Description>>,
+    /// What `docker` has told the plugin in this call.
+    pub(crate) told: Arc<Told>,
 }
 
 impl Scope {

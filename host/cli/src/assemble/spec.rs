@@ -1,7 +1,7 @@
 //! From an entry of a file to the specification of a server: templates and variables evaluated, folders and volumes told apart.
 
-use crate::assemble::editor;
 use crate::assemble::values::Values;
+use crate::assemble::{editor, listening};
 use crate::environment::Environment;
 use anyhow::{Context, Result, anyhow, bail};
 use host_config::{
@@ -66,8 +66,10 @@ fn build(server: &Server, values: &Values<'_>) -> Result<p::ServerSpec> {
         p::Egress::Hosts(server.allow_hosts.clone())
     };
     spec.extra_hosts.clone_from(&server.extra_hosts);
+    listening::apply(server, &mut spec)?;
     spec.limits = p::Limits {
         memory_mib: server.memory.map(|bytes| u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX)),
+        memory_written: String::new(),
         cpu_millis: server.cpus.map(|cpus| u32::try_from(cpus.millis()).unwrap_or(u32::MAX)),
     };
     spec.user = Some(values.text("user", &server.user)?).filter(|user| !user.is_empty());
@@ -185,6 +187,7 @@ fn mounts(server: &Server, values: &Values<'_>) -> Result<Vec<p::Mount>> {
                 Access::ReadWrite => p::Access::ReadWrite,
             },
             by_operator: true,
+            written: String::new(),
         })
         .collect();
     for volume in &server.volumes {
@@ -220,7 +223,8 @@ fn volume_mount(text: &str) -> Result<p::Mount> {
         (p::MountSource::Volume(source.to_owned()), p::Access::ReadWrite)
     };
     let access = access.unwrap_or(usual);
-    Ok(p::Mount { source, target: target.to_owned(), access, by_operator: false })
+    let written = text.to_owned();
+    Ok(p::Mount { source, target: target.to_owned(), access, by_operator: false, written })
 }
 
 #[cfg(test)]

@@ -170,9 +170,12 @@ impl Scope {
         if let Err(failure) = self.may_connect(url.host, url.port) {
             return Ok(Err(failure));
         }
-        let grants = Arc::clone(&self.plugin);
+        let (grants, told) = (Arc::clone(&self.plugin), Arc::clone(&self.told));
         let access = host_web::Access::of_names(
-            move |host, port| grants.grants.connect.iter().any(|pattern| pattern.covers(host, Some(port))),
+            move |host, port| {
+                told.reaches(host, port)
+                    || grants.grants.connect.iter().any(|pattern| pattern.covers(host, Some(port)))
+            },
             &format!("grant it: add `HOST:PORT` to `plugins.{}.grants.connect`", self.plugin.name),
         );
         let config = host_web::EndpointConfig::new(&endpoint.url, Vec::new(), access);
@@ -202,6 +205,9 @@ impl Scope {
             return Err(self.refuse(FailureCategory::Permission, text));
         }
         let plugin = &self.plugin;
+        if self.told.reaches(host, port) {
+            return Ok(());
+        }
         if host.len() <= TEXT && plugin.grants.connect.iter().any(|pattern| pattern.covers(host, Some(port)))
         {
             return Ok(());
