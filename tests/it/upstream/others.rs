@@ -184,8 +184,10 @@ async fn bridge(program: String, arguments: &'static [&'static str]) -> u16 {
         while let Ok((stream, _)) = listener.accept().await {
             let mut command = Command::new(&program);
             command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-            let mut child = command.kill_on_drop(true).spawn().unwrap();
+            let child = command.kill_on_drop(true).spawn().unwrap();
             tokio::spawn(async move {
+                // The whole of it: a block that uses fields only takes those, and what stays outside kills the process at once.
+                let mut child = child;
                 let (mut from, mut to) = stream.into_split();
                 let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
                 tokio::select! {
@@ -199,7 +201,6 @@ async fn bridge(program: String, arguments: &'static [&'static str]) -> u16 {
 }
 
 #[tokio::test]
-#[ignore = "its list stays empty on most runs beside others, and nobody has found out why: the next thing to do"]
 async fn a_server_that_is_up_already_behind_a_port() {
     let Some(time) = part("clients", "GATEWAY_TEST_TIME") else { return };
     let port = bridge(time, &["--local-timezone", "UTC"]).await;

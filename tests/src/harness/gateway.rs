@@ -205,3 +205,12 @@ impl<'s> Gateway<'s> {
         self.ended().await
     }
 }
+
+impl Drop for Gateway<'_> {
+    /// A test that fails shows what the gateway had to say about it.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the gateway said:\n{}", self.log.text());
+        }
+    }
+}
