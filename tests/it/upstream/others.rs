@@ -5,6 +5,7 @@ use crate::program::scene;
 use gateway_tests::harness::{ERAS, Era, Scene, eventually, part};
 use serde_json::{Value, json};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
@@ -46,9 +47,17 @@ async fn listening(transport: &str, port: u16) -> Child {
     child
 }
 
-/// A port that nobody had a moment ago.
+/// A port for a server that must be told one and takes seconds to bind it. From below those that the system hands out by itself, or another
+/// test that binds or connects meanwhile would get it; each process and each call begins elsewhere.
 async fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let step = std::process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 20_000 + u16::try_from(step % 12_000).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).await.is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Everything that a client can see of server-everything.
