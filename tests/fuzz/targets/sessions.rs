@@ -45,6 +45,10 @@ fuzz_target!(|text: &str| {
     OPEN.with(|open| {
         // `$` stands for the id, so that inputs can be near it.
         let named = text.replace('$', &open.id);
+        // A longer head is refused before anybody looks at it.
+        if named.len() > 8192 {
+            return;
+        }
         let answer = open.world.exchange(&request("POST /mcp", &format!("Mcp-Session-Id: {named}\r\n"), PING));
         let own = named.trim_matches([' ', '\t']) == open.id;
         assert_eq!(status(&answer) == Some(200), own, "{named:?}: {}", String::from_utf8_lossy(&answer));

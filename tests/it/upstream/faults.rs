@@ -1,7 +1,7 @@
 //! What a client sees of a server that fails, and that the next call is served again.
 
 use super::{editor_scene, entry, lives};
-use gateway_tests::harness::{Client, Era, InFlight, Scene, eventually};
+use gateway_tests::harness::{Client, Era, Scene, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -185,46 +185,6 @@ async fn one_dead_server_among_ten_is_only_missing() {
     client.await_tools(&["echo", "s1__pid", "s8__pid"]).await;
     assert_eq!(client.tools().await.len(), 9);
     echoes(&mut client).await;
-    gateway.end().await;
-}
-
-#[tokio::test]
-async fn a_client_that_goes_in_mid_call_takes_nothing_along() {
-    let scene = editor_scene(&json!({"a": entry(&[])}));
-    scene.settings("front: {listWait: 1s}\n");
-    let gateway = scene.serve(FILE).await;
-    let mut stays = gateway.client(LEGACY).await;
-    stays.await_tools(&["never", "pid"]).await;
-    let own = stays.text("pid", json!({})).await;
-    // A modern client takes its call back by going; the server, which everybody uses who has no session, is told so and is dropped if it does
-    // not listen. A legacy one may come back for the answer, until its session ends.
-    let calls = async || {
-        let row = row(&scene).await;
-        row["calls"].as_u64().unwrap_or_else(|| panic!("{row}"))
-    };
-    let in_flight = async |wanted: u64| {
-        eventually("calls in flight", async || {
-            let seen = calls().await;
-            if seen == wanted { Ok(()) } else { Err(seen.to_string()) }
-        })
-        .await;
-    };
-    for era in [Era::Modern, LEGACY] {
-        let mut goes = gateway.client(era).await;
-        let begun = goes.begin("tools/call", json!({"name": "never", "arguments": {}})).await;
-        in_flight(1).await;
-        let InFlight::Http(task) = begun else { panic!("a client over HTTP") };
-        task.abort();
-        if era == LEGACY {
-            goes.leave().await;
-        }
-        in_flight(0).await;
-        assert_eq!(
-            stays.text("pid", json!({})).await,
-            own,
-            "{era:?}: the one that stays has lost its server"
-        );
-    }
     gateway.end().await;
 }
 

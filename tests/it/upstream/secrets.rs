@@ -59,15 +59,21 @@ servers:
     env: [{name: AUTH, value: 'Bearer $TOKEN'}]
 ",
     );
-    let command = json!({"command": SERVER, "args": ["--banner", "${input:arg.secret}"], "env": {"TOKEN": "${input:env.secret}"}});
+    let command =
+        json!({"command": SERVER, "args": ["--banner", "welcome"], "env": {"TOKEN": "${input:env.secret}"}});
+    // Arguments can be read by everybody on this machine, and URLs are written into logs on the way: both are refused.
+    let argument = json!({"command": SERVER, "args": ["--banner", "${input:arg.secret}"]});
+    let query = json!({"url": format!("{}?key=${{input:url.secret}}", elsewhere.url())});
     let mut dying = entry(&["--die-at-start"]);
     dying["env"] = json!({"TOKEN": "${input:env.secret}"});
     let headers = json!({"Authorization": "Bearer ${input:header.secret}"});
     let servers = json!({
         "command": command,
         "dying": dying,
-        "remote": {"url": format!("{}?key=${{input:url.secret}}", elsewhere.url()), "headers": headers},
-        "away": {"url": format!("http://{away}/mcp?key=${{input:url.secret}}"), "headers": headers},
+        "remote": {"url": elsewhere.url(), "headers": headers},
+        "away": {"url": format!("http://{away}/mcp"), "headers": headers},
+        "argument": argument,
+        "query": query,
     });
     scene.file("mcp.json", json!({"mcpServers": servers}).to_string());
     scene
@@ -106,7 +112,11 @@ async fn no_secret_is_in_any_log_at_any_level() {
             let servers = list["servers"].as_array().unwrap();
             servers.iter().any(|server| server["name"] == name && !server["failure"].is_null())
         };
-        if failed("dying") && failed("away") { Ok(()) } else { Err(list.to_string()) }
+        if ["dying", "away", "argument", "query"].into_iter().all(failed) {
+            Ok(())
+        } else {
+            Err(list.to_string())
+        }
     })
     .await;
     // A client that is turned away, with a token of its own.

@@ -73,7 +73,10 @@ pub async fn run(scene: &Scene, server: &Path, time: Duration, print: impl Fn(St
     let entry = json!({"command": server});
     let servers = json!({COMMANDS[0]: entry, COMMANDS[1]: entry});
     scene.file("mcp.json", json!({"mcpServers": servers}).to_string());
-    scene.file("soak.yaml", "front: {names: all}\nservers:\n  wasm: {component: ./echo.wasm}\n");
+    scene.file(
+        "soak.yaml",
+        "front: {names: all}\npool: {cap: 300}\nservers:\n  wasm: {component: ./echo.wasm}\n",
+    );
     let gateway = scene.serve(["--settings", "soak.yaml", "--mcp-servers", "mcp.json"]).await;
     let counts = Arc::new(Counts::default());
     let end = Instant::now() + time;
@@ -192,7 +195,8 @@ async fn watch(
         turn += 7;
         let victim = &victims[turn / 2 % victims.len()][turn % 2];
         let pid = *victim.pid.lock().unwrap();
-        if let Some(pid) = pid.filter(|_| !victim.killed.load(Ordering::SeqCst)).and_then(Pid::from_raw) {
+        let alive = pid.filter(|pid| !victim.killed.load(Ordering::SeqCst) && is_server(*pid));
+        if let Some(pid) = alive.and_then(Pid::from_raw) {
             victim.killed.store(true, Ordering::SeqCst);
             if kill_process(pid, Signal::KILL).is_ok() {
                 counts.kills.fetch_add(1, Ordering::SeqCst);
@@ -203,4 +207,10 @@ async fn watch(
         tokio::time::sleep(KILLS).await;
     }
     memory
+}
+
+/// Whether a process is one of the servers still: a number may have been given to another.
+fn is_server(pid: i32) -> bool {
+    std::fs::read(format!("/proc/{pid}/cmdline"))
+        .is_ok_and(|line| String::from_utf8_lossy(&line).contains("stdio-server"))
 }

@@ -47,7 +47,11 @@ fn main() -> Result<()> {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if let Some(minutes) = args.soak {
-        let server = built("gateway-tests", "stdio-server")?;
+        // Who brings a gateway along has built what goes with it.
+        let server = match &args.gateway {
+            Some(_) => beside("stdio-server")?,
+            None => built("gateway-tests", "stdio-server")?,
+        };
         return runtime.block_on(soak(gateway, &server, Duration::from_secs_f64(minutes * 60.0)));
     }
     let report = runtime.block_on(measure(gateway, args.quick, args.load_client, args.groups))?;
@@ -68,6 +72,11 @@ fn built(package: &str, program: &str) -> Result<PathBuf> {
     }
     let status = cargo.current_dir(gateway_tests::contract::repository()).status().context("run cargo")?;
     ensure!(status.success(), "`{program}` could not be built");
+    beside(program)
+}
+
+/// A program in the folder of this one.
+fn beside(program: &str) -> Result<PathBuf> {
     let own = std::env::current_exe().context("find this program")?;
     Ok(own.with_file_name(program))
 }
