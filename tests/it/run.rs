@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what is not as the story says ends the test there")]
 
 use crate::program::{echo_scene, eventually_ready, scene, tools_scene};
-use gateway_tests::harness::{Client, ERAS, Era, Gateway, eventually};
+use gateway_tests::harness::{Client, ERAS, Era, Gateway, InFlight, eventually};
 use http::Method;
 use serde_json::{Value, json};
 use test_artifacts::guest;
@@ -294,7 +294,7 @@ async fn a_cancelled_call_is_cancelled_at_the_server() {
     let before = client.text("cancelled", json!({})).await;
     assert_eq!(before, "0");
     let sent = client.begin("tools/call", json!({"name": "never", "arguments": {}})).await;
-    let gateway_tests::harness::InFlight::Stdio(id) = sent else { panic!("a client over standard input") };
+    let InFlight::Stdio(id) = sent else { panic!("a client over standard input") };
     // A call that is cancelled before it was sent on never reaches the server, and neither does its cancellation.
     eventually("the call at the server", async || {
         let done = scene.run(["server", "list", "--json"]).await;
@@ -319,7 +319,7 @@ async fn a_call_that_is_cancelled_in_the_same_breath_does_not_go_on() {
     let mut client = gateway.only_client(LEGACY).await;
     client.await_tools(&["never"]).await;
     let sent = client.begin("tools/call", json!({"name": "never", "arguments": {}})).await;
-    let gateway_tests::harness::InFlight::Stdio(id) = sent else { panic!("a client over standard input") };
+    let InFlight::Stdio(id) = sent else { panic!("a client over standard input") };
     client.notify("notifications/cancelled", json!({"requestId": id})).await;
     // Once a later call is answered the first one was dealt with too, whether it got as far as the server or not.
     client.text("who", json!({})).await;
@@ -330,6 +330,48 @@ async fn a_call_that_is_cancelled_in_the_same_breath_does_not_go_on() {
     .await;
     drop(client);
     gateway.ended().await;
+}
+
+/// A modern client takes its call back by going. A legacy one may come back for the answer, until its session ends.
+#[tokio::test]
+async fn a_client_that_goes_in_mid_call_takes_nothing_else_along() {
+    let scene = tools_scene("");
+    let gateway = scene.serve(NOBODY).await;
+    for era in [Era::Modern, LEGACY] {
+        let mut stays = gateway.client(era).await;
+        stays.await_tools(&["never"]).await;
+        let mut goes = gateway.client(era).await;
+        let InFlight::Http(begun) = goes.begin("tools/call", json!({"name": "never", "arguments": {}})).await
+        else {
+            panic!("a client over HTTP")
+        };
+        let in_flight = async |wanted: u64| {
+            eventually("calls in flight", async || {
+                let list = scene.run(["server", "list", "--json"]).await.expect_code(0).json();
+                if list["servers"][0]["calls"] == wanted { Ok(()) } else { Err(list.to_string()) }
+            })
+            .await;
+        };
+        in_flight(1).await;
+        begun.abort();
+        let _ = begun.await;
+        if era == LEGACY {
+            // Its session is there, and so is its call.
+            assert_eq!(goes.text("cancelled", json!({})).await, "0");
+            in_flight(1).await;
+            goes.leave().await;
+        } else {
+            // The server, which everybody uses who has no session, was told.
+            eventually("the cancellation at the server", async || {
+                let count = stays.text("cancelled", json!({})).await;
+                if count == "1" { Ok(()) } else { Err(count) }
+            })
+            .await;
+        }
+        in_flight(0).await;
+        assert!(!stays.text("who", json!({})).await.is_empty());
+    }
+    gateway.end().await;
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ pub mod load;
 pub mod process;
 pub mod relay;
 pub mod report;
+pub mod soak;
 pub mod start;
 
 use std::time::Duration;

@@ -15,6 +15,8 @@ mod directory;
 mod dispatch;
 pub mod error;
 mod front;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod hello;
 mod http;
 mod listen;

@@ -16,6 +16,8 @@ mod connect;
 mod core;
 mod error;
 mod event;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod handshake;
 mod in_flight;
 mod keeper;

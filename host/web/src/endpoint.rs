@@ -144,7 +144,13 @@ impl Endpoint {
             let Some(location) = location.and_then(|location| location.to_str().ok()) else {
                 return Ok(response.map(Body::new));
             };
-            let next = at.join(location)?;
+            let next = at.join(location).map_err(|error| {
+                Error::refused(format!(
+                    "{} redirects to what is no place for it: {}",
+                    self.target.origin(),
+                    error.text
+                ))
+            })?;
             // The other statuses turn a POST into a GET, which would be another request.
             let same =
                 matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);

@@ -26,7 +26,11 @@ const ALLOWED: [(&str, &str, &[&str]); 18] = [
     ("sdk/rust", "gateway-plugin", &[]),
     ("tests", "gateway-tests", &["all", "gateway-plugin", "test-artifacts"]),
     ("tests/artifacts", "test-artifacts", &[]),
-    ("tests/fuzz", "gateway-fuzz", &["host-config", "host-resolver"]),
+    (
+        "tests/fuzz",
+        "gateway-fuzz",
+        &["host-config", "host-gateway", "host-message", "host-pool", "host-resolver"],
+    ),
     // Built the way an outside author builds them, from folders of their own.
     ("tests/guests/*", "*", &["gateway-plugin"]),
 ];

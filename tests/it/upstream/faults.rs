@@ -187,3 +187,33 @@ async fn one_dead_server_among_ten_is_only_missing() {
     echoes(&mut client).await;
     gateway.end().await;
 }
+
+#[tokio::test]
+async fn a_file_that_becomes_nonsense_changes_nothing_until_it_is_good_again() {
+    let scene = editor_scene(&json!({"a": entry(&[])}));
+    let gateway = scene.serve(FILE).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["pid"]).await;
+    let own = client.text("pid", json!({})).await;
+    for nonsense in [
+        &b"{\"mcpServers\": {"[..],
+        b"",
+        b"\xff\xfe\x00",
+        b"[1, 2]",
+        b"{\"mcpServers\": {\"a\": {\"args\": 7}}}",
+    ] {
+        let before = gateway.said().matches("what runs stays").count();
+        scene.file("mcp.json", nonsense);
+        eventually("the refusal", async || {
+            let said = gateway.said();
+            if said.matches("what runs stays").count() > before { Ok(()) } else { Err(said) }
+        })
+        .await;
+        assert_eq!(client.text("pid", json!({})).await, own, "{nonsense:?}");
+    }
+    scene.file("mcp.json", json!({"mcpServers": {"a": entry(&[]), "b": entry(&[])}}).to_string());
+    gateway.says("`b` added").await;
+    client.await_tools(&["a__pid", "b__pid"]).await;
+    assert_eq!(client.text("a__pid", json!({})).await, own);
+    gateway.end().await;
+}
