@@ -8,6 +8,7 @@ mod connections;
 mod eras;
 mod lists;
 mod logging;
+mod matrix;
 mod resuming;
 mod server;
 mod sessions;
