@@ -154,6 +154,70 @@ async fn only_clashing_names_get_a_prefix() {
 }
 
 #[tokio::test]
+async fn names_follow_the_flag_and_then_the_settings() {
+    let scene = scene();
+    scene.component("tools.wasm", &guest("tool-server"));
+    let servers = "servers:
+  one: {component: ./tools.wasm, args: [--only, who, --title, first]}
+  two: {component: ./tools.wasm, args: [--only, who, --title, second]}
+  three: {component: ./tools.wasm, args: [--only, calls]}
+";
+    let listed = async |settings: &str, flags: &[&str]| {
+        scene.settings(&format!("front: {{listWait: 60s{settings}}}\n{servers}"));
+        let gateway = scene.serve(flags).await;
+        let mut client = gateway.client(LEGACY).await;
+        let listed = client.request("tools/list", json!({})).await;
+        gateway.end().await;
+        listed
+    };
+    let names = |listed: &Value| -> Vec<String> {
+        let tools = listed["tools"].as_array().unwrap().iter();
+        let mut names: Vec<_> = tools.map(|tool| tool["name"].as_str().unwrap().to_owned()).collect();
+        names.sort_unstable();
+        names
+    };
+    let some = ["calls", "one__who", "two__who"];
+    let all = ["one__who", "three__calls", "two__who"];
+    for (settings, flags, expected) in [
+        ("", &[][..], some),
+        ("", &["--names", "all"], all),
+        (", names: all", &[], all),
+        (", names: all", &["--names", "clash"], some),
+    ] {
+        assert_eq!(names(&listed(settings, flags).await.unwrap()), expected, "{settings} {flags:?}");
+    }
+    let error = listed("", &["--names", "fail"]).await.unwrap_err();
+    assert_eq!(
+        error.message,
+        "tool name collision: server \"one\" and server \"two\" both expose tool name \"who\"; \
+         enable tool-name-prefix or set unique catalog prefixes"
+    );
+}
+
+#[tokio::test]
+async fn the_first_transport_is_the_one_of_its_flag() {
+    let scene = echo_scene();
+    for (transport, path) in [("sse", "/sse"), ("SSE", "/sse"), ("http", "/mcp"), ("streaming", "/mcp")] {
+        let gateway = scene.serve_by(transport, NOBODY).await;
+        let mut client = gateway.client(LEGACY).await;
+        client.await_tools(&["echo"]).await;
+        let line = gateway.says("listening at").await;
+        assert!(line.ends_with(path), "{line}");
+        // Both are served, and strays are sent to this one.
+        let endpoint = gateway.endpoint().await;
+        for (at, answer) in [("/", 307), ("/nowhere", 307), ("/sse", 200), ("/health", 200)] {
+            let reply =
+                endpoint.at(at).send(Method::GET, &[("accept", "text/event-stream")], "").await.unwrap();
+            assert_eq!(reply.status.as_u16(), answer, "{transport} {at}");
+            if answer == 307 {
+                assert_eq!(reply.header("location"), path, "{transport} {at}");
+            }
+        }
+        gateway.end().await;
+    }
+}
+
+#[tokio::test]
 async fn servers_and_tools_are_chosen_by_flags() {
     let scene = scene();
     scene.component("tools.wasm", &guest("tool-server"));

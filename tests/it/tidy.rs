@@ -6,6 +6,7 @@
 
 mod imports;
 mod manifest;
+mod matrix;
 mod sources;
 
 use gateway_tests::contract::repository;

@@ -68,8 +68,29 @@ pub(crate) enum TransportArg {
     /// Streamable HTTP at `/mcp`
     #[value(alias = "http", alias = "streamable", alias = "streamable-http")]
     Streaming,
-    /// HTTP+SSE of 2024-11-05 (not in this version)
+    /// HTTP+SSE of 2024-11-05 at `/sse`
     Sse,
+}
+
+/// Which names get their server's in front.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NamesArg {
+    /// Those that two servers have: each of them
+    Clash,
+    /// Those of all tools
+    All,
+    /// None: while two servers have one name, lists and calls of its kind are refused
+    Fail,
+}
+
+impl From<NamesArg> for host_config::NamePolicy {
+    fn from(names: NamesArg) -> Self {
+        match names {
+            NamesArg::Clash => Self::Clash,
+            NamesArg::All => Self::All,
+            NamesArg::Fail => Self::Fail,
+        }
+    }
 }
 
 /// Which servers there are and where they run. Shared by every command that starts servers.
@@ -94,6 +115,10 @@ pub(crate) struct SourceArgs {
     /// Tools to offer: `TOOL`, `SERVER:TOOL`, `SERVER:*`, `*` (default: all)
     #[arg(long, value_name = "TOOL", value_delimiter = ',', help_heading = "Servers")]
     pub tools: Vec<String>,
+
+    /// Which names get their server's in front, as `SERVER__TOOL` (default: clash)
+    #[arg(long, value_enum, value_name = "WHICH", help_heading = "Servers")]
+    pub names: Option<NamesArg>,
 
     /// Host that servers may be reached at although its addresses are not public, or without TLS: `HOST:PORT`, `*` stands for a label
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = host_config::HostPattern::with_port, help_heading = "Servers")]
@@ -187,6 +212,10 @@ pub(crate) struct RunArgs {
     /// Serve HTTP without a bearer token; only on a loopback address
     #[arg(long, help_heading = "Front")]
     pub allow_unauthenticated: bool,
+
+    /// Start every server for a session when it begins, not at its first call
+    #[arg(long, help_heading = "Front")]
+    pub prestart: bool,
 
     /// Take over changed files while running: `--watch` plugins too, `--watch=false` nothing (default: settings, catalogues, registry,
     /// values, tool lists and editors' files)

@@ -328,7 +328,7 @@ fn plain_route(server: &Arc<str>) -> Route {
 /// Asks a legacy server for log messages. One that others use too is asked for more than before, never for less: what is too much for one of
 /// them is left out on the way down.
 pub(crate) fn log_at(client: &Client, level: Level, caller: &Caller) {
-    let alone = client.owner() != &Owner::Shared && !caller.era.is_modern();
+    let alone = client.owner() != Owner::Shared && !caller.era.is_modern();
     if alone || client.logs().is_none_or(|now| level < now) {
         client.log(level);
     }

@@ -66,6 +66,8 @@ pub struct FrontConfig {
     pub filter: ToolFilter,
     /// How long a list waits for a server that is still coming up, counted from the server's own start.
     pub list_wait: Duration,
+    /// Whether the servers of a session are started when it begins, so that its first calls find them up.
+    pub prestart: bool,
     /// Items on one page of a list.
     pub page_size: usize,
     /// A session without requests and without an open stream ends after this time.
@@ -89,6 +91,7 @@ impl Default for FrontConfig {
             prefixes: HashMap::new(),
             filter: Arc::new(|_, _| true),
             list_wait: Duration::from_secs(3),
+            prestart: false,
             page_size: 1000,
             session_idle: Duration::from_secs(60 * 60),
             session_cap: 10_000,

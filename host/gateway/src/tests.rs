@@ -12,6 +12,7 @@ mod logging;
 mod many;
 mod mirror;
 mod properties;
+mod matrix;
 mod resuming;
 mod server;
 mod sessions;

@@ -1,6 +1,7 @@
 //! A client of one server, ready for calls.
 
 use crate::capabilities::RawCapabilities;
+use crate::connect::http::Http;
 use crate::handshake::Agreed;
 use crate::outgoing::{Outgoing, OwnMeta};
 use crate::wire::Wire;
@@ -9,10 +10,10 @@ use bytes::Bytes;
 use host_message::{Era, Level, Revision, method};
 use host_provisioner::ReleaseReason;
 use std::fmt;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 /// The wish that a client should end.
@@ -35,13 +36,15 @@ pub struct Client {
     close: Mutex<Option<oneshot::Sender<Close>>>,
     /// The level that a legacy server was asked for last; zero before that.
     level: AtomicU8,
+    /// It was given out for calls by those who share it.
+    claimed: AtomicBool,
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("server", &self.wire.server)
-            .field("owner", &self.wire.owner)
+            .field("owner", &self.owner())
             .field("era", &self.agreed.era)
             .field("alive", &self.is_alive())
             .finish_non_exhaustive()
@@ -61,10 +64,24 @@ impl Client {
         wire.touch();
         let own = agreed.era.is_modern().then_some(own);
         let close = Mutex::new(Some(sender));
-        (
-            Arc::new(Self { wire, agreed, own, call_timeout, list_timeout, close, level: AtomicU8::new(0) }),
-            receiver,
-        )
+        let (level, claimed) = (AtomicU8::new(0), AtomicBool::new(false));
+        let client = Arc::new(Self { wire, agreed, own, call_timeout, list_timeout, close, level, claimed });
+        if let Some(http) = client.wire.http() {
+            http.serve(&client);
+        }
+        (client, receiver)
+    }
+
+    /// Notes that those who share it use it for calls: what it knows of them is nobody else's.
+    pub(crate) fn claim(&self) {
+        if !self.is_claimed() {
+            self.claimed.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether anybody but those who list was given it to share.
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.claimed.load(Ordering::Acquire)
     }
 
     /// Name of the server.
@@ -75,8 +92,8 @@ impl Client {
 
     /// For whom it is.
     #[must_use]
-    pub fn owner(&self) -> &Owner {
-        &self.wire.owner
+    pub fn owner(&self) -> Owner {
+        self.wire.owner()
     }
 
     /// How the server speaks.
@@ -127,6 +144,12 @@ impl Client {
         !self.wire.pending.in_use()
     }
 
+    /// What happens to the session that the server keeps for this client, from now on.
+    #[must_use]
+    pub fn renewals(&self) -> Renewals {
+        Renewals(self.wire.http().map(Http::renewals))
+    }
+
     /// Waits until the connection has ended.
     pub async fn ended(&self) {
         self.wire.dead.cancelled().await;
@@ -173,7 +196,7 @@ impl Client {
         let params = format!("{{\"level\":\"{}\"}}", level.as_str());
         match self.wire.call(method::SET_LEVEL, Some(params.as_bytes())) {
             // Whether it agrees changes nothing here, and its answer is not waited for.
-            Ok(call) => drop(call.quiet()),
+            Ok(mut call) => call.forget(),
             Err(error) => tracing::debug!(server = %self.server(), %error, "the log level was not sent"),
         }
     }
@@ -194,6 +217,24 @@ impl Client {
         if let Some(sender) = sender {
             // The keeper has ended: so has the client.
             let _ = sender.send(close);
+        }
+    }
+}
+
+/// See [`Client::renewals`].
+#[derive(Debug)]
+pub struct Renewals(Option<watch::Receiver<u64>>);
+
+impl Renewals {
+    /// Waits until the server has lost the session and another one was begun in its place, which this one and whoever was told of it may have
+    /// missed: what was agreed in the old one, such as subscriptions, is to be agreed anew. A server on streams never does that.
+    pub async fn next(&mut self) {
+        let renewed = match &mut self.0 {
+            Some(renewals) => renewals.changed().await.is_ok(),
+            None => false,
+        };
+        if !renewed {
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -108,7 +108,9 @@ impl<'s> Gateway<'s> {
             self.log.find(|line| {
                 let start = line.find("http://")?;
                 let url = line[start..].split(|c: char| c.is_whitespace() || "`'\")>,".contains(c)).next()?;
-                url.ends_with("/mcp").then(|| Endpoint::new(url, Some(TOKEN)))
+                // Streamable HTTP is served whichever transport is the one that is told.
+                let base = url.strip_suffix("/mcp").or(url.strip_suffix("/sse"))?;
+                Some(Endpoint::new(&format!("{base}/mcp"), Some(TOKEN)))
             }),
         );
         match found.await {

@@ -87,7 +87,10 @@ impl Inputs {
     ///
     /// # Errors
     /// As [`Inputs::load`], but for the settings.
-    pub(crate) fn with(settings: Settings, args: &SourceArgs, environment: &Environment) -> Result<Self> {
+    pub(crate) fn with(mut settings: Settings, args: &SourceArgs, environment: &Environment) -> Result<Self> {
+        if let Some(names) = args.names {
+            settings.front.names = names.into();
+        }
         let names: Vec<String> = args.plugin.iter().map(|given| plugin_name(given)).collect();
         let known = known(&names);
         let mut plugins = settings.plugins.clone();
