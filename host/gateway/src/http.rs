@@ -13,6 +13,7 @@ mod routing;
 mod service;
 mod sse;
 mod strangers;
+mod woken;
 
 pub(crate) use modern::{check_meta, check_version};
 

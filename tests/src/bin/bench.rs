@@ -1,5 +1,5 @@
-//! `cargo run --release -p gateway-tests --bin bench`: prints one table of figures beside the budgets of design 10 and a baseline of the
-//! same run.
+//! `cargo build --release -p gateway-tests --bins`, then `target/release/bench`: prints one table of figures beside the budgets of design 10
+//! and a baseline of the same run.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints figures")]
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use gateway_tests::bench::load::LoadClient;
 use gateway_tests::bench::report::Report;
-use gateway_tests::bench::{Effort, catalog, engines, relay, soak, start};
+use gateway_tests::bench::{Effort, catalog, embedded, engines, relay, soak, start};
 use gateway_tests::harness::Scene;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,7 +31,7 @@ struct Args {
     /// The load client; without it, what needs one is skipped
     #[arg(long, value_name = "FILE", env = "GATEWAY_TEST_MCPLOAD")]
     load_client: Option<PathBuf>,
-    /// Only what has one of these words in its group: engines, catalog, start, memory, relay
+    /// Only what has one of these words in its group: engines, catalog, start, memory, relay, embedded
     #[arg(value_name = "GROUP")]
     groups: Vec<String>,
 }
@@ -119,13 +119,15 @@ async fn measure(
     if wanted("memory") {
         start::memory(&mut report, effort, &scene).await;
     }
+    let Some(client) = client else {
+        report.skip("latency and processor time per call: no load client (set GATEWAY_TEST_MCPLOAD)");
+        return Ok(report);
+    };
     if wanted("relay") {
-        match &client {
-            Some(client) => relay::measure(&mut report, effort, &scene, client).await,
-            None => {
-                report.skip("latency and processor time per call: no load client (set GATEWAY_TEST_MCPLOAD)")
-            }
-        }
+        relay::measure(&mut report, effort, &scene, &client).await;
+    }
+    if wanted("embedded") {
+        embedded::measure(&mut report, effort, &scene, &client).await;
     }
     Ok(report)
 }
