@@ -135,6 +135,30 @@ async fn a_server_that_was_restarted_between_two_calls_is_not_noticed() {
 }
 
 #[tokio::test]
+async fn a_server_that_was_restarted_still_knows_what_is_subscribed_to() {
+    if everything().is_none() {
+        return;
+    }
+    let port = free_port().await;
+    let mut server = listening("streamableHttp", port).await;
+    let scene = editor_scene(&json!({"everything": {"url": format!("http://127.0.0.1:{port}/mcp")}}));
+    let mut gateway = scene.pipe(FILE);
+    let mut client = gateway.only_client(LEGACY).await;
+    client.await_tools(&["toggle-subscriber-updates"]).await;
+    let resources = client.request("resources/list", json!({})).await.unwrap();
+    let uri = resources["resources"][0]["uri"].as_str().unwrap().to_owned();
+    client.request("resources/subscribe", json!({"uri": uri})).await.unwrap();
+    server.kill().await.unwrap();
+    let _server = listening("streamableHttp", port).await;
+    // The new one was told by nobody: the gateway does that when it hears of the loss, which is with this call.
+    client.text("toggle-subscriber-updates", json!({})).await;
+    let told = client.notified("notifications/resources/updated").await;
+    assert_eq!(told["params"]["uri"], uri);
+    drop(client);
+    gateway.ended().await;
+}
+
+#[tokio::test]
 async fn a_server_that_is_away_is_named_and_comes_back() {
     if everything().is_none() {
         return;
