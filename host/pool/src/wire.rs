@@ -404,7 +404,8 @@ impl Wire {
     }
 
     fn answer_for(&self, id: u64, text: &str) {
-        let raw = host_message::error(Some(id.to_string().as_bytes()), code::INTERNAL, text, None);
+        let text = format!("server `{}`: {text}", self.server);
+        let raw = host_message::error(Some(id.to_string().as_bytes()), code::INTERNAL, &text, None);
         if let Ok(answer) = Envelope::parse(raw) {
             self.pending.respond(id, answer);
         }

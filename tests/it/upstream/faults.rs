@@ -61,7 +61,8 @@ async fn a_server_that_ends_in_a_call_fails_that_call_and_serves_the_next() {
     for tool in ["die", "half"] {
         let error = client.call(tool, json!({})).await.unwrap_err();
         // Half a line is what the server said last, or nothing: whichever is seen first, the end of the text or that of the server.
-        let half = "the server's answer is not usable: the message ends in the middle of the JSON text";
+        let half =
+            "server `a`: the server's answer is not usable: the message ends in the middle of the JSON text";
         assert!(has_gone(&error.message) || (tool == "half" && error.message == half), "{tool}: {error:?}");
         echoes(&mut client).await;
     }

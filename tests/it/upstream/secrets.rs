@@ -104,7 +104,8 @@ async fn no_secret_is_in_any_log_at_any_level() {
     assert_eq!(client.text("say", json!({})).await, format!("Bearer {}", SECRETS[1].1));
     assert!(client.text("wasm__environment", json!({})).await.contains(SECRETS[4].1));
     // Failures of all kinds.
-    client.call("say", json!({"text": "refuse"})).await.unwrap_err();
+    let refused = client.call("say", json!({"text": "refuse"})).await.unwrap_err();
+    assert!(refused.message.starts_with("server `remote`: the server answered HTTP 401"), "{refused:?}");
     client.call("die", json!({})).await.unwrap_err();
     eventually("the failures", async || {
         let list = scene.run(["server", "list", "--json"]).await.expect_code(0).json();

@@ -16,7 +16,9 @@ use std::time::{Duration, Instant};
 /// Sessions at once.
 const SESSIONS: usize = 32;
 /// Between two calls of one session.
-const BETWEEN: Duration = Duration::from_millis(200);
+const BETWEEN: Duration = Duration::from_millis(100);
+/// How long a command takes for a call, so that kills find calls in flight.
+const WORK: u64 = 100;
 /// Between two kills.
 const KILLS: Duration = Duration::from_secs(3);
 /// Between two looks at the memory.
@@ -69,7 +71,7 @@ impl Soaked {
 ///
 /// # Panics
 /// The gateway does not start or does not end well, or a session cannot be opened.
-pub async fn run(scene: &Scene, server: &Path, time: Duration, print: impl Fn(String)) -> Soaked {
+pub async fn run(scene: &Scene, server: &Path, time: Duration, print: fn(String)) -> Soaked {
     let entry = json!({"command": server});
     let servers = json!({COMMANDS[0]: entry, COMMANDS[1]: entry});
     scene.file("mcp.json", json!({"mcpServers": servers}).to_string());
@@ -84,12 +86,12 @@ pub async fn run(scene: &Scene, server: &Path, time: Duration, print: impl Fn(St
     let mut sessions = Vec::new();
     for number in 0..SESSIONS {
         let mut client = gateway.client(REVISION).await;
-        client.await_tools(&["one__echo", "two__echo", "wasm__echo"]).await;
+        client.await_tools(&["one__wait", "two__wait", "wasm__echo"]).await;
         let own: Arc<[Victim; 2]> = Arc::default();
         victims.push(Arc::clone(&own));
         let counts = Arc::clone(&counts);
         sessions.push(tokio::spawn(async move {
-            session(number, &mut client, &own, &counts, end).await;
+            session(number, &mut client, &own, &counts, end, print).await;
             client.leave().await;
         }));
     }
@@ -123,7 +125,7 @@ async fn session(number: usize, client: &mut Client, victims: &[Victim; 2], coun
         } else {
             let at = usize::from(call % 3 == 1);
             let (name, victim) = (COMMANDS[at], &victims[at]);
-            match client.call(&format!("{name}__echo"), json!({"text": text})).await {
+            match client.call(&format!("{name}__wait"), json!({"text": text, "millis": WORK})).await {
                 Ok(answer) if answer["content"][0]["text"] == *text => {
                     counts.calls.fetch_add(1, Ordering::SeqCst);
                     look(client, name, victim).await;
@@ -135,7 +137,7 @@ async fn session(number: usize, client: &mut Client, victims: &[Victim; 2], coun
                     counts.in_flight.fetch_add(1, Ordering::SeqCst);
                 }
                 other => {
-                    eprintln!("lost: {name} of session {number}: {other:?}");
+                    print(format!("lost: {name} of session {number}: {other:?}"));
                     counts.lost.fetch_add(1, Ordering::SeqCst);
                 }
             }
@@ -169,7 +171,7 @@ async fn watch(
     victims: &[Arc<[Victim; 2]>],
     counts: &Counts,
     end: Instant,
-    print: impl Fn(String),
+    print: fn(String),
 ) -> Vec<f64> {
     let begin = Instant::now();
     let mut memory = Vec::new();

@@ -107,6 +107,7 @@ fn tools(modern: bool) -> Value {
         "chatter",
         "mutter",
         "never",
+        "wait",
         "child",
     ];
     let tools: Vec<Value> =
@@ -162,6 +163,11 @@ fn call(params: &Value, id: &Value) -> Result<String, (i64, String)> {
         "never" => loop {
             std::thread::sleep(Duration::from_secs(3600));
         },
+        // Answers with its text, so many milliseconds later.
+        "wait" => {
+            std::thread::sleep(Duration::from_millis(arguments["millis"].as_u64().unwrap_or_default()));
+            arguments["text"].as_str().unwrap_or_default().to_owned()
+        }
         // Starts another process that outlives it, and tells its number.
         "child" => {
             let mut command = std::process::Command::new("sleep");

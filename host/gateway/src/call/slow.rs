@@ -8,7 +8,7 @@ use super::{Call, Event, Source, Wanted, refused};
 use crate::announce::Kinds;
 use crate::answer::Answer;
 use crate::directory::Route;
-use crate::error::{RpcError, SERVER_BUSY, SHUTTING_DOWN};
+use crate::error::{NAME_CLASH, RpcError, SERVER_BUSY, SHUTTING_DOWN};
 use crate::session::Session;
 use bytes::Bytes;
 use host_message::{ErrorBody, Kind, code};
@@ -190,6 +190,15 @@ fn find(call: &Call) -> Result<Option<Route>, RpcError> {
 async fn search(call: &Call) -> Result<Answer, RpcError> {
     let name = call.name()?;
     let view = call.asked.front.directory().serve(call.asked.caller.session.as_deref());
+    let clash = match call.asked.wanted {
+        Wanted::Tool => &view.tools.clash,
+        Wanted::Prompt => &view.prompts.clash,
+        Wanted::Resource | Wanted::Completion => &None,
+    };
+    // Where equal names are an error, two servers may offer it, and that is what has to be mended.
+    if let Some(clash) = clash {
+        return Err(RpcError::new(NAME_CLASH, clash.clone()));
+    }
     let unknown = match call.asked.wanted {
         Wanted::Tool => RpcError::unknown("tool", &name, view.nearest(Kinds::TOOLS, &name)),
         Wanted::Prompt => RpcError::unknown("prompt", &name, view.nearest(Kinds::PROMPTS, &name)),

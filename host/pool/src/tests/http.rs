@@ -534,7 +534,7 @@ async fn a_stream_that_ends_without_numbers_fails_its_call_alone() {
     );
     let client = scene.client().await;
     let got = answer(call(&client, "tools/call", &json!({"name": "bad"}))).await;
-    assert_eq!(got["error"]["message"], "the server ended its stream before it answered");
+    assert_eq!(got["error"]["message"], "server `a`: the server ended its stream before it answered");
     assert_eq!(
         answer(call(&client, "tools/call", &json!({"name": "good"}))).await["result"]["params"]["name"],
         "good"
@@ -560,10 +560,10 @@ async fn answers_that_are_no_mcp_are_told_in_words() {
     );
     let client = scene.client().await;
     for (name, expected) in [
-        ("html", "the server answered with `text/html`, which is no MCP"),
-        ("accepted", "the server took the request and answered nothing"),
-        ("other", "the server answered something else than was asked"),
-        ("status", "the server answered HTTP 500 Internal Server Error: oh \\u{1b}[31mno"),
+        ("html", "server `a`: the server answered with `text/html`, which is no MCP"),
+        ("accepted", "server `a`: the server took the request and answered nothing"),
+        ("other", "server `a`: the server answered something else than was asked"),
+        ("status", "server `a`: the server answered HTTP 500 Internal Server Error: oh \\u{1b}[31mno"),
         ("error", "no such tool"),
     ] {
         let got = answer(call(&client, "tools/call", &json!({"name": name}))).await;
@@ -571,7 +571,7 @@ async fn answers_that_are_no_mcp_are_told_in_words() {
     }
     let got = answer(call(&client, "tools/call", &json!({"name": "broken"}))).await;
     let text = got["error"]["message"].as_str().unwrap();
-    assert!(text.starts_with("the server's answer is not usable: "), "{text}");
+    assert!(text.starts_with("server `a`: the server's answer is not usable: "), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
