@@ -93,7 +93,10 @@ impl Scope {
             Workload::Component { arguments, .. }
             | Workload::Bundled { arguments, .. }
             | Workload::Image { arguments, .. } => arguments.as_slice(),
-            Workload::Command { .. } | Workload::Remote { .. } | Workload::Listening { .. } => &[],
+            Workload::Command { .. }
+            | Workload::Remote { .. }
+            | Workload::Tools { .. }
+            | Workload::Listening { .. } => &[],
         };
         if arguments != own {
             return Err(self.refuse(
