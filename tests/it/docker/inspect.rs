@@ -53,7 +53,7 @@ const fn case(about: &'static str, entry: &'static str) -> Case {
 }
 
 /// Reads what it is told and says nothing, so that the container stays as long as somebody holds its input.
-const USUAL: [&str; 2] = ["image: mcp/busybox:1", "command: [cat]"];
+const USUAL: [&str; 2] = ["image: mcp/busybox:1", "command: [sh, -c, 'exec cat > /dev/null']"];
 
 #[rustfmt::skip]
 const CASES: &[Case] = &[
@@ -67,7 +67,7 @@ const CASES: &[Case] = &[
         environment: &[("TOKEN", "s3cret"), ("H", "Bearer s3cret")] },
     Case { about: "repeated", entry: "secrets: [{name: inspect.token, env: A}]\nenv: [{name: A, value: third}, {name: R, value: '$A'}]",
         environment: &[("A", "third"), ("R", "s3cret")] },
-    Case { about: "path", entry: "env: [{name: PATH, value: /custom}, {name: HOME, value: /h}]\ncommand: [/bin/cat]",
+    Case { about: "path", entry: "env: [{name: PATH, value: /custom}, {name: HOME, value: /h}]\ncommand: [/bin/sh, -c, 'exec /bin/cat > /dev/null']",
         environment: &[("PATH", "/custom"), ("HOME", "/h")] },
     case("volume", "volumes: ['inspect-cache:/cache']"),
     case("volume-rw", "volumes: ['inspect-cache:/cache:rw', 'inspect-cache:/read:ro']"),
@@ -91,7 +91,7 @@ const CASES: &[Case] = &[
     case("filesystem-image", "image: mcp/filesystem:1\ncommand: ['/data']"),
     case("everything-image", "image: mcp/everything:1\ncommand: []"),
     Case { about: "all", entry: "secrets: [{name: inspect.token, env: K}]\nenv: [{name: U, value: '{{name.who}}'}, {name: H, value: 'Bearer $K'}]\n\
-        command: [cat, '-', '{{name.list|into}}']\nvolumes: ['inspect-cache:/cache', '{{name.folders|volume|into}}']\nuser: '1000:1000'\n\
+        command: [sh, -c, 'exec cat > /dev/null', '{{name.list|into}}']\nvolumes: ['inspect-cache:/cache', '{{name.folders|volume|into}}']\nuser: '1000:1000'\n\
         extraHosts: ['host.docker.internal:host-gateway']\nlongLived: true\nallowHosts: ['a:1']",
         environment: &[("K", "s3cret"), ("U", "me"), ("H", "Bearer s3cret")] },
 ];

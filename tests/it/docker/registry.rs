@@ -13,7 +13,7 @@ use tokio::sync::watch;
 const USER: &str = "reader";
 const PASSWORD: &str = "planted-pass-word";
 
-/// A registry before the test environment's that wants a name and a password, and holds layers back until it is told otherwise.
+/// A registry before the test environment's that wants a name and a password, and holds images back until it is told otherwise.
 struct Private {
     address: String,
     open: watch::Sender<bool>,
@@ -72,7 +72,7 @@ async fn pass(mut client: TcpStream, behind: &str, mut gate: watch::Receiver<boo
         );
         return client.write_all(answer.as_bytes()).await;
     }
-    if head.lines().next().is_some_and(|line| line.contains("/blobs/")) {
+    if head.lines().next().is_some_and(|line| line.contains("/manifests/")) {
         let _ = gate.wait_for(|open| *open).await;
     }
     let mut server = TcpStream::connect(behind).await?;
