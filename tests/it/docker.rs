@@ -3,6 +3,16 @@
 
 #![expect(clippy::unwrap_used, reason = "what is not as the story says ends the test there")]
 
+mod command;
+mod engine_front;
+mod events;
+mod faults;
+mod inspect;
+mod lines;
+mod registry;
+mod suite;
+mod tools;
+
 use crate::program::scene;
 use gateway_tests::harness::{Era, Gateway, Scene, eventually};
 use host_workload_docker::{DockerEngine, Endpoint, EngineConfig, PageRequest, Surroundings};
@@ -17,7 +27,7 @@ const ECHO: &str = "mcp/null:1";
 const BUSYBOX: &str = "mcp/busybox:1";
 
 #[expect(clippy::disallowed_methods, reason = "only this function of these tests reads the environment")]
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

@@ -154,6 +154,15 @@ pub(crate) struct SourceArgs {
     #[arg(long, help_heading = "Provisioners")]
     pub block_network: bool,
 
+    /// Start a container for each call and take it down afterwards, as Docker's gateway does, unless the entry says `longLived`. Without it
+    /// a container is kept for the session
+    #[arg(long, conflicts_with = "long_lived", help_heading = "Provisioners")]
+    pub container_per_call: bool,
+
+    /// Keep every container for the session; so it is anyway, and the flag is taken as in Docker's gateway
+    #[arg(long, help_heading = "Provisioners")]
+    pub long_lived: bool,
+
     /// Send every server to this provisioner
     #[arg(long, value_name = "NAME", help_heading = "Provisioners")]
     pub provisioner: Option<String>,
@@ -283,6 +292,21 @@ pub(crate) enum PluginCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Try everything that a provisioner must do, on the platform that it is granted; says no if a case fails
+    Test {
+        /// A path, or the name of a bundled or configured plugin
+        #[arg(value_name = "FILE|NAME", id = "which", value_hint = ValueHint::FilePath)]
+        plugin: String,
+        /// Also disturb every host function that it calls: refused, in conflict, slow, never answered, answer lost, cut
+        #[arg(long)]
+        inject: bool,
+        /// A server that it can run (default for components: the bundled `time`)
+        #[command(flatten)]
+        source: Box<SourceArgs>,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Write the bundled plugins as files
     Export {
         /// Folder to write to; made if it is not there
@@ -341,6 +365,12 @@ pub(crate) enum ServerCommand {
         /// For programs
         #[arg(long)]
         json: bool,
+    },
+    /// Take down what gateways that were killed have left, and nothing of those that run
+    Sweep {
+        /// Files, plugins and state of the gateway that was killed
+        #[command(flatten)]
+        source: Box<SourceArgs>,
     },
 }
 

@@ -18,6 +18,8 @@ pub(crate) mod preflight;
 pub(crate) mod private;
 pub(crate) mod refusing;
 pub(crate) mod spec;
+pub(crate) mod sweep;
+mod tool;
 pub(crate) mod tools_asked;
 pub(crate) mod values;
 

@@ -15,6 +15,8 @@ pub(crate) const LOG: &str = "GATEWAY_LOG";
 /// `1` says that the gateway itself runs in a container, as in the original: Docker's own files are no default there, secrets are looked for
 /// where Compose puts them, and servers join its networks.
 pub(crate) const IN_CONTAINER: &str = "DOCKER_MCP_IN_CONTAINER";
+/// Set to `1` where the gateway runs beside an engine inside one container (`docker-mcp-gateway.md` 11.1).
+pub(crate) const IN_DIND: &str = "DOCKER_MCP_IN_DIND";
 /// Any value turns colours off.
 pub(crate) const NO_COLOR: &str = "NO_COLOR";
 

@@ -16,6 +16,9 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+/// How long the one call of a server that serves no second may take.
+const LONGEST_CALL: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The wish that a client should end.
 #[derive(Debug)]
 pub(crate) struct Close {
@@ -38,6 +41,10 @@ pub struct Client {
     level: AtomicU8,
     /// It was given out for calls by those who share it.
     claimed: AtomicBool,
+    /// Serves one call and ends.
+    once: bool,
+    /// It has been asked for the one call.
+    spent: AtomicBool,
 }
 
 impl fmt::Debug for Client {
@@ -59,13 +66,26 @@ impl Client {
         own: OwnMeta,
         call_timeout: Option<Duration>,
         list_timeout: Duration,
+        once: bool,
     ) -> (Arc<Self>, oneshot::Receiver<Close>) {
         let (sender, receiver) = oneshot::channel();
         wire.touch();
         let own = agreed.era.is_modern().then_some(own);
         let close = Mutex::new(Some(sender));
         let (level, claimed) = (AtomicU8::new(0), AtomicBool::new(false));
-        let client = Arc::new(Self { wire, agreed, own, call_timeout, list_timeout, close, level, claimed });
+        let spent = AtomicBool::new(false);
+        let client = Arc::new(Self {
+            wire,
+            agreed,
+            own,
+            call_timeout,
+            list_timeout,
+            close,
+            level,
+            claimed,
+            once,
+            spent,
+        });
         if let Some(http) = client.wire.http() {
             http.serve(&client);
         }
@@ -132,6 +152,11 @@ impl Client {
         !self.wire.dead.is_cancelled()
     }
 
+    /// Whether it stands, and takes another call.
+    pub(crate) fn is_free(&self) -> bool {
+        self.is_alive() && !self.spent.load(Ordering::Acquire)
+    }
+
     /// Calls in flight on behalf of others.
     #[must_use]
     pub fn calls(&self) -> usize {
@@ -172,8 +197,20 @@ impl Client {
         let default = self.call_timeout.filter(|_| outgoing.method != method::SUBSCRIPTIONS_LISTEN);
         let timeout = outgoing.timeout.or(default);
         let name = outgoing.method;
-        self.wire
-            .send_request(caller, name, timeout, |id, out| outgoing.write_tail(id, self.own.as_ref(), out))
+        let only =
+            self.once && matches!(name, method::TOOLS_CALL | method::PROMPTS_GET | method::RESOURCES_READ);
+        if only && self.spent.swap(true, Ordering::AcqRel) {
+            return Err(SendError::Gone { reason: Arc::from("it serves another call") });
+        }
+        let sent = self
+            .wire
+            .send_request(caller, name, timeout, |id, out| outgoing.write_tail(id, self.own.as_ref(), out));
+        if only {
+            // The call is in flight by now, so that the end waits for it.
+            let drain = Instant::now().checked_add(LONGEST_CALL);
+            self.close(Close { reason: ReleaseReason::Ended, text: "it has served its one call", drain });
+        }
+        sent
     }
 
     /// Sends a notification at once, `params` raw.

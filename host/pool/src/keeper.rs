@@ -5,11 +5,14 @@ use crate::client::Close;
 use crate::core::Core;
 use crate::event::Event;
 use crate::server::Server;
-use host_provisioner::{Class, Failure, Lease, Phase, ReleaseReason};
+use host_provisioner::{Class, Failure, Lease, Lifetime, Phase, ReleaseReason};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+
+/// Between two lists of a server.
+const LISTED: Duration = Duration::from_secs(1);
 
 /// Why a client ends.
 enum End {
@@ -33,7 +36,7 @@ pub(crate) async fn keep(
         // The client holds the sender, so it is never just dropped.
         Ok(wish) = &mut close => End::Wished(wish),
         () = client.wire.dead.cancelled() => End::Died,
-        () = idle(&server, &client, server.spec.idle_timeout.or(core.config.idle)) => End::Idle,
+        () = idle(&server, &client, limit(&server, &core)) => End::Idle,
     };
     server.remove(&client, || true);
     let reason = match &end {
@@ -67,6 +70,14 @@ pub(crate) async fn keep(
     }
     core.release(&server, &lease, reason).await;
     client.wire.finish();
+}
+
+/// How long it is kept unused. One that is for a single call stays, without that call, as long as it takes to read its lists.
+fn limit(server: &Server, core: &Core) -> Option<Duration> {
+    match server.spec.lifetime {
+        Lifetime::Call => Some(LISTED),
+        Lifetime::Session | Lifetime::Shared => server.spec.idle_timeout.or(core.config.idle),
+    }
 }
 
 /// Returns once nobody used the client for `limit`, with its slot emptied, so that nobody finds it any more.

@@ -118,7 +118,7 @@ impl Server {
     pub(crate) fn owner<'a>(&self, caller: &'a Owner) -> &'a Owner {
         match self.spec.lifetime {
             Lifetime::Shared => &Owner::Shared,
-            Lifetime::Session => caller,
+            Lifetime::Session | Lifetime::Call => caller,
         }
     }
 
@@ -137,7 +137,7 @@ impl Server {
     /// The client of this owner, if it is there and lives.
     pub(crate) fn peek(&self, owner: &Owner, use_for: Use) -> Option<Arc<Client>> {
         match self.read().map.get(owner) {
-            Some(Slot::Ready(client)) if client.is_alive() => {
+            Some(Slot::Ready(client)) if client.is_free() => {
                 // Under the lock, so that it is not handed over meanwhile.
                 if use_for == Use::Calls && *owner == Owner::Shared {
                     client.claim();
@@ -157,7 +157,7 @@ impl Server {
         let claims = use_for == Use::Calls && *owner == Owner::Shared;
         match slots.map.get(owner) {
             _ if slots.retired => Found::Retired,
-            Some(Slot::Ready(client)) if client.is_alive() => {
+            Some(Slot::Ready(client)) if client.is_free() => {
                 if claims {
                     client.claim();
                 }
@@ -187,7 +187,7 @@ impl Server {
         }
         match slots.map.get(&Owner::Shared) {
             Some(Slot::Ready(client))
-                if client.is_alive() && !client.is_claimed() && fits(client.era().is_modern()) =>
+                if client.is_free() && !client.is_claimed() && fits(client.era().is_modern()) =>
             {
                 let client = Arc::clone(client);
                 slots.map.remove(&Owner::Shared);

@@ -9,8 +9,8 @@ use crate::server::Server;
 use crate::wire::Wire;
 use crate::{AcquireError, Client, Owner, connect, keeper, listen};
 use host_provisioner::{
-    Call, Class, Failure, FieldReport, Lease, Phase, Progress, ProgressSink, Provisioned, ReleaseReason,
-    RequestId,
+    Call, Class, Failure, FieldReport, Lease, Lifetime, Phase, Progress, ProgressSink, Provisioned,
+    ReleaseReason, RequestId,
 };
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -197,6 +197,7 @@ async fn once(
                 core.own.clone(),
                 server.spec.call_timeout,
                 core.config.list_timeout,
+                server.spec.lifetime == Lifetime::Call,
             );
             Ok(Up { client, close, lease, fields })
         }

@@ -12,6 +12,7 @@ mod search;
 mod secret;
 mod source;
 pub mod template;
+pub mod volume;
 
 pub use error::SecretError;
 pub use expand::{expand, unknown_variables};

@@ -2,6 +2,7 @@
 
 use crate::engine::Engines;
 use crate::error::LoadError;
+use crate::faults::Faults;
 use crate::grants::Grants;
 use crate::ledger::{Abandoned, Ledger, Record, Subject};
 use crate::limits::Limits;
@@ -105,6 +106,7 @@ pub struct PluginHost {
     pub(crate) containers: Containers,
     pub(crate) digests: Digests,
     pub(crate) compilations: Arc<Compilations>,
+    faults: std::sync::OnceLock<Arc<dyn Faults>>,
     engines: OnceCell<Arc<Engines>>,
     /// Weak, because a plugin has the host.
     plugins: Mutex<BTreeMap<String, Weak<Plugin>>>,
@@ -126,11 +128,23 @@ impl PluginHost {
             workloads: Workloads::default(),
             containers: Containers::default(),
             digests: Digests::default(),
+            faults: std::sync::OnceLock::new(),
             engines: OnceCell::new(),
             plugins: Mutex::default(),
             number: AtomicU64::new(0),
             abandoned: Mutex::default(),
         })
+    }
+
+    /// From now on, host functions are disturbed as this says. For tests of plugins; it can be said once.
+    pub fn disturb(&self, faults: Arc<dyn Faults>) {
+        if self.faults.set(faults).is_err() {
+            tracing::warn!("host functions are disturbed already, and go on as they were");
+        }
+    }
+
+    pub(crate) fn faults(&self) -> Option<&Arc<dyn Faults>> {
+        self.faults.get()
     }
 
     /// Loads a plugin: reads, checks, compiles, links and describes it. Must be called within a tokio runtime.
@@ -155,7 +169,7 @@ impl PluginHost {
             let mut abandoned = host.abandoned.lock().unwrap_or_else(PoisonError::into_inner);
             abandoned.extend(found);
             let leases = abandoned.iter().flat_map(|file| &file.leases);
-            leases.filter(|left| left.begin.subject == Subject::Server).map(|left| left.lease()).collect()
+            leases.filter(|left| left.begin.subject != Subject::Shared).map(|left| left.lease()).collect()
         };
         tokio::task::spawn_blocking(find).await.unwrap_or_default()
     }
@@ -208,7 +222,7 @@ impl PluginHost {
         self.reaper.drain(ends).await;
         let left = || ends.saturating_duration_since(tokio::time::Instant::now());
         let mut left_behind = Vec::new();
-        let servers = self.ledger.open().into_iter().filter(|record| record.begin.subject == Subject::Server);
+        let servers = self.ledger.open().into_iter().filter(|record| record.begin.subject != Subject::Shared);
         let mut releases = tokio::task::JoinSet::new();
         for record in servers {
             let (host, plugin, each) = (Arc::clone(self), self.plugin(&record.begin.plugin), left());

@@ -15,6 +15,7 @@
 mod check;
 mod engine;
 mod error;
+mod faults;
 mod generated;
 mod grants;
 mod host;
@@ -39,6 +40,7 @@ use host_provisioner::sanitize;
 
 pub use check::{Asks, asks};
 pub use error::{LoadError, LoadErrorKind};
+pub use faults::{Fault, Faults};
 pub use grants::{DockerGrant, EmbeddedGrant, FolderGrant, Grants, HostPattern, NamePattern};
 pub use host::{LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
 pub use limits::Limits;

@@ -143,7 +143,16 @@ fn image_to_be_had(call: &Call<Docker>, server: &Server) -> Result<()> {
     }
 }
 
-pub(crate) fn provision(call: &Call<Docker>, server: &Server) -> Result<Provisioned> {
+/// Everything that stands before a container starts.
+pub(crate) struct Prepared {
+    /// What shall run.
+    pub(crate) plan: plan::Plan,
+    /// What was made for it, in the order in which it was made.
+    pub(crate) besides: Vec<ObjectRef>,
+}
+
+/// Checks, pulls, and starts what has to be there before the container.
+pub(crate) fn prepared(call: &Call<Docker>, server: &Server) -> Result<Prepared> {
     let docker = call.host.docker();
     let engine = docker.engine()?;
     // Before anything is pulled: what cannot be run, or must not be, says so at once.
@@ -156,11 +165,16 @@ pub(crate) fn provision(call: &Call<Docker>, server: &Server) -> Result<Provisio
     let way = Way::start(call, server)?;
     let (plan, _) = planned(call, server, &engine, &way)?;
     call.host.progress(format!("start container `{}`", plan.spec.name));
-    let started = docker.start_attached(&plan.spec)?;
     let besides: Vec<ObjectRef> = match way {
         Way::Proxy(proxy) => proxy.objects,
         Way::Plain | Way::NoProxy(_) => Vec::new(),
     };
+    Ok(Prepared { plan, besides })
+}
+
+pub(crate) fn provision(call: &Call<Docker>, server: &Server) -> Result<Provisioned> {
+    let Prepared { plan, besides } = prepared(call, server)?;
+    let started = call.host.docker().start_attached(&plan.spec)?;
     let kept = Kept {
         container: started.container.clone(),
         besides: besides.iter().map(|object| (object.kind.clone(), object.name.clone())).collect(),
@@ -227,7 +241,7 @@ fn end(host: &Host, container: &str) -> Result<()> {
     host.docker().remove(container)
 }
 
-fn remove_all<'a>(host: &Host, objects: impl Iterator<Item = &'a ObjectRef>) -> Result<()> {
+pub(crate) fn remove_all<'a>(host: &Host, objects: impl Iterator<Item = &'a ObjectRef>) -> Result<()> {
     for object in objects {
         remove(host, &object.kind, &object.name)?;
     }

@@ -5,15 +5,16 @@ use super::nothing_found;
 use std::collections::BTreeSet;
 
 /// Which crates of ours a crate may import, by the folder it lives in. `*` in a folder stands for one name; `all` is everything in `host`.
-const ALLOWED: [(&str, &str, &[&str]); 18] = [
+const ALLOWED: [(&str, &str, &[&str]); 20] = [
     ("host/bridge", "host-bridge", &[]),
-    ("host/cli", "host-cli", &["all"]),
+    ("host/cli", "host-cli", &["all", "gateway-testkit"]),
     ("host/config", "host-config", &[]),
     ("host/gateway", "host-gateway", &["host-message", "host-pool", "host-provisioner"]),
     ("host/message", "host-message", &[]),
     ("host/pool", "host-pool", &["host-message", "host-provisioner"]),
     ("host/provisioner", "host-provisioner", &[]),
     ("host/resolver", "host-resolver", &["host-provisioner", "host-config"]),
+    ("host/toolbox", "host-toolbox", &["host-provisioner", "host-resolver", "host-config"]),
     (
         "host/upstream",
         "host-upstream",
@@ -24,6 +25,7 @@ const ALLOWED: [(&str, &str, &[&str]); 18] = [
     ("host/workload-*", "host-workload-*", &[]),
     ("plugins/*", "plugin-*", &["gateway-plugin"]),
     ("sdk/rust", "gateway-plugin", &[]),
+    ("sdk/testkit", "gateway-testkit", &["host-provisioner", "host-wasm"]),
     ("tests", "gateway-tests", &["all", "gateway-plugin", "test-artifacts"]),
     ("tests/artifacts", "test-artifacts", &[]),
     (

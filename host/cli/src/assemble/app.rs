@@ -19,6 +19,7 @@ use host_config::{PluginSettings, PluginSource, SecretSource, Server};
 use host_pool::{Pool, PoolConfig, ServerEntry};
 use host_provisioner::{Class, Failure, Phase, Provisioner, ServerSpec, Workload, WorkloadKind};
 use host_resolver::{Resolver, Source};
+use host_toolbox::Toolbox;
 use host_wasm::{LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
 use host_workload_docker::{DockerEngine, Endpoint};
 use host_workload_embedded::{EmbeddedEngine, EngineConfig};
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long one plugin may compile. Python guests take up to fourteen seconds on a slow machine.
-const COMPILE_WITHIN: Duration = Duration::from_secs(120);
+pub(crate) const COMPILE_WITHIN: Duration = Duration::from_secs(120);
 /// How long one lease of a dead run may take to be released.
 const RELEASE_WITHIN: Duration = Duration::from_secs(60);
 
@@ -110,7 +111,7 @@ impl App {
                 .collect(),
             compile_limit: COMPILE_WITHIN,
         });
-        let provisioners = provisioners(&inputs, &host, &resolver)?;
+        let provisioners = provisioners(&inputs, environment, &host, &resolver)?;
         let chosen = chosen(&inputs, &provisioners).await?;
         let processes = ProcessEngine::new(ProcessConfig::new(&identity.session, &inputs.state));
         let direct = DirectWays::new(&inputs, environment, &identity.session, &processes, &resolver);
@@ -179,7 +180,9 @@ impl App {
             .iter()
             .map(|server| {
                 let spec = server_spec(server, configs, &self.environment);
-                let spec = spec.map(|spec| self.direct.fixed(server, self.inputs.containers.completed(spec)));
+                let spec = spec.map(|spec| {
+                    self.direct.fixed(server, self.inputs.containers.completed(spec, server.long_lived))
+                });
                 let new = place(server, spec, &placement, &self.provisioners, &self.direct, &self.resolver);
                 match before.iter().find(|old| old.spec.name == new.spec.name) {
                     Some(old)
@@ -360,7 +363,7 @@ pub(crate) fn ours(file: &Path) -> Option<(&'static str, &'static [u8])> {
 }
 
 /// The container engine, as Docker's own command line would find it.
-fn docker(
+pub(crate) fn docker(
     inputs: &Inputs,
     environment: &Environment,
 ) -> Result<Arc<DockerEngine>, host_workload_docker::Error> {
@@ -375,6 +378,7 @@ fn docker(
 
 fn provisioners(
     inputs: &Inputs,
+    environment: &Environment,
     host: &Arc<PluginHost>,
     resolver: &Resolver,
 ) -> Result<BTreeMap<String, Arc<Deferred>>> {
@@ -390,7 +394,15 @@ fn provisioners(
     for name in bundled::plugin_names() {
         if !found.contains_key(name) {
             let plugin = bundled_settings(name);
-            let deferred = Deferred::new(Arc::clone(host), plugin_spec(&plugin)?, Named::of(&plugin));
+            let mut spec = plugin_spec(&plugin)?;
+            // The word of the operator in the original (`docker-mcp-gateway.md` 11.1): its container is the engine's machine.
+            if let Some(grant) = &mut spec.grants.docker
+                && environment.get(crate::environment::IN_DIND) == Some("1")
+            {
+                grant.privileged = true;
+                spec.settings = serde_json::json!({"privileged": true});
+            }
+            let deferred = Deferred::new(Arc::clone(host), spec, Named::of(&plugin));
             found.insert(name.to_owned(), deferred);
         }
     }
@@ -483,6 +495,11 @@ fn place(
     };
     resolver.declare(spec.id.as_str(), spec.secrets.iter().cloned());
     let spec = Arc::new(spec);
+    if matches!(spec.workload, Workload::Tools { .. }) {
+        // What speaks MCP for them is in this program; the plugin runs each call.
+        let provisioner = Toolbox::new(Arc::clone(deferred) as Arc<dyn Provisioner>);
+        return Placed { server: server.clone(), spec, provisioner, plugin: None, refusal: None };
+    }
     Placed {
         server: server.clone(),
         spec,

@@ -193,7 +193,7 @@ pub(crate) async fn serve_with(
     .ok();
     let orphans = tokio::spawn({
         let running = Arc::clone(&running);
-        async move { running.work_off_ledger().await }
+        async move { running.sweep().await }
     });
     if watch.plugins {
         running.watch(&control_stop);

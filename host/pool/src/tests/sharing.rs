@@ -1,7 +1,10 @@
 //! Who shares what: attempts, clients, failures, places under the cap.
 
 use super::harness::*;
-use crate::{AcquireError, Client, Declared, Event, Owner, Pool, PoolConfig, ServerEntry, ServerState};
+use crate::{
+    AcquireError, Client, Declared, Event, Outgoing, Owner, Pool, PoolConfig, SendError, ServerEntry,
+    ServerState,
+};
 use host_provisioner::{Class, Lifetime, Progress, ProgressSink, ReleaseReason};
 use serde_json::json;
 use std::sync::{Arc, Mutex};
@@ -45,6 +48,29 @@ async fn a_shared_server_has_one_client_for_all() {
     assert_eq!(one.owner(), Owner::Shared);
     pool.end_session("one");
     assert!(pool.peek("a", &session("two")).is_some_and(|client| client.is_alive()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_for_one_call_serves_one_and_ends() {
+    let stage = Stage::new(vec![Ok(legacy(echo)), Ok(legacy(echo))]);
+    let pool = Pool::new(vec![stage.entry("a", Lifetime::Call)], PoolConfig::default());
+    let one = pool.acquire("a", &session("s"), None).await.unwrap();
+    assert!(pool.peek("a", &session("s")).is_some());
+    let first = call(&one, "tools/call", &json!({"name": "x"}));
+    // Whoever comes now, also with the same client in hand, gets another.
+    assert!(pool.peek("a", &session("s")).is_none());
+    let second = params(&json!({"name": "y"}));
+    let refused = one.request(Outgoing::new("tools/call").params(&second)).unwrap_err();
+    assert!(matches!(refused, SendError::Gone { .. }), "{refused}");
+    let two = pool.acquire("a", &session("s"), None).await.unwrap();
+    assert!(!Arc::ptr_eq(&one, &two));
+    answer(first).await;
+    one.ended().await;
+    assert!(two.is_alive());
+    assert_eq!(stage.fake.provisions(), 2);
+    // One that nobody calls goes by itself.
+    two.ended().await;
+    stage.nothing_held().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -26,6 +26,7 @@ impl Docker<'_> {
             | Workload::Bundled { .. }
             | Workload::Command { .. }
             | Workload::Remote { .. }
+            | Workload::Tools { .. }
             | Workload::Listening { .. } => None,
         };
         let is_own = match own {
