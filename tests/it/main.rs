@@ -7,6 +7,7 @@
     reason = "tests and what they share: what is not as the story says ends the test there, and a skipped one says so"
 )]
 
+mod calls;
 mod contract;
 mod docker;
 mod endings;
@@ -14,5 +15,7 @@ mod hostile;
 mod plugins;
 mod program;
 mod run;
+mod secrets;
+mod signatures;
 mod tidy;
 mod upstream;

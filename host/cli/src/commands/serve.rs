@@ -118,6 +118,7 @@ fn front_config(app: &App, token: Option<&str>, list_wait: Option<Duration>) -> 
             asked.allows(&filter, server, tool) && (filter.is_given() || own.allows(server, tool))
         }),
         list_wait: list_wait.unwrap_or(settings.list_wait),
+        checks: app.checks.clone(),
         ..FrontConfig::default()
     }
 }
