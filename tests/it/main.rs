@@ -12,6 +12,7 @@ mod contract;
 mod docker;
 mod endings;
 mod hostile;
+mod planted;
 mod plugins;
 mod program;
 mod run;

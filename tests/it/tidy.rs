@@ -6,6 +6,7 @@
 
 mod imports;
 mod manifest;
+mod original;
 mod sources;
 
 use gateway_tests::contract::repository;

@@ -94,10 +94,14 @@ pub(crate) static SETTINGS: Table = Table {
             ),
             key(
                 "secrets",
-                Form::List(&Form::Special("file, folder:PATH, keychain:SERVICE or env:PREFIX_")),
+                Form::List(&Form::Special(
+                    "file, folder:PATH, keychain:SERVICE, docker-credential:NAME, docker-desktop or env:PREFIX_",
+                )),
                 "Where secrets are looked up, in order: `.env` files, folders with one file per secret (Docker's \
                  `/run/secrets`, a mounted Secret of Kubernetes), the keychain of this machine (`keychain` means the service \
-                 `gateway`; the user of an entry is the name of the secret), and variables of the gateway's environment.",
+                 `gateway`; the user of an entry is the name of the secret), a credential helper of Docker's (`docker-credential:pass`; \
+                 the key is `docker/mcp/` and the name), Docker's secrets engine (`docker-desktop`, or `docker-desktop:SOCKET`), and \
+                 variables of the gateway's environment.",
             ),
             key(
                 "plugins",

@@ -2,6 +2,7 @@
 //! that nothing arrives on standard input; here it does.
 
 use crate::exec::complaint;
+use crate::words::split;
 use crate::{OUTPUT, Say, WITHIN, too_much, too_slow};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -66,8 +67,7 @@ impl Interceptor for Container {
 
 /// The image and what follows it.
 fn words(argument: &str) -> Result<(String, Vec<String>), String> {
-    let words = shlex::split(argument);
-    let words = words.ok_or("parsing docker arguments: a quote is not closed")?;
+    let words = split(argument).ok_or("parsing docker arguments: a quote is not closed")?;
     let mut words = words.into_iter();
     let image = words.next().ok_or("parsing docker arguments: no image is named")?;
     if image.starts_with('-') {

@@ -13,6 +13,7 @@ mod inspector;
 mod post;
 mod secrets;
 mod spec;
+mod words;
 
 pub use calls::CallLog;
 pub use inspector::{Inspecting, inspector};
