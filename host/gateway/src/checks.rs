@@ -20,6 +20,9 @@ pub trait Inspector: Send + Sync {
     /// # Errors
     /// It must not reach the client; the text is for the client and holds nothing of the result.
     fn answer(&self, tool: &str, raw: &[u8], failed: bool, took: Duration) -> Result<(), String>;
+
+    /// The front ends: what was gathered is written now.
+    fn flush(&self) {}
 }
 
 /// When an interceptor runs.

@@ -94,11 +94,16 @@ impl Exec {
                 complaints(stderr, &self.say).await;
             }
         };
-        let everything = async {
-            let ((), output, ()) = tokio::join!(feed, read, complain);
-            output
+        let feed = async {
+            feed.await;
+            Ok(())
         };
-        let output = everything.await?;
+        let complain = async {
+            complain.await;
+            Ok(())
+        };
+        // What goes wrong ends the others too.
+        let ((), output, ()) = tokio::try_join!(feed, read, complain)?;
         let status = child.wait().await.map_err(|error| error.to_string())?;
         Ok((status, Some(output)))
     }

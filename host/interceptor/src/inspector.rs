@@ -55,6 +55,12 @@ impl Inspector for Inspecting {
         }
         self.look(raw, || format!("a secret is being returned by the {} tool", sanitize::line(tool, NAME)))
     }
+
+    fn flush(&self) {
+        if let Some(log) = &self.log {
+            log.flush();
+        }
+    }
 }
 
 #[cfg(test)]

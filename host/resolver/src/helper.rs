@@ -7,14 +7,13 @@ use crate::SecretValue;
 use crate::secrets_engine::key;
 use serde::Deserialize;
 use std::io::{ErrorKind, Read, Write};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// How long a helper may take. Its keychain may be locked and ask its user, who may be away.
 const WITHIN: Duration = Duration::from_secs(20);
-/// How often it is looked whether it has ended.
-const LOOK: Duration = Duration::from_millis(5);
 /// Bytes of an answer.
 const ANSWER: u64 = 1 << 20;
 
@@ -87,18 +86,24 @@ fn run(helper: &str, word: &str, input: &[u8]) -> Result<Said, String> {
         // One that does not read says by its exit code why.
         let _ = stdin.write_all(input);
     }
+    let (send, answer) = mpsc::channel();
     let stdout = child.stdout.take();
     let reader = std::thread::Builder::new().name("credential-helper".to_owned()).spawn(move || {
         let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
         if let Some(stdout) = stdout {
             let _ = stdout.take(ANSWER).read_to_end(&mut bytes);
         }
-        bytes
+        let _ = send.send(bytes);
     });
-    let reader = reader.map_err(|error| error.to_string())?;
-    let fine = ended(&mut child, &program)?;
-    let text = reader.join().map_err(|_| "its answer could not be read".to_owned())?;
-    if fine {
+    reader.map_err(|error| error.to_string())?;
+    // A program that has closed its output is about to end.
+    let Ok(text) = answer.recv_timeout(WITHIN) else {
+        let _ = child.kill();
+        let _ = child.wait();
+        let seconds = WITHIN.as_secs();
+        return Err(format!("`{program}` gave no answer within {seconds} s; is its keychain locked?"));
+    };
+    if child.wait().map_err(|error| error.to_string())?.success() {
         return Ok(Said::Text(text));
     }
     let says = String::from_utf8_lossy(text.get(..text.len().min(300)).unwrap_or_default()).into_owned();
@@ -108,24 +113,4 @@ fn run(helper: &str, word: &str, input: &[u8]) -> Result<Said, String> {
     }
     let says: String = says.trim().chars().filter(|c| !c.is_control()).collect();
     Err(if says.is_empty() { format!("`{program} {word}` refused without a word") } else { says })
-}
-
-/// Whether it has ended well. One that takes too long is killed.
-fn ended(child: &mut Child, program: &str) -> Result<bool, String> {
-    let until = Instant::now() + WITHIN;
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Ok(status.success()),
-            Ok(None) if Instant::now() < until => std::thread::sleep(LOOK),
-            Ok(None) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(format!(
-                    "`{program}` gave no answer within {} s; is its keychain locked?",
-                    WITHIN.as_secs()
-                ));
-            }
-            Err(error) => return Err(error.to_string()),
-        }
-    }
 }

@@ -37,7 +37,7 @@ pub(super) fn hidden(json: &[u8], look: impl Fn(&[u8]) -> Option<Found>) -> Opti
             if let Some(found) = look(&decoded) {
                 return Some(found);
             }
-            &decoded
+            decoded.as_slice()
         } else {
             string
         };
