@@ -184,6 +184,8 @@ async fn dockers_secrets_engine_gives_its_secrets_to_the_servers_that_declare_th
     let answering = engine(&usual, "200 OK", body.to_owned());
     let done = scene.run(["tools", "call", "environment", "--secrets", "docker-desktop:nothing.env"]).await;
     assert!(done.expect_code(0).stdout.contains(&format!("TOKEN={SECRET}")));
+    // Without a word about secrets too.
+    assert_eq!(server_sees(&scene).await, SECRET);
     answering.abort();
 }
 

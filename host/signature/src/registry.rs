@@ -69,7 +69,10 @@ impl Registries {
         let url = format!("{}/v2/{path}/{what}", origin(registry));
         let first = self.ask(registry, &url, accept, None).await?;
         let response = if first.status() == StatusCode::UNAUTHORIZED {
-            let authorization = self.authorization(registry, path, &first).await?;
+            let said = first.headers().get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+            let challenge = said.and_then(challenge);
+            drop(first);
+            let authorization = self.authorization(registry, path, challenge).await?;
             self.ask(registry, &url, accept, Some(&authorization)).await?
         } else {
             first
@@ -130,7 +133,7 @@ impl Registries {
         &self,
         registry: &str,
         repository: &str,
-        refused: &Response<host_web::Body>,
+        challenge: Option<Challenge>,
     ) -> Result<String, Refusal> {
         let login = match &self.docker_config {
             Some(folder) => Login::of_registry(folder, registry)
@@ -139,8 +142,7 @@ impl Registries {
             None => None,
         };
         let basic = login.as_ref().and_then(Login::basic);
-        let said = refused.headers().get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
-        let Some(challenge) = said.and_then(challenge) else {
+        let Some(challenge) = challenge else {
             return basic.ok_or_else(|| {
                 Refusal::new(format!("registry `{registry}` wants a login"))
                     .with_hint(format!("log in with `docker login {registry}`"))

@@ -336,8 +336,13 @@ fn searched(inputs: &Inputs, environment: &Environment) -> Result<Option<Source>
     let engine = engine.as_deref();
     let Some(list) = &inputs.secrets else {
         let in_container = environment.get(crate::environment::IN_CONTAINER) == Some("1");
-        let found = in_container.then(|| host_resolver::search(SECRETS_IN_CONTAINER, engine).ok()).flatten();
-        return Ok(found.map(|searched| searched.source));
+        if in_container {
+            let found = host_resolver::search(SECRETS_IN_CONTAINER, engine).ok();
+            return Ok(found.map(|searched| searched.source));
+        }
+        // As the original without a word: Docker's secrets engine, where there is one.
+        let silent = inputs.settings.secrets.is_empty();
+        return Ok(engine.filter(|socket| silent && socket.exists()).map(Source::engine));
     };
     let searched =
         host_resolver::search(list, engine).map_err(|error| Usage(format!("`--secrets`: {error}")))?;
