@@ -1,7 +1,7 @@
 //! Commands that look at files and start nothing.
 
 use super::SourceArgs;
-use clap::{Subcommand, ValueHint};
+use clap::{Args, Subcommand, ValueHint};
 use std::path::PathBuf;
 
 /// `gateway config …`.
