@@ -37,32 +37,41 @@ struct World {
     name: String,
 }
 
+/// The engine; `None`, with one line that says why, where there is none.
+pub(crate) async fn engine() -> Option<Arc<DockerEngine>> {
+    let around = Surroundings { host: variable("DOCKER_HOST"), ..Surroundings::default() };
+    let endpoint = Endpoint::find(&around).unwrap();
+    let engine = DockerEngine::new(EngineConfig { endpoint, config_dir: None, own_container: None });
+    let missing = match engine.image(ECHO).await {
+        Ok(Some(_)) => return Some(engine),
+        Ok(None) => "no images (testenv/up images)".to_owned(),
+        Err(error) => format!("no docker (testenv/up docker): {error}"),
+    };
+    let required = variable("GATEWAY_TEST_REQUIRE").unwrap_or_default();
+    assert!(!required.split(',').any(|part| part == "docker"), "{missing}");
+    eprintln!("skipped: {missing}");
+    None
+}
+
+/// The scene with the variable by which the engine is found, where there is one.
+pub(crate) fn on_engine(scene: Scene) -> Scene {
+    match variable("DOCKER_HOST") {
+        Some(host) => scene.with_variable("DOCKER_HOST", &host),
+        None => scene,
+    }
+}
+
 impl World {
     async fn new() -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let around = Surroundings { host: variable("DOCKER_HOST"), ..Surroundings::default() };
-        let endpoint = Endpoint::find(&around).unwrap();
-        let engine = DockerEngine::new(EngineConfig { endpoint, config_dir: None, own_container: None });
-        let missing = match engine.image(ECHO).await {
-            Ok(Some(_)) => {
-                let name = format!("it-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-                return Some(Self { engine, name });
-            }
-            Ok(None) => "no images (testenv/up images)".to_owned(),
-            Err(error) => format!("no docker (testenv/up docker): {error}"),
-        };
-        let required = variable("GATEWAY_TEST_REQUIRE").unwrap_or_default();
-        assert!(!required.split(',').any(|part| part == "docker"), "{missing}");
-        eprintln!("skipped: {missing}");
-        None
+        let engine = engine().await?;
+        let name = format!("it-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Some(Self { engine, name })
     }
 
     /// A scene with a catalogue of this one server.
     fn scene(&self, entry: &str) -> Scene {
-        let scene = match variable("DOCKER_HOST") {
-            Some(host) => scene().with_variable("DOCKER_HOST", &host),
-            None => scene(),
-        };
+        let scene = on_engine(scene());
         scene.file(
             "catalog.yaml",
             format!("registry:\n  {}:\n    {}\n", self.name, entry.replace('\n', "\n    ")),

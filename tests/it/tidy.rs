@@ -7,6 +7,7 @@
 mod imports;
 mod manifest;
 mod matrix;
+mod original;
 mod sources;
 
 use gateway_tests::contract::repository;

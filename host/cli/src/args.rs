@@ -1,10 +1,14 @@
 //! The command line as typed. Names and defaults are those of Docker's MCP Gateway where it has them (`docker-mcp-gateway.md` 4.1).
 
 mod check;
+mod checks;
 mod docker;
+mod images;
 
-pub(crate) use check::{CatalogCommand, ConfigCommand, SecretCommand};
+pub(crate) use check::{CatalogCommand, ConfigCommand, PlaceArgs, SecretCommand};
+pub(crate) use checks::CheckArgs;
 pub(crate) use docker::FileArgs;
+pub(crate) use images::ImageArgs;
 
 use crate::assemble::Fixed;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -46,7 +50,7 @@ pub(crate) enum Command {
     /// Look at catalogues
     #[command(subcommand)]
     Catalog(CatalogCommand),
-    /// Look at secrets, without their values
+    /// Look at secrets without their values, keep and remove them
     #[command(subcommand)]
     Secret(SecretCommand),
     /// List and call tools from the terminal
@@ -163,6 +167,10 @@ pub(crate) struct SourceArgs {
     #[arg(long, help_heading = "Provisioners")]
     pub long_lived: bool,
 
+    /// Which images may run
+    #[command(flatten)]
+    pub images: ImageArgs,
+
     /// Send every server to this provisioner
     #[arg(long, value_name = "NAME", help_heading = "Provisioners")]
     pub provisioner: Option<String>,
@@ -230,6 +238,10 @@ pub(crate) struct RunArgs {
     /// values, tool lists and editors' files)
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Files")]
     pub watch: Option<bool>,
+
+    /// What stands between clients and tools
+    #[command(flatten)]
+    pub checks: CheckArgs,
 
     /// Check everything, print what would be run, and end
     #[arg(long, help_heading = "Output")]

@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod asks;
+pub(crate) mod checks;
 pub(crate) mod containers;
 pub(crate) mod deferred;
 pub(crate) mod difference;
@@ -11,6 +12,7 @@ pub(crate) mod enabled;
 pub(crate) mod files;
 pub(crate) mod grants;
 pub(crate) mod identity;
+pub(crate) mod images;
 pub(crate) mod inputs;
 pub(crate) mod own_lists;
 pub(crate) mod placement;

@@ -89,6 +89,21 @@ impl Environment {
         self.folder(CACHE, "XDG_CACHE_HOME", ".cache")
     }
 
+    /// Where Docker's secrets engine of this user listens: in the cache folder, as its own clients find it.
+    #[must_use]
+    pub(crate) fn secrets_engine(&self) -> Option<PathBuf> {
+        let home = || self.get("HOME").map(PathBuf::from);
+        let caches = if cfg!(target_os = "macos") {
+            home()?.join("Library/Caches")
+        } else {
+            match self.get("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()) {
+                Some(folder) => folder,
+                None => home()?.join(".cache"),
+            }
+        };
+        Some(caches.join("docker-secrets-engine/engine.sock"))
+    }
+
     /// What it says about the container engine.
     #[must_use]
     pub(crate) fn docker(&self) -> Surroundings {

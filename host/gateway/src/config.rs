@@ -1,5 +1,6 @@
 //! Settings of the front, as values. Reading flags and files is the business of `host/cli`.
 
+use crate::checks::Checks;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -78,6 +79,8 @@ pub struct FrontConfig {
     pub message_limit: usize,
     /// How often an open event stream says that it is still there.
     pub keep_alive: Duration,
+    /// What stands between clients and tools.
+    pub checks: Checks,
 }
 
 impl Default for FrontConfig {
@@ -97,6 +100,7 @@ impl Default for FrontConfig {
             session_cap: 10_000,
             message_limit: 16 << 20,
             keep_alive: Duration::from_secs(15),
+            checks: Checks::default(),
         }
     }
 }

@@ -105,6 +105,9 @@ impl Front {
         if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
             tracing::warn!("{} tasks of the front did not end in time", self.tasks.len());
         }
+        if let Some(inspector) = &self.config.checks.inspector {
+            inspector.flush();
+        }
     }
 
     /// A session has begun: starts its servers, where that is wanted.

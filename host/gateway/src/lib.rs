@@ -10,6 +10,7 @@ mod asks;
 mod call;
 mod caller;
 mod calls;
+mod checks;
 mod config;
 mod directory;
 mod dispatch;
@@ -30,5 +31,6 @@ mod unasked;
 #[cfg(test)]
 mod tests;
 
+pub use checks::{Checks, Inspector, Interceptor, When};
 pub use config::{FrontConfig, Home, HttpConfig, Names, Stop, Token, ToolFilter};
 pub use front::Front;

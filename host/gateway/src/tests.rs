@@ -3,6 +3,7 @@
 mod asking;
 mod calls;
 mod changes;
+mod checks;
 mod client;
 mod connections;
 mod eras;

@@ -6,11 +6,14 @@
 mod env_file;
 mod error;
 mod expand;
+mod helper;
 mod keychain;
 mod mounted;
 mod search;
 mod secret;
+mod secrets_engine;
 mod source;
+mod store;
 pub mod template;
 pub mod volume;
 

@@ -4,6 +4,7 @@ use crate::engine::Engines;
 use crate::error::LoadError;
 use crate::faults::Faults;
 use crate::grants::Grants;
+use crate::image_policy::ImagePolicy;
 use crate::ledger::{Abandoned, Ledger, Record, Subject};
 use crate::limits::Limits;
 use crate::load::PluginSource;
@@ -19,7 +20,7 @@ use host_workload_embedded::{Compilations, EmbeddedEngine};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
@@ -106,7 +107,8 @@ pub struct PluginHost {
     pub(crate) containers: Containers,
     pub(crate) digests: Digests,
     pub(crate) compilations: Arc<Compilations>,
-    faults: std::sync::OnceLock<Arc<dyn Faults>>,
+    faults: OnceLock<Arc<dyn Faults>>,
+    image_policy: OnceLock<Arc<dyn ImagePolicy>>,
     engines: OnceCell<Arc<Engines>>,
     /// Weak, because a plugin has the host.
     plugins: Mutex<BTreeMap<String, Weak<Plugin>>>,
@@ -123,12 +125,13 @@ impl PluginHost {
             this: this.clone(),
             ledger: Ledger::new(&config.state_dir, config.session.as_str()),
             compilations: Compilations::new(config.compile_limit),
+            image_policy: OnceLock::new(),
             config,
             reaper: Reaper::default(),
             workloads: Workloads::default(),
             containers: Containers::default(),
             digests: Digests::default(),
-            faults: std::sync::OnceLock::new(),
+            faults: OnceLock::new(),
             engines: OnceCell::new(),
             plugins: Mutex::default(),
             number: AtomicU64::new(0),
@@ -145,6 +148,17 @@ impl PluginHost {
 
     pub(crate) fn faults(&self) -> Option<&Arc<dyn Faults>> {
         self.faults.get()
+    }
+
+    /// From now on images run only if the policy allows them. To be called once, before the first plugin is.
+    pub fn trust_images_by(&self, policy: Arc<dyn ImagePolicy>) {
+        if self.image_policy.set(policy).is_err() {
+            tracing::error!("images have a policy already, which stays");
+        }
+    }
+
+    pub(crate) fn image_policy(&self) -> Option<&dyn ImagePolicy> {
+        self.image_policy.get().map(AsRef::as_ref)
     }
 
     /// Loads a plugin: reads, checks, compiles, links and describes it. Must be called within a tokio runtime.

@@ -166,6 +166,17 @@ impl Endpoint {
         Err(Error::refused(format!("{url} redirects more than {MOST_REDIRECTS} times")))
     }
 
+    /// Sends a request to `url`, which must be of this endpoint's origin, and follows nothing: a redirect is an answer too.
+    ///
+    /// # Errors
+    /// As [`Endpoint::send`].
+    pub async fn send_once(&self, url: &Target, request: &Request<Bytes>) -> Result<Response<Body>, Error> {
+        if !url.same_origin(&self.target) {
+            return Err(self.elsewhere(url));
+        }
+        self.once(url, request).await.map(|response| response.map(Body::new))
+    }
+
     fn elsewhere(&self, to: &Target) -> Error {
         let text = format!("{} redirects to {}, which is another server", self.target.origin(), to.origin());
         Error::refused(text).with_hint(format!("if that is where the server is, write `{to}` as its URL"))

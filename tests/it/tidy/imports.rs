@@ -5,15 +5,21 @@ use super::nothing_found;
 use std::collections::BTreeSet;
 
 /// Which crates of ours a crate may import, by the folder it lives in. `*` in a folder stands for one name; `all` is everything in `host`.
-const ALLOWED: [(&str, &str, &[&str]); 20] = [
+const ALLOWED: [(&str, &str, &[&str]); 22] = [
     ("host/bridge", "host-bridge", &[]),
     ("host/cli", "host-cli", &["all", "gateway-testkit"]),
     ("host/config", "host-config", &[]),
     ("host/gateway", "host-gateway", &["host-message", "host-pool", "host-provisioner"]),
+    (
+        "host/interceptor",
+        "host-interceptor",
+        &["host-gateway", "host-provisioner", "host-web", "host-workload-docker"],
+    ),
     ("host/message", "host-message", &[]),
     ("host/pool", "host-pool", &["host-message", "host-provisioner"]),
     ("host/provisioner", "host-provisioner", &[]),
     ("host/resolver", "host-resolver", &["host-provisioner", "host-config"]),
+    ("host/signature", "host-signature", &["host-web", "host-workload-docker"]),
     ("host/toolbox", "host-toolbox", &["host-provisioner", "host-resolver", "host-config"]),
     (
         "host/upstream",

@@ -167,7 +167,7 @@ impl Scene {
         assert!(sockets.is_empty(), "left in the folder of sockets: {sockets:?}");
     }
 
-    pub(super) fn places(&self) -> Vec<(PathBuf, &'static str)> {
+    pub fn places(&self) -> Vec<(PathBuf, &'static str)> {
         vec![
             (self.work(), "[WORK]"),
             (self.state(), "[STATE]"),

@@ -7,6 +7,7 @@ use crate::assemble::difference::{Change, Wanted, difference};
 use crate::assemble::direct::{self, DirectWays};
 use crate::assemble::grants;
 use crate::assemble::identity::Identity;
+use crate::assemble::images;
 use crate::assemble::placement::{Place, Placement, canonical};
 use crate::assemble::refusing::Refusing;
 use crate::assemble::spec::server_spec;
@@ -16,6 +17,7 @@ use crate::environment::Environment;
 use crate::output::{Usage, name, say};
 use anyhow::{Context, Result};
 use host_config::{PluginSettings, PluginSource, SecretSource, Server};
+use host_gateway::Checks;
 use host_pool::{Pool, PoolConfig, ServerEntry};
 use host_provisioner::{Class, Failure, Phase, Provisioner, ServerSpec, Workload, WorkloadKind};
 use host_resolver::{Resolver, Source};
@@ -81,6 +83,8 @@ pub(crate) struct App {
     pub(crate) placed: Vec<Placed>,
     /// What became of `--tools`.
     pub(crate) tools_asked: Arc<ToolsAsked>,
+    /// What stands between clients and tools.
+    pub(crate) checks: Checks,
 }
 
 impl App {
@@ -111,6 +115,9 @@ impl App {
                 .collect(),
             compile_limit: COMPILE_WITHIN,
         });
+        if let Some(policy) = images::policy(&inputs.images, environment)? {
+            host.trust_images_by(policy);
+        }
         let provisioners = provisioners(&inputs, environment, &host, &resolver)?;
         let chosen = chosen(&inputs, &provisioners).await?;
         let processes = ProcessEngine::new(ProcessConfig::new(&identity.session, &inputs.state));
@@ -127,6 +134,7 @@ impl App {
             environment: environment.clone(),
             placed: Vec::new(),
             tools_asked: Arc::default(),
+            checks: Checks::default(),
             inputs,
         };
         Ok(app.placed_anew(&[]))
@@ -148,6 +156,7 @@ impl App {
             environment: self.environment.clone(),
             placed: Vec::new(),
             tools_asked: Arc::default(),
+            checks: self.checks.clone(),
         };
         let next = next.placed_anew(&self.placed);
         let changes = difference(&wanted(&self.placed), &wanted(&next.placed));
@@ -302,26 +311,44 @@ fn run_id(text: &str) -> Result<RunId> {
 /// # Errors
 /// No place of `--secrets` can be read.
 pub(crate) fn resolver(inputs: &Inputs, environment: &Environment) -> Result<Resolver> {
-    let settings = inputs.settings.secrets.iter().map(|source| match source {
-        SecretSource::EnvFile(file) => Source::env_file(&file.path),
-        SecretSource::Folder(folder) => Source::folder(&folder.path),
-        SecretSource::Keychain { service } => Source::keychain(service),
-        SecretSource::Environment { prefix } => Source::environment(prefix, environment.all()),
-    });
+    let settings = inputs.settings.secrets.iter().map(|source| source_of(source, environment));
     let sources = searched(inputs, environment)?.into_iter().chain(settings).collect();
     let mut key = [0; 16];
     getrandom::fill(&mut key).context("get random bytes")?;
     Ok(Resolver::new(sources, key))
 }
 
+/// A place of the settings.
+pub(crate) fn source_of(source: &SecretSource, environment: &Environment) -> Source {
+    match source {
+        SecretSource::EnvFile(file) => Source::env_file(&file.path),
+        SecretSource::Folder(folder) => Source::folder(&folder.path),
+        SecretSource::Keychain { service } => Source::keychain(service),
+        SecretSource::Helper { name } => Source::helper(name),
+        SecretSource::Engine { socket } => {
+            let usual = || environment.secrets_engine().unwrap_or_else(|| "engine.sock".into());
+            Source::engine(&socket.as_ref().map_or_else(usual, |socket| socket.path.clone()))
+        }
+        SecretSource::Environment { prefix } => Source::environment(prefix, environment.all()),
+    }
+}
+
 /// What `--secrets` leads to. In the original's container there is a list where no flag gives one, and nothing has to be there.
 fn searched(inputs: &Inputs, environment: &Environment) -> Result<Option<Source>> {
+    let engine = environment.secrets_engine();
+    let engine = engine.as_deref();
     let Some(list) = &inputs.secrets else {
         let in_container = environment.get(crate::environment::IN_CONTAINER) == Some("1");
-        let found = in_container.then(|| host_resolver::search(SECRETS_IN_CONTAINER).ok()).flatten();
-        return Ok(found.map(|searched| searched.source));
+        if in_container {
+            let found = host_resolver::search(SECRETS_IN_CONTAINER, engine).ok();
+            return Ok(found.map(|searched| searched.source));
+        }
+        // As the original without a word: Docker's secrets engine, where there is one.
+        let silent = inputs.settings.secrets.is_empty();
+        return Ok(engine.filter(|socket| silent && socket.exists()).map(Source::engine));
     };
-    let searched = host_resolver::search(list).map_err(|error| Usage(format!("`--secrets`: {error}")))?;
+    let searched =
+        host_resolver::search(list, engine).map_err(|error| Usage(format!("`--secrets`: {error}")))?;
     for place in &searched.passed_over {
         say(&format!("warning: --secrets: passed over {place}"));
     }

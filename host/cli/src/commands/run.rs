@@ -21,7 +21,8 @@ pub(super) async fn run(args: RunArgs, environment: &Environment) -> Result<u8> 
         Transport::Stdio => None,
         Transport::Http(address, _) => token(&args, address.ip(), environment)?,
     };
-    let app = App::assemble(inputs, environment).await?;
+    let mut app = App::assemble(inputs, environment).await?;
+    app.check_calls(&args.checks);
     if args.dry_run {
         return crate::commands::plan::run(app, args.json).await;
     }

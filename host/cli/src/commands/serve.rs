@@ -121,6 +121,7 @@ fn front_config(app: &App, token: Option<&str>, list_wait: Option<Duration>) -> 
         }),
         list_wait: list_wait.unwrap_or(settings.list_wait),
         prestart: app.inputs.settings.pool.prestart,
+        checks: app.checks.clone(),
         ..FrontConfig::default()
     }
 }

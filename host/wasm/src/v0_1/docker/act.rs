@@ -22,6 +22,9 @@ impl Docker<'_> {
 
     pub(super) async fn ensure_image(&self, image: ImageRequest) -> Result<ImageInfo, Failure> {
         let request = self.image_request(image)?;
+        if request.pull != engine::PullPolicy::Never {
+            self.image_trusted(&request.reference, request.digest.as_deref()).await?;
+        }
         let sink = self.call.progress.clone();
         let reference = sanitize::line(&request.reference, 200);
         let shown = std::sync::Mutex::new(None::<std::time::Instant>);
