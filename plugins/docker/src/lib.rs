@@ -2,7 +2,7 @@
 //! start them with `docker run`. It asks for the grant `docker` only.
 //!
 //! Three parts: [`plan`] decides what shall run and which fields of the entry are honoured; [`arguments`] writes the same down as
-//! the `docker run` line that a person can read, approve and try; `provision` and `manage` carry it out and clean up.
+//! the `docker run` line that a person can read, approve and try; `provision`, [`http`] and `manage` carry it out and clean up.
 
 use gateway_plugin::types::{ManagedPage, Page, SweepPage};
 use gateway_plugin::{
@@ -11,6 +11,7 @@ use gateway_plugin::{
 };
 
 pub mod arguments;
+pub mod http;
 mod manage;
 pub mod plan;
 mod provision;
