@@ -111,7 +111,14 @@ pub async fn run(scene: &Scene, server: &Path, time: Duration, print: fn(String)
     }
 }
 
-async fn session(number: usize, client: &mut Client, victims: &[Victim; 2], counts: &Counts, end: Instant) {
+async fn session(
+    number: usize,
+    client: &mut Client,
+    victims: &[Victim; 2],
+    counts: &Counts,
+    end: Instant,
+    print: fn(String),
+) {
     for call in 0u64.. {
         if Instant::now() >= end {
             return;
