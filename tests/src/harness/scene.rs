@@ -167,6 +167,7 @@ impl Scene {
         assert!(sockets.is_empty(), "left in the folder of sockets: {sockets:?}");
     }
 
+    /// The folders of the scene, each with the word that stands for it in snapshots.
     pub fn places(&self) -> Vec<(PathBuf, &'static str)> {
         vec![
             (self.work(), "[WORK]"),
