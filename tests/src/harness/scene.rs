@@ -167,7 +167,8 @@ impl Scene {
         assert!(sockets.is_empty(), "left in the folder of sockets: {sockets:?}");
     }
 
-    /// The folders of the scene, each with the word that stands for it in snapshots.
+    /// Folders whose place differs from run to run, with what is written instead of each.
+    #[must_use]
     pub fn places(&self) -> Vec<(PathBuf, &'static str)> {
         vec![
             (self.work(), "[WORK]"),
