@@ -250,7 +250,9 @@ async fn fifty_at_once_come_up_and_one_of_them_that_never_answers_holds_up_nobod
         catalog.push_str(&format!("  {name}:\n    image: {ECHO}\n    prefix: {name}\n"));
     }
     let silent = format!("{}-silent", world.name);
-    catalog.push_str(&format!("  {silent}:\n    image: mcp/busybox:1\n    command: [sh, -c, 'cat > /dev/null']\n"));
+    catalog.push_str(&format!(
+        "  {silent}:\n    image: mcp/busybox:1\n    command: [sh, -c, 'cat > /dev/null']\n"
+    ));
     scene.file("catalog.yaml", catalog);
     let servers = format!("{silent},{}", names.join(","));
     let gateway = scene.serve(["--catalog", "catalog.yaml", "--servers", &servers]).await;
