@@ -7,12 +7,17 @@
     reason = "tests and what they share: what is not as the story says ends the test there, and a skipped one says so"
 )]
 
+mod calls;
 mod contract;
 mod docker;
 mod endings;
 mod hostile;
+mod memory;
+mod planted;
 mod plugins;
 mod program;
 mod run;
+mod secrets;
+mod signatures;
 mod tidy;
 mod upstream;

@@ -2,7 +2,9 @@
 
 use crate::engine::Engines;
 use crate::error::LoadError;
+use crate::faults::Faults;
 use crate::grants::Grants;
+use crate::image_policy::ImagePolicy;
 use crate::ledger::{Abandoned, Ledger, Record, Subject};
 use crate::limits::Limits;
 use crate::load::PluginSource;
@@ -107,6 +109,8 @@ pub struct PluginHost {
     pub(crate) compilations: Arc<Compilations>,
     /// See [`PluginHost::carry_egress`].
     pub(crate) egress: OnceLock<EgressProgram>,
+    faults: OnceLock<Arc<dyn Faults>>,
+    image_policy: OnceLock<Arc<dyn ImagePolicy>>,
     engines: OnceCell<Arc<Engines>>,
     /// Weak, because a plugin has the host.
     plugins: Mutex<BTreeMap<String, Weak<Plugin>>>,
@@ -123,12 +127,14 @@ impl PluginHost {
             this: this.clone(),
             ledger: Ledger::new(&config.state_dir, config.session.as_str()),
             compilations: Compilations::new(config.compile_limit),
+            image_policy: OnceLock::new(),
             config,
             reaper: Reaper::default(),
             workloads: Workloads::default(),
             containers: Containers::default(),
             digests: Digests::default(),
             egress: OnceLock::new(),
+            faults: OnceLock::new(),
             engines: OnceCell::new(),
             plugins: Mutex::default(),
             number: AtomicU64::new(0),
@@ -139,6 +145,28 @@ impl PluginHost {
     /// Gives it the program that egress proxies run. Without one, nobody's way out can be limited by name, and that is said. The first counts.
     pub fn carry_egress(&self, program: EgressProgram) {
         let _ = self.egress.set(program);
+    }
+
+    /// From now on, host functions are disturbed as this says. For tests of plugins; it can be said once.
+    pub fn disturb(&self, faults: Arc<dyn Faults>) {
+        if self.faults.set(faults).is_err() {
+            tracing::warn!("host functions are disturbed already, and go on as they were");
+        }
+    }
+
+    pub(crate) fn faults(&self) -> Option<&Arc<dyn Faults>> {
+        self.faults.get()
+    }
+
+    /// From now on images run only if the policy allows them. To be called once, before the first plugin is.
+    pub fn trust_images_by(&self, policy: Arc<dyn ImagePolicy>) {
+        if self.image_policy.set(policy).is_err() {
+            tracing::error!("images have a policy already, which stays");
+        }
+    }
+
+    pub(crate) fn image_policy(&self) -> Option<&dyn ImagePolicy> {
+        self.image_policy.get().map(AsRef::as_ref)
     }
 
     /// Loads a plugin: reads, checks, compiles, links and describes it. Must be called within a tokio runtime.
@@ -163,7 +191,7 @@ impl PluginHost {
             let mut abandoned = host.abandoned.lock().unwrap_or_else(PoisonError::into_inner);
             abandoned.extend(found);
             let leases = abandoned.iter().flat_map(|file| &file.leases);
-            leases.filter(|left| left.begin.subject == Subject::Server).map(|left| left.lease()).collect()
+            leases.filter(|left| left.begin.subject != Subject::Shared).map(|left| left.lease()).collect()
         };
         tokio::task::spawn_blocking(find).await.unwrap_or_default()
     }
@@ -216,7 +244,7 @@ impl PluginHost {
         self.reaper.drain(ends).await;
         let left = || ends.saturating_duration_since(tokio::time::Instant::now());
         let mut left_behind = Vec::new();
-        let servers = self.ledger.open().into_iter().filter(|record| record.begin.subject == Subject::Server);
+        let servers = self.ledger.open().into_iter().filter(|record| record.begin.subject != Subject::Shared);
         let mut releases = tokio::task::JoinSet::new();
         for record in servers {
             let (host, plugin, each) = (Arc::clone(self), self.plugin(&record.begin.plugin), left());

@@ -135,14 +135,16 @@ fn network(server: &Server, around: &Around<'_>, words: &mut Words) {
 
 /// Row 14: as it was written; a mount that arrives as read-only says so.
 fn volume(mount: &Mount, words: &mut Words) {
-    if let MountSource::Empty(size) = &mount.source {
-        let size = size.map(|mib| format!(":size={mib}m")).unwrap_or_default();
-        return words.pair("--tmpfs", &format!("{}{size}", mount.target));
-    }
-    let written = if mount.written.is_empty() {
-        format!("{}:{}", mount.label, mount.target)
-    } else {
-        mount.written.clone()
+    let written = match (&mount.source, mount.written.as_str()) {
+        (MountSource::Empty(Some(mib)), _) => {
+            let read_only = if mount.access == Access::ReadOnly { ",readonly" } else { "" };
+            let memory = format!("type=tmpfs,destination={},tmpfs-size={mib}m{read_only}", mount.target);
+            return words.pair("--mount", &memory);
+        }
+        // A volume of its own has no other name than its place.
+        (MountSource::Empty(None), _) => return words.pair("-v", &mount.target),
+        (_, "") => format!("{}:{}", mount.label, mount.target),
+        (_, written) => written.to_owned(),
     };
     words.pair("-v", &if mount.access == Access::ReadOnly { read_only(&written) } else { written });
 }

@@ -148,7 +148,18 @@ fn image_to_be_had(call: &Call<Docker>, server: &Server) -> Result<()> {
     }
 }
 
-pub(crate) fn provision(call: &Call<Docker>, server: &Server) -> Result<Provisioned> {
+/// Everything that stands before a container starts.
+pub(crate) struct Prepared {
+    /// What shall run.
+    pub(crate) plan: plan::Plan,
+    /// What was made for it, in the order in which it was made.
+    pub(crate) besides: Vec<ObjectRef>,
+    /// The container through which it is reached and reaches others, where it has no way of its own.
+    front: Option<String>,
+}
+
+/// Checks, pulls, and starts what has to be there before the container.
+pub(crate) fn prepared(call: &Call<Docker>, server: &Server) -> Result<Prepared> {
     let docker = call.host.docker();
     let engine = docker.engine()?;
     // Before anything is pulled: what cannot be run, or must not be, says so at once.
@@ -161,22 +172,21 @@ pub(crate) fn provision(call: &Call<Docker>, server: &Server) -> Result<Provisio
     let way = Way::start(call, server)?;
     let (plan, _) = planned(call, server, &engine, &way)?;
     call.host.progress(format!("start container `{}`", plan.spec.name));
+    let (besides, front) = match way {
+        Way::Proxy(proxy) => (proxy.objects, Some(proxy.container)),
+        Way::Plain | Way::NoProxy(_) => (Vec::new(), None),
+    };
+    Ok(Prepared { plan, besides, front })
+}
+
+pub(crate) fn provision(call: &Call<Docker>, server: &Server) -> Result<Provisioned> {
+    let Prepared { plan, besides, front } = prepared(call, server)?;
     let (container, connection) = match http::speaks(&server.transport)? {
         None => {
-            let started = docker.start_attached(&plan.spec)?;
+            let started = call.host.docker().start_attached(&plan.spec)?;
             (started.container, started.connection)
         }
-        Some(speaks) => {
-            let front = match &way {
-                Way::Proxy(proxy) => Some(proxy.container.as_str()),
-                Way::Plain | Way::NoProxy(_) => None,
-            };
-            http::start(call, &plan.spec, speaks, front)?
-        }
-    };
-    let besides: Vec<ObjectRef> = match way {
-        Way::Proxy(proxy) => proxy.objects,
-        Way::Plain | Way::NoProxy(_) => Vec::new(),
+        Some(speaks) => http::start(call, &plan.spec, speaks, front.as_deref())?,
     };
     let kept = Kept {
         container,
@@ -244,7 +254,7 @@ fn end(host: &Host, container: &str) -> Result<()> {
     host.docker().remove(container)
 }
 
-fn remove_all<'a>(host: &Host, objects: impl Iterator<Item = &'a ObjectRef>) -> Result<()> {
+pub(crate) fn remove_all<'a>(host: &Host, objects: impl Iterator<Item = &'a ObjectRef>) -> Result<()> {
     for object in objects {
         remove(host, &object.kind, &object.name)?;
     }

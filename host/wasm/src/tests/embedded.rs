@@ -105,6 +105,8 @@ async fn only_the_component_of_the_call_with_what_its_entry_has() {
         source: MountSource::Folder(folder.clone()),
         target: "/data".to_owned(),
         access: Access::ReadOnly,
+        options: Vec::new(),
+        written: String::new(),
         by_operator,
         written: String::new(),
     };
@@ -160,8 +162,9 @@ async fn a_folder_that_only_a_catalogue_asks_for_needs_a_grant() {
                 source,
                 target: "/data".to_owned(),
                 access,
-                by_operator: false,
+                options: Vec::new(),
                 written: String::new(),
+                by_operator: false,
             }];
         })
     };
@@ -287,8 +290,9 @@ async fn a_folder_of_the_operators_that_becomes_a_link_is_not_followed() {
             source,
             target,
             access: Access::ReadWrite,
-            by_operator: true,
+            options: Vec::new(),
             written: String::new(),
+            by_operator: true,
         }];
     });
     assert!(plugin.provision(&call(), &server).await.is_ok());

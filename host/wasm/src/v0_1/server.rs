@@ -25,7 +25,8 @@ pub(crate) fn record(scope: &ServerScope, named: bool) -> Server {
         workload: workload(scope),
         transport: transport(&spec.transport),
         lifetime: match spec.lifetime {
-            provisioner::Lifetime::Session => Lifetime::Session,
+            // To a plugin both are a server of one client.
+            provisioner::Lifetime::Session | provisioner::Lifetime::Call => Lifetime::Session,
             provisioner::Lifetime::Shared => Lifetime::Shared,
         },
         environment: spec
@@ -98,6 +99,7 @@ fn workload(scope: &ServerScope) -> Workload {
         (
             provisioner::Workload::Command { .. }
             | provisioner::Workload::Remote { .. }
+            | provisioner::Workload::Tools { .. }
             | provisioner::Workload::Listening { .. },
             _,
         ) => Workload::Component(ComponentWorkload {
@@ -166,7 +168,7 @@ fn mount(at: usize, mount: &provisioner::Mount) -> Mount {
         provisioner::Access::ReadOnly => Access::ReadOnly,
         provisioner::Access::ReadWrite => Access::ReadWrite,
     };
-    Mount { source, label, target: mount.target.clone(), access, options: Vec::new(), written }
+    Mount { source, label, target: mount.target.clone(), access, options: mount.options.clone(), written }
 }
 
 /// As the operator's file has it, in Docker's words.
