@@ -108,7 +108,6 @@ async fn only_the_component_of_the_call_with_what_its_entry_has() {
         options: Vec::new(),
         written: String::new(),
         by_operator,
-        written: String::new(),
     };
     for (name, text) in [
         ("component-other", "the component is not that of this call's server".to_owned()),
