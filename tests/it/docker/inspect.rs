@@ -73,7 +73,7 @@ const CASES: &[Case] = &[
     case("volume-rw", "volumes: ['inspect-cache:/cache:rw', 'inspect-cache:/read:ro']"),
     case("anonymous", "volumes: [/anon, /anon/deeper]"),
     case("folder", "volumes: ['/tmp:/host']"),
-    case("folder-ro", "volumes: ['/tmp:/host:ro', '/tmp:/more:readonly']"),
+    case("folder-ro", "volumes: ['/tmp:/host:ro', '/tmp:/more:ro']"),
     case("folder-template", "volumes: ['{{name.folders|volume|into}}', '{{name.none|mount_as:/none}}', '{{name.folder|mount_as:/m:ro}}']"),
     case("options", "volumes: ['inspect-cache:/a:nocopy', '/tmp:/b:ro,z']"),
     case("user", "user: '1001:2002'"),
