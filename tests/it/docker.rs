@@ -3,6 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "what is not as the story says ends the test there")]
 
+mod egress;
+mod http;
+mod inside;
+
 use crate::program::scene;
 use gateway_tests::harness::{Era, Gateway, Scene, eventually};
 use host_workload_docker::{DockerEngine, Endpoint, EngineConfig, PageRequest, Surroundings};
