@@ -12,6 +12,9 @@ mod lines;
 mod registry;
 mod suite;
 mod tools;
+mod egress;
+mod http;
+mod inside;
 
 use crate::program::scene;
 use gateway_tests::harness::{Era, Gateway, Scene, eventually};
