@@ -4,17 +4,17 @@
 #![expect(clippy::unwrap_used, reason = "what is not as the story says ends the test there")]
 
 mod command;
+mod egress;
 mod engine_front;
 mod events;
 mod faults;
+mod http;
+mod inside;
 mod inspect;
 mod lines;
 mod registry;
 mod suite;
 mod tools;
-mod egress;
-mod http;
-mod inside;
 
 use crate::program::scene;
 use gateway_tests::harness::{Era, Gateway, Scene, eventually};
