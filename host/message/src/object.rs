@@ -72,6 +72,12 @@ impl Member {
     /// Whether the key is `name`, however it is escaped. Letters count as they are: `Name` is another key.
     #[must_use]
     pub fn key_is(&self, raw: &[u8], name: &str) -> bool {
+        let quoted = raw.get(self.key.range()).unwrap_or_default();
+        let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
+        if memchr::memchr(b'\\', inner).is_none() {
+            // What is not escaped is what it says.
+            return inner == name.as_bytes();
+        }
         key_text(raw, self.key) == name
     }
 }

@@ -9,8 +9,10 @@ use std::borrow::Cow;
 pub fn decode_string(quoted: &[u8]) -> Option<Cow<'_, str>> {
     let inner = quoted.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     let text = std::str::from_utf8(inner).ok()?;
-    if !inner.contains(&b'\\') {
-        return (!inner.contains(&b'"')).then_some(Cow::Borrowed(text));
+    // One look in the usual case, which is neither.
+    let special = memchr::memchr2(b'\\', b'"', inner);
+    if !special.is_some_and(|at| memchr::memchr(b'\\', inner.get(at..).unwrap_or_default()).is_some()) {
+        return special.is_none().then_some(Cow::Borrowed(text));
     }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,7 +1,8 @@
 //! Writing to a server: the sender writes itself, a task goes on only when the server does not read.
 //!
-//! Messages are assembled in the buffer they are written from, under a lock that is never held across an await, so they never
-//! interleave, each is one write, and a steady state allocates nothing.
+//! Messages are assembled in a buffer under a lock that is held neither across an await nor during a write, so they never interleave, each is one
+//! write at the most, and a steady state allocates nothing. Who sends while another one writes leaves his message to that one: senders on
+//! several threads do not wait for each other, and a server that is busy gets several messages at once.
 
 use crate::SendError;
 use bytes::{Buf, BufMut, BytesMut};
@@ -16,11 +17,19 @@ use tokio::io::AsyncWrite;
 /// A buffer that grew beyond this is given back when it is empty.
 const KEPT_CAPACITY: usize = 256 << 10;
 
+/// Writes of one sender before the task takes over: what others leave to him must not keep him for long.
+const MOST_WRITES: usize = 8;
+
 struct State {
-    /// `None` once it is over.
+    /// `None` while a sender writes, and once it is over.
     out: Option<BoxWrite>,
+    over: bool,
+    /// Why it broke while a sender wrote what others had left to him, for the task to tell.
+    broken: Option<io::Error>,
     backlog: BytesMut,
-    /// The task is writing; senders only append.
+    /// The buffer that is filled while the other one is written.
+    spare: BytesMut,
+    /// Somebody is writing, a sender or the task; others only append.
     busy: bool,
     task: Option<Waker>,
 }
@@ -43,7 +52,15 @@ pub(crate) enum NotSent {
 
 impl Writer {
     pub(crate) fn new(out: BoxWrite, limit: usize) -> Self {
-        let state = State { out: Some(out), backlog: BytesMut::new(), busy: false, task: None };
+        let state = State {
+            out: Some(out),
+            over: false,
+            broken: None,
+            backlog: BytesMut::new(),
+            spare: BytesMut::new(),
+            busy: false,
+            task: None,
+        };
         Self { state: Mutex::new(state), limit }
     }
 
@@ -57,7 +74,7 @@ impl Writer {
         write: impl FnOnce(&mut BytesMut) -> Result<(), SendError>,
     ) -> Result<(), NotSent> {
         let mut state = self.lock();
-        if state.out.is_none() {
+        if state.over {
             return Err(NotSent::Closed);
         }
         let before = state.backlog.len();
@@ -74,41 +91,74 @@ impl Writer {
         if state.busy {
             return Ok(());
         }
-        // Nobody is woken by this context: if the server does not take everything at once, the task polls again with its own.
-        match state.poll_out(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(())) => Ok(()),
-            Poll::Ready(Err(error)) => {
-                state.out = None;
-                Err(NotSent::Broken(error))
-            }
-            Poll::Pending => {
-                state.busy = true;
-                let task = state.task.take();
+        let Some(mut out) = state.out.take() else { return Ok(()) };
+        state.busy = true;
+        for round in 0..MOST_WRITES {
+            let mut bytes = state.take();
+            drop(state);
+            // Nobody is woken by this context: if the server does not take everything at once, the task polls again with its own.
+            let written = drain(&mut out, &mut bytes, &mut Context::from_waker(Waker::noop()));
+            state = self.lock();
+            if state.over {
                 drop(state);
-                if let Some(task) = task {
-                    task.wake();
+                end(out);
+                return Ok(());
+            }
+            match written {
+                Poll::Ready(Ok(())) => {
+                    state.keep(bytes);
+                    if state.backlog.is_empty() {
+                        (state.out, state.busy) = (Some(out), false);
+                        return Ok(());
+                    }
                 }
-                Ok(())
+                Poll::Ready(Err(error)) => {
+                    state.over = true;
+                    // His own message went with the first write.
+                    if round == 0 {
+                        return Err(NotSent::Broken(error));
+                    }
+                    state.broken = Some(error);
+                    wake(state);
+                    return Ok(());
+                }
+                Poll::Pending => {
+                    state.put_back(bytes);
+                    break;
+                }
             }
         }
+        state.out = Some(out);
+        wake(state);
+        Ok(())
     }
 
     /// The task that goes on where a sender could not. Ends when the way is closed (`Ok`) or breaks.
     pub(crate) async fn run(self: Arc<Self>) -> io::Result<()> {
         poll_fn(|context| {
             let mut state = self.lock();
-            if state.out.is_none() {
+            if let Some(error) = state.broken.take() {
+                return Poll::Ready(Err(error));
+            }
+            if state.over {
                 return Poll::Ready(Ok(()));
             }
-            if state.busy {
-                match state.poll_out(context) {
-                    Poll::Ready(Ok(())) => state.busy = false,
+            if state.busy
+                && let Some(mut out) = state.out.take()
+            {
+                match drain(&mut out, &mut state.backlog, context) {
+                    Poll::Ready(Ok(())) => {
+                        state.busy = false;
+                        let empty = std::mem::take(&mut state.backlog);
+                        state.keep(empty);
+                    }
                     Poll::Ready(Err(error)) => {
-                        state.out = None;
+                        state.over = true;
                         return Poll::Ready(Err(error));
                     }
                     Poll::Pending => {}
                 }
+                state.out = Some(out);
             }
             // Also while the write is pending, so that `close` reaches the task.
             state.task = Some(context.waker().clone());
@@ -120,37 +170,121 @@ impl Writer {
     /// Closes the way; the server sees the end of its input. What still waits is lost.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
+        state.over = true;
         let out = state.out.take();
-        state.backlog = BytesMut::new();
-        let task = state.task.take();
-        drop(state);
-        if let Some(mut out) = out {
-            // Dropping half of a split stream does not end it, shutting down does. One poll is all that a closing way gets.
-            let _ = Pin::new(&mut out).poll_shutdown(&mut Context::from_waker(Waker::noop()));
-        }
+        (state.backlog, state.spare) = (BytesMut::new(), BytesMut::new());
         // Also when the way broke while a sender wrote: the task does not know yet.
-        if let Some(task) = task {
-            task.wake();
+        wake(state);
+        // A sender who is writing does it when he is done.
+        if let Some(out) = out {
+            end(out);
         }
     }
 }
 
+/// Lets the task look.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let task = state.task.take();
+    drop(state);
+    if let Some(task) = task {
+        task.wake();
+    }
+}
+
+/// Dropping half of a split stream does not end it, shutting down does. One poll is all that a closing way gets.
+fn end(mut out: BoxWrite) {
+    let _ = Pin::new(&mut out).poll_shutdown(&mut Context::from_waker(Waker::noop()));
+}
+
+/// Writes as much as the server takes.
+fn drain(out: &mut BoxWrite, bytes: &mut BytesMut, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    let mut out = Pin::new(out);
+    while !bytes.is_empty() {
+        match out.as_mut().poll_write(context, bytes) {
+            Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            Poll::Ready(Ok(written)) => bytes.advance(written),
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+    out.poll_flush(context)
+}
+
 impl State {
-    fn poll_out(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(out) = self.out.as_mut() else { return Poll::Ready(Ok(())) };
-        let mut out = Pin::new(out);
-        while !self.backlog.is_empty() {
-            match out.as_mut().poll_write(context, &self.backlog) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(written)) => self.backlog.advance(written),
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return Poll::Pending,
+    /// What is to be written now; the next messages go into the other buffer.
+    fn take(&mut self) -> BytesMut {
+        let spare = std::mem::take(&mut self.spare);
+        std::mem::replace(&mut self.backlog, spare)
+    }
+
+    /// Keeps a written buffer for later, unless it grew too large.
+    fn keep(&mut self, mut bytes: BytesMut) {
+        bytes.clear();
+        if bytes.capacity() <= KEPT_CAPACITY {
+            self.spare = bytes;
+        }
+    }
+
+    /// What was not written comes before what was appended meanwhile.
+    fn put_back(&mut self, mut bytes: BytesMut) {
+        bytes.extend_from_slice(&self.backlog);
+        let meanwhile = std::mem::replace(&mut self.backlog, bytes);
+        self.keep(meanwhile);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Weak;
+
+    /// A server on whose input another message is sent while the first one is being written.
+    struct Busy {
+        writer: Arc<Mutex<Weak<Writer>>>,
+        seen: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl AsyncWrite for Busy {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            let count = {
+                let mut seen = self.seen.lock().unwrap();
+                seen.push(String::from_utf8(bytes.to_vec()).unwrap());
+                seen.len()
+            };
+            if count == 1 {
+                let writer = self.writer.lock().unwrap().upgrade().unwrap();
+                for message in ["two", "three"] {
+                    assert!(send(&writer, message).is_ok());
+                }
             }
+            Poll::Ready(Ok(bytes.len()))
         }
-        if self.backlog.capacity() > KEPT_CAPACITY {
-            self.backlog = BytesMut::new();
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
         }
-        out.poll_flush(context)
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn send(writer: &Writer, message: &str) -> Result<(), NotSent> {
+        writer.send(|out| {
+            out.put_slice(message.as_bytes());
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn who_sends_while_another_one_writes_leaves_his_message_to_that_one() {
+        let (own, seen) = (Arc::new(Mutex::new(Weak::new())), Arc::default());
+        let busy = Busy { writer: Arc::clone(&own), seen: Arc::clone(&seen) };
+        let writer = Arc::new(Writer::new(Box::new(busy), 1024));
+        *own.lock().unwrap() = Arc::downgrade(&writer);
+        assert!(send(&writer, "one").is_ok());
+        assert!(send(&writer, "four").is_ok());
+        assert_eq!(*seen.lock().unwrap(), ["one\n", "two\nthree\n", "four\n"]);
     }
 }

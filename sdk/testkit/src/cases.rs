@@ -6,6 +6,7 @@ use host_provisioner::{Class, Egress, Lease, Provisioner, ReleaseReason, ServerS
 use host_wasm::{Fault, Faults};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// Time in which whoever is cut must have answered: the host gives a plugin one second after a cancellation.
 const PROMPTLY: Duration = Duration::from_secs(15);
@@ -230,26 +231,33 @@ async fn refuses(bench: &dyn Bench) -> Outcome {
     Ok(())
 }
 
-/// The first host function that creates something never returns.
-struct Hangs;
+/// The first host function that creates something never returns, and says when it was called.
+struct Hangs {
+    called: Arc<Notify>,
+}
 
 impl Faults for Hangs {
     fn at(&self, phase: host_provisioner::Phase, function: &str) -> Option<Fault> {
         let creates =
             ["docker.start", "docker.start-attached", "embedded.start", "kubernetes.apply", "http.send"];
-        (phase == host_provisioner::Phase::Provision && creates.contains(&function)).then_some(Fault::Silent)
+        let hangs = phase == host_provisioner::Phase::Provision && creates.contains(&function);
+        if hangs {
+            self.called.notify_one();
+        }
+        hangs.then_some(Fault::Silent)
     }
 }
 
 async fn cancelled(bench: &dyn Bench) -> Outcome {
     let stand = Stand::new(bench).await?;
-    stand.host.disturb(Arc::new(Hangs));
+    let called = Arc::new(Notify::new());
+    stand.host.disturb(Arc::new(Hangs { called: Arc::clone(&called) }));
     let call = call(PATIENCE)?;
     let token = call.cancelled.clone();
     let begin = tokio::time::Instant::now();
     let provision = stand.plugin.provision(&call, &stand.server);
     let cancel = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        called.notified().await;
         token.cancel();
         std::future::pending::<()>().await;
     };
@@ -273,7 +281,8 @@ fn unreachable_outcome() -> Result<host_provisioner::Provisioned, host_provision
 
 async fn late(bench: &dyn Bench) -> Outcome {
     let stand = Stand::new(bench).await?;
-    stand.host.disturb(Arc::new(Hangs));
+    let called = Arc::new(Notify::new());
+    stand.host.disturb(Arc::new(Hangs { called: Arc::clone(&called) }));
     let call = call(Duration::from_secs(2))?;
     let begin = tokio::time::Instant::now();
     match stand.plugin.provision(&call, &stand.server).await {
