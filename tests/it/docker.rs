@@ -18,6 +18,7 @@ mod http;
 mod inside;
 mod inspect;
 mod lines;
+mod quickstart;
 mod registry;
 mod suite;
 mod tools;

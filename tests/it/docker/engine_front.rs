@@ -4,25 +4,34 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
 
-/// Which requests are answered here instead: what their first line holds, a status line, and a body.
+/// Which requests are answered here instead (what their first line holds, a status line, and a body), and whether the engine is there at all.
 #[derive(Clone, Default)]
-pub(super) struct Refusals(Arc<Mutex<Vec<(&'static str, &'static str, String)>>>);
+pub(super) struct Refusals {
+    answers: Arc<Mutex<Vec<(&'static str, &'static str, String)>>>,
+    away: watch::Sender<bool>,
+}
 
 impl Refusals {
     /// From now on, requests whose first line holds this text get this answer.
     pub(super) fn refuse(&self, request: &'static str, status: &'static str, body: &str) {
-        self.0.lock().unwrap().push((request, status, body.to_owned()));
+        self.answers.lock().unwrap().push((request, status, body.to_owned()));
     }
 
     /// From now on everything passes.
     pub(super) fn none(&self) {
-        self.0.lock().unwrap().clear();
+        self.answers.lock().unwrap().clear();
+    }
+
+    /// The engine ends: whatever is open breaks, and nobody is let in. Or it is there again.
+    pub(super) fn away(&self, away: bool) {
+        self.away.send_replace(away);
     }
 
     fn answer(&self, head: &str) -> Option<String> {
         let first = head.lines().next().unwrap_or_default();
-        let refusals = self.0.lock().unwrap();
+        let refusals = self.answers.lock().unwrap();
         let (_, status, body) = refusals.iter().find(|(request, ..)| first.contains(request))?;
         let length = body.len();
         Some(format!(
@@ -41,7 +50,14 @@ pub(super) fn start(folder: &Path, engine: &str, refusals: &Refusals) -> String 
         while let Ok((client, _)) = listener.accept().await {
             let (engine, refusals) = (engine.clone(), refusals.clone());
             // A client that goes, or an engine that is not there, ends its own connection.
-            tokio::spawn(async move { drop(pass(client, &engine, &refusals).await) });
+            tokio::spawn(async move {
+                let mut away = refusals.away.subscribe();
+                tokio::select! {
+                    biased;
+                    _ = away.wait_for(|away| *away) => {}
+                    ended = pass(client, &engine, &refusals) => drop(ended),
+                }
+            });
         }
     });
     format!("unix://{}", path.display())

@@ -265,3 +265,36 @@ async fn fifty_at_once_come_up_and_one_of_them_that_never_answers_holds_up_nobod
     }
     scene.assert_nothing_left();
 }
+
+#[tokio::test]
+async fn an_engine_that_restarts_costs_the_calls_of_that_moment() {
+    let Some(world) = World::new().await else { return };
+    let refusals = Refusals::default();
+    let scene = scripted(&world, "");
+    let host = engine_front::start(&scene.work(), &variable("DOCKER_HOST").unwrap_or_default(), &refusals);
+    let scene = scene.with_variable("DOCKER_HOST", &host);
+    let gateway = world.serve(&scene).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["hang", "ok"]).await;
+    assert_eq!(client.text("ok", json!({})).await, "fine");
+    let hanging = client.begin("tools/call", json!({"name": "hang", "arguments": {}})).await;
+    // It takes its containers along, and whoever was attached.
+    refusals.away(true);
+    for container in world.containers().await {
+        world.engine.remove(&container).await.unwrap();
+    }
+    let InFlight::Http(hanging) = hanging else { panic!("over HTTP") };
+    let error = hanging.await.unwrap().expect_err("an answer from a server that is gone");
+    assert!(error.message.contains(&world.name), "{error:?}");
+    // Until it is back, who calls is told so.
+    let error = client.call("ok", json!({})).await.expect_err("an answer without an engine");
+    assert!(error.message.contains("engine"), "{error:?}");
+    refusals.away(false);
+    eventually("a server on the engine that is back", async || {
+        client.call("ok", json!({})).await.map(drop).map_err(|error| format!("{error:?}"))
+    })
+    .await;
+    gateway.end().await;
+    world.nothing_left().await;
+    scene.assert_nothing_left();
+}

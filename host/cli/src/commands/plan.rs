@@ -7,6 +7,7 @@ use crate::output::{print, print_json, say};
 use anyhow::Result;
 use host_provisioner::{Blueprint, Call, Class, Failure, FieldReport, RequestId};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// How long a plan may take; the platform may have to be asked.
@@ -106,8 +107,9 @@ pub(super) fn text(server: &Value) -> String {
     };
     let mut lines = vec![format!("server `{}` ({}) → {to}", word(server, "name"), word(server, "kind"))];
     for document in list(server, "documents") {
-        lines.push(format!("  {} ({})", word(document, "title"), word(document, "mediaType")));
-        lines.extend(word(document, "text").lines().map(|line| format!("    {line}")));
+        let (kind, text) = shown(word(document, "mediaType"), word(document, "text"));
+        lines.push(format!("  {} ({kind})", word(document, "title")));
+        lines.extend(text.lines().map(|line| format!("    {line}")));
     }
     if server.get("printsPlans") == Some(&Value::Bool(false)) {
         lines.push(
@@ -133,9 +135,33 @@ pub(super) fn text(server: &Value) -> String {
     lines.join("\n")
 }
 
+/// An argument list, which is a JSON array of words (`wit/v0.1/types.wit`, `document`), is shown as the line that a person would type.
+fn shown<'a>(media_type: &'a str, text: &'a str) -> (&'a str, Cow<'a, str>) {
+    let words = || serde_json::from_str::<Vec<String>>(text).ok().filter(|words| !words.is_empty());
+    let line = (media_type == "application/json").then(words).flatten();
+    match line.and_then(|words| shlex::try_join(words.iter().map(String::as_str)).ok()) {
+        Some(line) => ("for a shell", line.into()),
+        None => (media_type, text.into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_argument_list_is_a_line_for_a_shell() {
+        let words = r#"["docker", "run", "-e", "A=b c", "it's"]"#;
+        assert_eq!(
+            shown("application/json", words),
+            ("for a shell", "docker run -e 'A=b c' \"it's\"".into())
+        );
+        for (kind, other) in
+            [("application/json", r#"{"a": 1}"#), ("application/json", "[]"), ("text/plain", "[\"a\"]")]
+        {
+            assert_eq!(shown(kind, other), (kind, other.into()));
+        }
+    }
 
     #[test]
     fn people_read_what_programs_read() {
