@@ -3,7 +3,7 @@
 
     eval "$(…/testenv/up --env clients)" && tests/clients/run.py PATH-OF-THE-GATEWAY
 
-Inspector (both eras), Python SDK 2 (both eras), Python SDK 1, fastmcp: each lists and calls tools, reads a resource, gets a
+Inspector (both eras), Python SDK 2 and TypeScript SDK 2 (both eras), Python SDK 1, TypeScript SDK 1, fastmcp, mcp-remote: each lists and calls tools, reads a resource, gets a
 prompt. Standard library only; the clients come from the test environment, by its variables. The last line counts."""
 
 import json
@@ -18,7 +18,7 @@ import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOOLS = {"now", "convert", "difference", "create_note", "read_note", "update_note", "list_notes", "search_notes", "delete_note"}
-NEEDED = ["NODE", "INSPECTOR", "PY", "PY1", "FASTMCP"]
+NEEDED = ["NODE", "INSPECTOR", "PY", "PY1", "FASTMCP", "EVERYTHING", "MCP_REMOTE"]
 passed, failed = 0, 0
 
 
@@ -50,9 +50,9 @@ def expect(condition, what):
         raise AssertionError(what)
 
 
-def sdk(python, script, args, protocol):
+def sdk(interpreter, script, args, protocol):
     def check():
-        r = json.loads(out([python, os.path.join(HERE, script), *args]).splitlines()[-1])
+        r = json.loads(out([interpreter, os.path.join(HERE, script), *args]).splitlines()[-1])
         expect(set(r["tools"]) == TOOLS, f"tools {r['tools']}")
         expect(r["protocol"] == protocol, f"protocol {r['protocol']}")
         expect("Berlin" in r["now"] or "+0" in r["now"], f"now {r['now']}")
@@ -156,7 +156,17 @@ def main():
             case(f"python sdk 2 modern {where}", sdk(env("PY"), "sdk2.py", ["2026-07-28", *target], "2026-07-28"))
             case(f"python sdk 2 auto {where}", sdk(env("PY"), "sdk2.py", ["auto", *target], "2026-07-28"))
             case(f"python sdk 1 {where}", sdk(env("PY1"), "sdk1.py", target, "2025-11-25"))
+            typescript = lambda *args: sdk(env("NODE"), "typescript.mjs", [*args[:-1], *target], args[-1])
+            case(f"typescript sdk 2 legacy {where}", typescript("2", "legacy", "2025-11-25"))
+            case(f"typescript sdk 2 modern {where}", typescript("2", "2026-07-28", "2026-07-28"))
+            case(f"typescript sdk 2 auto {where}", typescript("2", "auto", "2026-07-28"))
+            case(f"typescript sdk 1 {where}", typescript("1", "legacy", "legacy"))
             case(f"fastmcp {where}", fastmcp(target))
+        # A client of streamable HTTP that is itself a server over standard streams.
+        remote = [env("NODE"), env("MCP_REMOTE"), url, "--header", "Authorization: Bearer clients-token", "--transport", "http-only"]
+        os.environ["MCP_REMOTE_CONFIG_DIR"] = os.path.join(folder, "mcp-remote")
+        case("mcp-remote, typescript sdk 1 before it", sdk(env("NODE"), "typescript.mjs", ["1", "legacy", *remote], "legacy"))
+        case("mcp-remote, python sdk 1 before it", sdk(env("PY1"), "sdk1.py", remote, "2025-11-25"))
     finally:
         p.send_signal(signal.SIGTERM)
         try:
