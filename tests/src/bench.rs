@@ -9,6 +9,7 @@
 )]
 
 pub mod catalog;
+pub mod docker;
 pub mod embedded;
 pub mod engines;
 pub mod guest;

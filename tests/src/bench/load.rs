@@ -25,6 +25,8 @@ pub enum Target {
     Sse(String, String),
     /// Its own echo as one child on standard streams, for all sessions: what a caller has without any gateway.
     OwnStdio,
+    /// A command on whose standard streams such an echo speaks, for all sessions.
+    Command(String),
 }
 
 /// What one run came to.
@@ -79,6 +81,9 @@ impl LoadClient {
             }
             Target::OwnStdio => {
                 command.args(["--stdio", &format!("{} backend", self.program.display())]);
+            }
+            Target::Command(line) => {
+                command.args(["--stdio", line]);
             }
         }
         let output = command.output().await.unwrap();

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use gateway_tests::bench::load::LoadClient;
 use gateway_tests::bench::report::Report;
-use gateway_tests::bench::{Effort, catalog, embedded, engines, relay, soak, start};
+use gateway_tests::bench::{Effort, catalog, docker, embedded, engines, relay, soak, start};
 use gateway_tests::harness::Scene;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,7 +31,7 @@ struct Args {
     /// The load client; without it, what needs one is skipped
     #[arg(long, value_name = "FILE", env = "GATEWAY_TEST_MCPLOAD")]
     load_client: Option<PathBuf>,
-    /// Only what has one of these words in its group: engines, catalog, start, memory, relay, embedded
+    /// Only what has one of these words in its group: engines, catalog, start, memory, relay, embedded, docker
     #[arg(value_name = "GROUP")]
     groups: Vec<String>,
 }
@@ -128,6 +128,9 @@ async fn measure(
     }
     if wanted("embedded") {
         embedded::measure(&mut report, effort, &scene, &client).await;
+    }
+    if wanted("docker") {
+        docker::measure(&mut report, effort, &scene, &client).await;
     }
     Ok(report)
 }
