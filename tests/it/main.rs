@@ -11,6 +11,7 @@ mod contract;
 mod docker;
 mod endings;
 mod hostile;
+mod kubernetes;
 mod plugins;
 mod program;
 mod run;

@@ -2,9 +2,11 @@
 
 mod check;
 mod docker;
+mod kubernetes;
 
 pub(crate) use check::{CatalogCommand, ConfigCommand, SecretCommand};
 pub(crate) use docker::FileArgs;
+pub(crate) use kubernetes::KubernetesArgs;
 
 use crate::assemble::Fixed;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -115,6 +117,10 @@ pub(crate) struct SourceArgs {
     /// The Docker context whose engine runs containers (default: as Docker's own command line finds its engine)
     #[arg(long, value_name = "NAME", help_heading = "Provisioners")]
     pub docker_context: Option<String>,
+
+    /// Where the cluster is
+    #[command(flatten)]
+    pub kubernetes: KubernetesArgs,
 
     /// Processors of a container that names no limit of its own; 0: all (default: 1)
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Provisioners")]

@@ -12,6 +12,7 @@ pub(crate) mod files;
 pub(crate) mod grants;
 pub(crate) mod identity;
 pub(crate) mod inputs;
+pub(crate) mod kubernetes;
 pub(crate) mod own_lists;
 pub(crate) mod placement;
 pub(crate) mod preflight;

@@ -39,7 +39,9 @@ use host_provisioner::sanitize;
 
 pub use check::{Asks, asks};
 pub use error::{LoadError, LoadErrorKind};
-pub use grants::{DockerGrant, EmbeddedGrant, FolderGrant, Grants, HostPattern, NamePattern};
+pub use grants::{
+    DockerGrant, EmbeddedGrant, FolderGrant, Grants, HostPattern, KubernetesGrant, NamePattern,
+};
 pub use host::{LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
 pub use limits::Limits;
 pub use load::PluginSource;

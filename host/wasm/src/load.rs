@@ -217,6 +217,7 @@ async fn describe(
         record: None,
         prepared: None,
         description: None,
+        tunnels: Arc::default(),
     };
     let done =
         run::run(&engines, &loaded, &limits, Lane::Load, scope, Describe).await.map_err(|failure| {

@@ -155,6 +155,7 @@ impl Plugin {
             record: None,
             prepared: None,
             description: None,
+            tunnels: Arc::default(),
         }
     }
 

@@ -17,6 +17,8 @@ pub struct Surroundings {
     pub namespace: Option<String>,
     /// `KUBERNETES_SERVICE_HOST` is set: this process runs in a pod.
     pub in_pod: bool,
+    /// Name of that pod, where it is known.
+    pub own_pod: Option<String>,
     /// The user's home folder.
     pub home: Option<PathBuf>,
 }

@@ -170,7 +170,13 @@ impl Follow {
             Some(Value::Array(items)) => items,
             _ => Vec::new(),
         };
-        let named = items.into_iter().filter_map(|item| Some((name(&item)?, item)));
+        let named = items.into_iter().filter_map(|mut item| {
+            // Inside a list they have neither.
+            let map = item.as_object_mut()?;
+            map.insert("apiVersion".to_owned(), Value::from(self.kind.api_version.as_str()));
+            map.insert("kind".to_owned(), Value::from(self.kind.kind.as_str()));
+            Some((name(&item)?, item))
+        });
         *lock(&self.store.objects) = named.collect();
         self.changed();
         Ok(version)

@@ -7,6 +7,7 @@ use crate::assemble::difference::{Change, Wanted, difference};
 use crate::assemble::direct::{self, DirectWays};
 use crate::assemble::grants;
 use crate::assemble::identity::Identity;
+use crate::assemble::kubernetes;
 use crate::assemble::placement::{Place, Placement, canonical};
 use crate::assemble::refusing::Refusing;
 use crate::assemble::spec::server_spec;
@@ -103,6 +104,7 @@ impl App {
             cache_dir: inputs.cache.as_ref().map(|folder| folder.join("plugins")),
             embedded: Arc::clone(&embedded),
             docker: docker(&inputs, environment),
+            kubernetes: kubernetes::surroundings(&inputs, environment),
             resolver: Arc::clone(&resolver),
             bundled_servers: bundled::SERVERS
                 .iter()

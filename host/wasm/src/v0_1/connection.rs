@@ -1,6 +1,7 @@
 //! `connection`: ways to servers, as things the host owns. A plugin holds a handle; what it drops, or still holds at the end, is closed.
 
 mod ready;
+mod tunnel;
 mod url;
 
 use crate::limits::TEXT;
@@ -148,7 +149,7 @@ impl Host for CallState {
 impl Scope {
     fn endpoint(&self, endpoint: HttpEndpoint) -> wasmtime::Result<Result<provisioner::Connection, Failure>> {
         bounds::text(&endpoint.url)?;
-        if let Some(failure) = self.not_carried(endpoint.tunnel.is_some(), endpoint.tls.is_some()) {
+        if let Some(failure) = self.not_carried(false, endpoint.tls.is_some()) {
             return Ok(Err(failure));
         }
         if !endpoint.headers.is_empty() || !matches!(endpoint.authorization, Authorization::None) {
@@ -170,9 +171,16 @@ impl Scope {
         if let Err(failure) = self.may_connect(url.host, url.port) {
             return Ok(Err(failure));
         }
-        let grants = Arc::clone(&self.plugin);
+        let tunnel = match self.tunnel(endpoint.tunnel.as_deref(), url.host, url.port) {
+            Ok(tunnel) => tunnel,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let (grants, tunnels) = (Arc::clone(&self.plugin), Arc::clone(&self.tunnels));
         let access = host_web::Access::of_names(
-            move |host, port| grants.grants.connect.iter().any(|pattern| pattern.covers(host, Some(port))),
+            move |host, port| {
+                tunnels.reaches(host, port)
+                    || grants.grants.connect.iter().any(|pattern| pattern.covers(host, Some(port)))
+            },
             &format!("grant it: add `HOST:PORT` to `plugins.{}.grants.connect`", self.plugin.name),
         );
         let config = host_web::EndpointConfig::new(&endpoint.url, Vec::new(), access);
@@ -180,7 +188,7 @@ impl Scope {
             Ok(channel) => Ok(Ok(provisioner::Connection::Http(provisioner::HttpEndpoint {
                 url: endpoint.url,
                 protocol: Some(protocol),
-                channel: Arc::new(channel),
+                channel: tunnel::through(tunnel, channel),
             }))),
             Err(error) => {
                 Ok(Err(self
@@ -200,6 +208,9 @@ impl Scope {
         if !self.may_create() {
             let text = format!("no connection is made in `{}`", self.phase.as_str());
             return Err(self.refuse(FailureCategory::Permission, text));
+        }
+        if self.tunnels.reaches(host, port) {
+            return Ok(());
         }
         let plugin = &self.plugin;
         if host.len() <= TEXT && plugin.grants.connect.iter().any(|pattern| pattern.covers(host, Some(port)))
