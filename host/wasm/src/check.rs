@@ -19,7 +19,7 @@ const EXPORTS: [&str; 2] = ["provisioner", "container-runtime"];
 /// What everybody may import.
 const FREE: [&str; 7] = ["call", "connection", "log", "progress", "secrets", "settings", "types"];
 /// What needs a grant and is carried.
-const CARRIED: [&str; 2] = ["docker", "embedded"];
+const CARRIED: [&str; 3] = ["docker", "embedded", "kubernetes"];
 /// What needs a grant and is not carried yet.
 const LATER: [&str; 2] = ["http", "registry"];
 

@@ -21,7 +21,7 @@ pub mod secret;
 pub mod service;
 mod settings;
 
-pub use settings::{ClusterSettings, Requests, Security, ServerSettings};
+pub use settings::{ClusterSettings, PullPolicy, Requests, Security, ServerSettings};
 
 /// The plugin.
 #[derive(Debug)]

@@ -62,12 +62,12 @@ pub fn labels(context: &Context, name: &str, component: &str) -> Map<String, Val
     let mut labels = vec![
         ("app", "mcp-server"),
         ("runtime", "kubernetes"),
-        ("server", &slug),
+        ("server", slug.as_str()),
         ("app.kubernetes.io/managed-by", "mcp-gateway"),
         ("app.kubernetes.io/component", component),
-        ("app.kubernetes.io/name", &slug),
-        ("app.kubernetes.io/instance", &session),
-        ("mcp-gateway.docker.com/session", &session),
+        ("app.kubernetes.io/name", slug.as_str()),
+        ("app.kubernetes.io/instance", session.as_str()),
+        ("mcp-gateway.docker.com/session", session.as_str()),
     ];
     labels.extend(context.labels.iter().map(|label| (label.key.as_str(), label.value.as_str())));
     labels.into_iter().map(|(key, value)| (key.to_owned(), Value::from(value))).collect()

@@ -34,7 +34,7 @@ impl Kubernetes<'_> {
                 "use `apply-secret`, where the host fills the values in",
             ));
         }
-        self.document_fits(&kind, &document).await?;
+        self.document_fits(&kind, &document)?;
         Ok((kind, document))
     }
 

@@ -26,7 +26,7 @@ type Checked = Result<(), Failure>;
 
 impl Kubernetes<'_> {
     /// Checks a document. Its namespace and kind are granted.
-    pub(super) async fn document_fits(&self, kind: &Kind, document: &Value) -> Checked {
+    pub(super) fn document_fits(&self, kind: &Kind, document: &Value) -> Checked {
         let written = kind.written();
         let known = ["apiVersion", "kind", "metadata", "spec", "data", "binaryData", "immutable"];
         self.only(document, "the document", &known)?;
@@ -38,7 +38,7 @@ impl Kubernetes<'_> {
                 self.template_metadata_fits(template.get("metadata"))?;
             }
             let namespace = text(document, "/metadata/namespace");
-            return self.pod_fits(namespace, template.get("spec").unwrap_or(&Value::Null)).await;
+            return self.pod_fits(namespace, template.get("spec").unwrap_or(&Value::Null));
         }
         match written.as_str() {
             "v1/Service" => self.service_fits(document),

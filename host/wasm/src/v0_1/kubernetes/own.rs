@@ -94,12 +94,11 @@ impl Kubernetes<'_> {
     /// The kind of a target that may be looked at.
     pub(super) async fn target(&self, target: &Target) -> Result<Kind, Failure> {
         let kind = self.kind(&target.kind).await?;
-        if kind.namespaced || !target.namespace.is_empty() {
-            self.namespace_fits(&target.namespace).await?;
-        } else {
+        if !kind.namespaced {
             // What has no namespace belongs to everybody.
             return Err(self.denied(format!("objects of kind `{}` are in no namespace", line(&target.kind, SHOWN))));
         }
+        self.namespace_fits(&target.namespace).await?;
         Ok(kind)
     }
 

@@ -35,12 +35,15 @@ struct Look {
 
 impl Kubernetes<'_> {
     pub(super) async fn wait_for_one(&self, conditions: &[Condition], time: Duration) -> Result<Met, Failure> {
+        if conditions.is_empty() {
+            return Err(self.refuse(FailureCategory::Config, "wait for no condition at all"));
+        }
         let ends = Instant::now() + time;
         let mut looks = Vec::with_capacity(conditions.len());
         for condition in conditions {
             looks.push(self.look(condition).await?);
         }
-        let mut watches = self.watches(&looks).await?;
+        let mut watches = self.watches(&looks)?;
         let mut strangers: BTreeMap<(String, String, String), Option<Value>> = BTreeMap::new();
         let mut said = String::new();
         loop {
@@ -102,7 +105,7 @@ impl Kubernetes<'_> {
     }
 
     /// One watch for each kind and namespace, of this session's objects; the pods' too where a set is asked about.
-    async fn watches(&self, looks: &[Look]) -> Result<BTreeMap<(String, String), Watched>, Failure> {
+    fn watches(&self, looks: &[Look]) -> Result<BTreeMap<(String, String), Watched>, Failure> {
         let cluster = self.cluster()?;
         let session = match &self.record {
             Some(record) => record.begin.session.clone(),

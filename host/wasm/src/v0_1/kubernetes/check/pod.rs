@@ -93,7 +93,7 @@ fn granted(patterns: &[NamePattern], name: &str) -> bool {
 
 impl Kubernetes<'_> {
     /// Checks the specification of a pod of the server of this call.
-    pub(super) async fn pod_fits(&self, namespace: &str, spec: &Value) -> Checked {
+    pub(super) fn pod_fits(&self, namespace: &str, spec: &Value) -> Checked {
         let Some(server) = self.server.clone() else {
             return Err(self.not_in_this_phase("run in a pod"));
         };
@@ -313,7 +313,7 @@ impl Kubernetes<'_> {
             _ => &[],
         };
         let given: Vec<Option<String>> = list(container, "args").map(|arg| literal(arg.as_str()?)).collect();
-        let same = given.len() == own.len() && given.iter().zip(own).all(|(given, own)| given.as_deref() == Some(own));
+        let same = given.len() == own.len() && given.iter().zip(own).all(|(given, own)| given.as_deref() == Some(own.as_str()));
         let foreign = |variable: &Value| {
             let name = text(variable, "/name");
             let own = spec.environment.iter().find(|own| own.name == name);
