@@ -75,7 +75,8 @@ impl World {
     async fn nothing_left(&self) {
         eventually("nothing of ours in the namespace", async || {
             let left = self.get(KINDS).await;
-            let named = left.iter().map(|object| format!("{}/{}", object["kind"], object["metadata"]["name"]));
+            let named =
+                left.iter().map(|object| format!("{}/{}", object["kind"], object["metadata"]["name"]));
             let named: Vec<String> = named.collect();
             if named.is_empty() { Ok(()) } else { Err(named.join(", ")) }
         })
@@ -90,7 +91,10 @@ fn registry() -> String {
 fn catalog(entries: &[(&str, &str)]) -> String {
     let mut text = "registry:\n".to_owned();
     for (name, entry) in entries {
-        text.push_str(&format!("  {name}:\n    {}\n", entry.replace("REGISTRY", &registry()).replace('\n', "\n    ")));
+        text.push_str(&format!(
+            "  {name}:\n    {}\n",
+            entry.replace("REGISTRY", &registry()).replace('\n', "\n    ")
+        ));
     }
     text
 }
@@ -200,8 +204,11 @@ async fn a_killed_gateway_leaves_its_pods_to_the_next_which_removes_them() {
     let next = world.serve(&scene, "echo", &[]).await;
     eventually("nothing of the dead session", async || {
         let left = world.get(KINDS).await;
-        let of_dead = |object: &&Value| object["metadata"]["labels"]["mcp-gateway.docker.com/session"] == session.as_str();
-        let left: Vec<String> = left.iter().filter(of_dead).map(|object| object["metadata"]["name"].to_string()).collect();
+        let of_dead = |object: &&Value| {
+            object["metadata"]["labels"]["mcp-gateway.docker.com/session"] == session.as_str()
+        };
+        let left: Vec<String> =
+            left.iter().filter(of_dead).map(|object| object["metadata"]["name"].to_string()).collect();
         if left.is_empty() { Ok(()) } else { Err(left.join(", ")) }
     })
     .await;
@@ -212,9 +219,11 @@ async fn a_killed_gateway_leaves_its_pods_to_the_next_which_removes_them() {
 #[tokio::test]
 async fn the_plan_is_the_manifest_and_creates_nothing() {
     let Some(world) = World::new().await else { return };
-    let scene = world.scene(&catalog(&[("echo", "image: REGISTRY/mcp/null:1\nenv: [{name: A, value: '$(B)'}]")]));
+    let scene =
+        world.scene(&catalog(&[("echo", "image: REGISTRY/mcp/null:1\nenv: [{name: A, value: '$(B)'}]")]));
     let arguments = ["run", "--dry-run", "--json", "--catalog", "catalog.yaml", "--servers", "echo"];
-    let arguments = arguments.into_iter().chain(["--provisioner", "kubernetes", "--namespace", &world.namespace]);
+    let arguments =
+        arguments.into_iter().chain(["--provisioner", "kubernetes", "--namespace", &world.namespace]);
     let plan = scene.run(arguments).await.expect_code(0).json();
     let documents = plan["servers"][0]["documents"].as_array().unwrap_or_else(|| panic!("{plan}"));
     let pod: Value = serde_json::from_str(documents[0]["text"].as_str().unwrap()).unwrap();
@@ -233,7 +242,8 @@ async fn missing_rights_are_told_with_the_rule_that_gives_them() {
     world.kubectl(&["create", "rolebinding", "poor", "--role=poor", &subject]).await;
     let token = world.kubectl(&["create", "token", "poor"]).await;
     let mut config: Value =
-        serde_json::from_str(&world.kubectl(&["config", "view", "--raw", "--flatten", "-o", "json"]).await).unwrap();
+        serde_json::from_str(&world.kubectl(&["config", "view", "--raw", "--flatten", "-o", "json"]).await)
+            .unwrap();
     config["users"][0]["user"] = json!({ "token": token.trim() });
     let scene = world.scene(&catalog(&[("echo", "image: REGISTRY/mcp/null:1")]));
     scene.file("poor.yaml", config.to_string());

@@ -91,8 +91,7 @@ impl Cluster {
             .body(Vec::new())
             .map_err(|error| Error::specification(format!("{what}: {error}")))?;
         let client = self.client().await?;
-        let connection =
-            client.connect(request).await.map_err(|error| Error::of(&what, &right, &error))?;
+        let connection = client.connect(request).await.map_err(|error| Error::of(&what, &right, &error))?;
         let half_close = connection.supports_stream_close();
         let (sink, stream) = connection.into_stream().split();
         let (stdin, from_us) = tokio::io::duplex(BUFFER);

@@ -53,7 +53,9 @@ impl Cluster {
             let made = tokio::task::spawn_blocking(move || Client::try_from(config)).await;
             match made {
                 Ok(Ok(client)) => Ok(client),
-                Ok(Err(error)) => Err(Error::of("connect to the cluster", &Right::new("get", "", "api", ""), &error)),
+                Ok(Err(error)) => {
+                    Err(Error::of("connect to the cluster", &Right::new("get", "", "api", ""), &error))
+                }
                 Err(_) => Err(Error::new(ErrorKind::Unreachable, "the gateway is ending")),
             }
         };
@@ -81,8 +83,9 @@ impl Cluster {
     ) -> Result<Value, Error> {
         let kind = if method == "PATCH" { "application/apply-patch+yaml" } else { "application/json" };
         let text = self.text(what, right, method, path, kind, body).await?;
-        serde_json::from_str(&text)
-            .map_err(|error| Error::new(ErrorKind::Cluster, format!("{what}: the answer is no JSON: {error}")))
+        serde_json::from_str(&text).map_err(|error| {
+            Error::new(ErrorKind::Cluster, format!("{what}: the answer is no JSON: {error}"))
+        })
     }
 
     /// One request with a text for an answer.

@@ -84,8 +84,10 @@ impl ClusterConfig {
 
     fn in_pod(around: &Surroundings) -> Result<Self, Error> {
         if let Some(context) = &around.context {
-            return Err(Error::specification(format!("there is no context `{context}`: inside a cluster there are none"))
-                .with_hint("leave `--kube-context` out, or name a file with `--kubeconfig`"));
+            return Err(Error::specification(format!(
+                "there is no context `{context}`: inside a cluster there are none"
+            ))
+            .with_hint("leave `--kube-context` out, or name a file with `--kubeconfig`"));
         }
         let inner = kube::Config::incluster().map_err(|error| {
             Error::new(ErrorKind::Denied, format!("use the service account of this pod: {error}"))

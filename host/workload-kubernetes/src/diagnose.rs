@@ -53,7 +53,11 @@ pub fn diagnose_pod(pod: &Value) -> Option<Diagnosis> {
         return Some(Diagnosis::new(Cause::TakenAway, "run", said));
     }
     let statuses = ["initContainerStatuses", "containerStatuses"].into_iter().flat_map(|key| {
-        pod.pointer(&format!("/status/{key}")).and_then(Value::as_array).into_iter().flatten().map(move |s| (key, s))
+        pod.pointer(&format!("/status/{key}"))
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .map(move |s| (key, s))
     });
     for (key, status) in statuses {
         if let Some(found) = container(status, key == "initContainerStatuses") {
@@ -64,7 +68,9 @@ pub fn diagnose_pod(pod: &Value) -> Option<Diagnosis> {
     match text("/status/phase") {
         "Failed" => {
             let cause = match text("/status/reason") {
-                "Evicted" | "NodeLost" | "NodeShutdown" | "Terminated" | "Preempting" | "Shutdown" => Cause::TakenAway,
+                "Evicted" | "NodeLost" | "NodeShutdown" | "Terminated" | "Preempting" | "Shutdown" => {
+                    Cause::TakenAway
+                }
                 _ => Cause::Ended,
             };
             let said = joined("the pod has failed", text("/status/reason"), text("/status/message"));
@@ -90,8 +96,13 @@ fn container(status: &Value, init: bool) -> Option<Diagnosis> {
     let text = |pointer: &str| status.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let (reason, message) = (text("/state/waiting/reason"), text("/state/waiting/message"));
     match reason {
-        "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" | "ImageInspectError"
-        | "RegistryUnavailable" | "SignatureValidationFailed" => {
+        "ErrImagePull"
+        | "ImagePullBackOff"
+        | "InvalidImageName"
+        | "ErrImageNeverPull"
+        | "ImageInspectError"
+        | "RegistryUnavailable"
+        | "SignatureValidationFailed" => {
             let image = text("/image");
             let said = joined(&format!("pull image `{image}`"), reason, message);
             let found = Diagnosis::new(Cause::Image, "pull", said);
@@ -101,8 +112,12 @@ fn container(status: &Value, init: bool) -> Option<Diagnosis> {
                 found
             });
         }
-        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" | "PostStartHookError" => {
-            let found = Diagnosis::new(Cause::Entry, "create", joined("create the container", reason, message));
+        "CreateContainerConfigError"
+        | "CreateContainerError"
+        | "RunContainerError"
+        | "PostStartHookError" => {
+            let found =
+                Diagnosis::new(Cause::Entry, "create", joined("create the container", reason, message));
             return Some(if message.contains("runAsNonRoot") {
                 found.hint("the image runs as root, or as a user without a number: write `user: \"1000\"` into the server's entry, or let this plugin run such images with its setting `security: baseline`")
             } else if message.contains("secret") || message.contains("configmap") {
@@ -125,12 +140,20 @@ fn container(status: &Value, init: bool) -> Option<Diagnosis> {
     let message = said("message");
     if said("reason") == "OOMKilled" {
         return Some(
-            Diagnosis::new(Cause::Entry, "run", joined("it was killed for want of memory", "OOMKilled", message))
-                .hint("give the server more with `memory`"),
+            Diagnosis::new(
+                Cause::Entry,
+                "run",
+                joined("it was killed for want of memory", "OOMKilled", message),
+            )
+            .hint("give the server more with `memory`"),
         );
     }
     if said("reason") == "StartError" || said("reason") == "ContainerCannotRun" {
-        return Some(Diagnosis::new(Cause::Entry, "start", joined("start its program", said("reason"), message)));
+        return Some(Diagnosis::new(
+            Cause::Entry,
+            "start",
+            joined("start its program", said("reason"), message),
+        ));
     }
     let restarts = status.get("restartCount").and_then(Value::as_i64).unwrap_or_default();
     let what = if restarts > 0 {
@@ -150,7 +173,11 @@ pub fn diagnose_set(set: &Value) -> Option<Diagnosis> {
         let said = |key: &str| condition.get(key).and_then(Value::as_str).unwrap_or_default();
         if said("type") == "ReplicaFailure" && said("status") == "True" {
             let message = said("message");
-            let cause = if message.contains("quota") || message.contains("maximum ") { Cause::Room } else { Cause::Entry };
+            let cause = if message.contains("quota") || message.contains("maximum ") {
+                Cause::Room
+            } else {
+                Cause::Entry
+            };
             return Some(Diagnosis::new(cause, "create", joined("create its pod", said("reason"), message)));
         }
     }
@@ -178,13 +205,20 @@ mod tests {
 
     fn waiting(reason: &str, message: &str) -> Value {
         let state = json!({ "waiting": { "reason": reason, "message": message } });
-        with(json!({ "phase": "Pending", "containerStatuses": [{ "name": "server", "image": "a/b:1", "state": state }] }))
+        with(
+            json!({ "phase": "Pending", "containerStatuses": [{ "name": "server", "image": "a/b:1", "state": state }] }),
+        )
     }
 
     #[test]
     fn each_way_not_to_come_up_has_its_cause() {
         let cases = [
-            (waiting("ErrImagePull", "not found"), Cause::Image, "pull", "pull image `a/b:1`: ErrImagePull: not found"),
+            (
+                waiting("ErrImagePull", "not found"),
+                Cause::Image,
+                "pull",
+                "pull image `a/b:1`: ErrImagePull: not found",
+            ),
             (
                 waiting("CreateContainerConfigError", "secret \"x\" not found"),
                 Cause::Entry,
@@ -259,6 +293,9 @@ mod tests {
         let set = json!({ "status": { "conditions": [
             { "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota: q" }] } });
         let found = diagnose_set(&set).unwrap();
-        assert_eq!((found.cause, found.text.as_str()), (Cause::Room, "create its pod: FailedCreate: exceeded quota: q"));
+        assert_eq!(
+            (found.cause, found.text.as_str()),
+            (Cause::Room, "create its pod: FailedCreate: exceeded quota: q")
+        );
     }
 }

@@ -159,8 +159,16 @@ mod tests {
         for (code, message, kind) in [
             (403, "pods is forbidden: User \"a\" cannot create resource \"pods\"", ErrorKind::Denied),
             (403, "pods \"x\" is forbidden: exceeded quota: small, requested: pods=1", ErrorKind::Quota),
-            (403, "pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\"", ErrorKind::Specification),
-            (403, "pods \"x\" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi", ErrorKind::Quota),
+            (
+                403,
+                "pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\"",
+                ErrorKind::Specification,
+            ),
+            (
+                403,
+                "pods \"x\" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi",
+                ErrorKind::Quota,
+            ),
             (400, "admission webhook \"a.example\" denied the request: no", ErrorKind::Specification),
             (404, "namespaces \"gone\" not found", ErrorKind::NotFound),
             (409, "pods \"x\" already exists", ErrorKind::Conflict),

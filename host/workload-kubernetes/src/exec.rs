@@ -42,7 +42,8 @@ impl Cluster {
         words: &[String],
         stdin: bool,
     ) -> Result<Attached, Error> {
-        let mut query = format!("container={}&stdin={stdin}&stdout=true&stderr=true", name::label(container)?);
+        let mut query =
+            format!("container={}&stdin={stdin}&stdout=true&stderr=true", name::label(container)?);
         for word in words {
             query.push_str("&command=");
             query.push_str(&name::query(word));
@@ -73,8 +74,7 @@ impl Cluster {
             }
             stdin
         };
-        let (_stdin, out, err) =
-            tokio::join!(feed, take(&mut stdout, limit), take(&mut stderr, limit));
+        let (_stdin, out, err) = tokio::join!(feed, take(&mut stdout, limit), take(&mut stderr, limit));
         let ((stdout, more_out), (stderr, more_err)) = (out, err);
         let ended = match status.await {
             Ok(status) => ended(&status)?,
@@ -130,7 +130,8 @@ mod tests {
         assert_eq!(code(r#"{"status":"Success"}"#), Ended::Exited(0));
         let failed = r#"{"status":"Failure","reason":"NonZeroExitCode","details":{"causes":[{"reason":"ExitCode","message":"42"}]}}"#;
         assert_eq!(code(failed), Ended::Exited(42));
-        let missing = ended(br#"{"status":"Failure","message":"exec: \"x\": executable file not found in $PATH"}"#);
+        let missing =
+            ended(br#"{"status":"Failure","message":"exec: \"x\": executable file not found in $PATH"}"#);
         assert_eq!(missing.unwrap_err().kind, crate::ErrorKind::Specification);
     }
 }

@@ -38,7 +38,12 @@ impl Cluster {
     ///
     /// # Errors
     /// There is no pod of that name to be had, or no port of this machine.
-    pub async fn open_tunnel(self: &Arc<Self>, namespace: &str, pod: &str, port: u16) -> Result<Tunnel, Error> {
+    pub async fn open_tunnel(
+        self: &Arc<Self>,
+        namespace: &str,
+        pod: &str,
+        port: u16,
+    ) -> Result<Tunnel, Error> {
         let what = format!("open a tunnel to pod `{pod}`");
         let path = format!(
             "/api/v1/namespaces/{}/pods/{}/portforward?ports={port}",
@@ -50,7 +55,8 @@ impl Cluster {
             return Err(Error::new(crate::ErrorKind::Denied, format!("{what}: the right is missing"))
                 .with_hint(right.advice()));
         }
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| Error::io(&what, &error))?;
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| Error::io(&what, &error))?;
         let address = listener.local_addr().map_err(|error| Error::io(&what, &error))?;
         let cluster = Arc::clone(self);
         let task = tokio::spawn(async move {

@@ -101,7 +101,8 @@ impl Cluster {
         if let Some(kind) = Kind::known(written) {
             return Ok(kind);
         }
-        let missing = || Error::new(ErrorKind::Unsupported, format!("this cluster does not serve `{written}`"));
+        let missing =
+            || Error::new(ErrorKind::Unsupported, format!("this cluster does not serve `{written}`"));
         let (api_version, wanted) = written.rsplit_once('/').ok_or_else(missing)?;
         let served = self.served(api_version).await?;
         served.iter().find(|kind| kind.kind == wanted).cloned().ok_or_else(missing)
@@ -125,7 +126,9 @@ impl Cluster {
             format!("/api/{api_version}")
         };
         let right = Right::new("get", "", "api", "");
-        let found = match self.request(&format!("look up the kinds of `{api_version}`"), &right, "GET", &path, None).await
+        let found = match self
+            .request(&format!("look up the kinds of `{api_version}`"), &right, "GET", &path, None)
+            .await
         {
             Ok(found) => found,
             Err(error) if error.is_not_found() => Value::Null,

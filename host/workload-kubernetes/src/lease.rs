@@ -87,7 +87,11 @@ impl Cluster {
     ///
     /// # Errors
     /// The right is missing, or the cluster does not answer: then nothing is known of any session.
-    pub async fn living_sessions(&self, namespace: &str, selector: &str) -> Result<Vec<(String, Value)>, Error> {
+    pub async fn living_sessions(
+        &self,
+        namespace: &str,
+        selector: &str,
+    ) -> Result<Vec<(String, Value)>, Error> {
         let (mut living, mut cursor) = (Vec::new(), None);
         loop {
             let page = self.list(&kind(), namespace, selector, "", 500, cursor.as_deref()).await?;
@@ -135,15 +139,22 @@ mod tests {
     fn ids_have_the_form_of_the_original() {
         assert_eq!(session_id("k1b2c3d4e5f60718"), "mcp-gateway-e5f60718");
         assert!(is_session_id(&session_id("k1b2c3d4e5f60718")));
-        for bad in ["", "mcp-gateway-", "mcp-gateway-abc", "mcp-gateway-ABCDEFGH", "x-gateway-abcdefgh", "mcp-gateway-abc,d=ef"]
-        {
+        for bad in [
+            "",
+            "mcp-gateway-",
+            "mcp-gateway-abc",
+            "mcp-gateway-ABCDEFGH",
+            "x-gateway-abcdefgh",
+            "mcp-gateway-abc,d=ef",
+        ] {
             assert!(!is_session_id(bad), "{bad}");
         }
     }
 
     #[test]
     fn a_lease_lives_as_long_as_it_says() {
-        let lease = json!({ "spec": { "renewTime": "2026-01-01T00:00:00.000000Z", "leaseDurationSeconds": 60 } });
+        let lease =
+            json!({ "spec": { "renewTime": "2026-01-01T00:00:00.000000Z", "leaseDurationSeconds": 60 } });
         assert!(lives(&lease, "2026-01-01T00:01:00Z".parse().unwrap()));
         assert!(!lives(&lease, "2026-01-01T00:01:01Z".parse().unwrap()));
         assert!(!lives(&json!({ "spec": {} }), "2026-01-01T00:00:00Z".parse().unwrap()));

@@ -56,7 +56,8 @@ impl Cluster {
             let mut found = pointers.iter().filter_map(|pointer| event.pointer(pointer)?.as_str());
             found.next().unwrap_or_default().to_owned()
         };
-        let time = |event: &Value| text(event, ["/lastTimestamp", "/eventTime", "/metadata/creationTimestamp"]);
+        let time =
+            |event: &Value| text(event, ["/lastTimestamp", "/eventTime", "/metadata/creationTimestamp"]);
         found.sort_by_key(|event| time(event));
         let said = |event: &Value| {
             let reason = event.get("reason").and_then(Value::as_str).unwrap_or_default();

@@ -108,7 +108,8 @@ impl Cluster {
             path.push_str(&format!("&continue={}", query(cursor)));
         }
         let mut found = self.request(&what, &kind.right("list", namespace), "GET", &path, None).await?;
-        let cursor = found.pointer("/metadata/continue").and_then(Value::as_str).filter(|text| !text.is_empty());
+        let cursor =
+            found.pointer("/metadata/continue").and_then(Value::as_str).filter(|text| !text.is_empty());
         let cursor = cursor.map(str::to_owned);
         let mut items = match found.get_mut("items").map(Value::take) {
             Some(Value::Array(items)) => items,
@@ -156,7 +157,8 @@ impl Cluster {
 
 /// Namespace and name of a document.
 fn of(document: &Value) -> Result<(String, String), Error> {
-    let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |pointer: &str| document.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let name = text("/metadata/name");
     if name.is_empty() {
         return Err(Error::specification("a document needs `metadata.name`"));

@@ -113,8 +113,9 @@ impl Cluster {
         });
         let asked = Right::new("create", "authorization.k8s.io", "selfsubjectaccessreviews", "");
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-        let answer =
-            self.request("ask for the rights of these credentials", &asked, "POST", path, Some(&review)).await?;
+        let answer = self
+            .request("ask for the rights of these credentials", &asked, "POST", path, Some(&review))
+            .await?;
         Ok(answer.pointer("/status/allowed").and_then(Value::as_bool) == Some(true))
     }
 }

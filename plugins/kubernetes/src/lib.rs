@@ -30,13 +30,10 @@ pub struct Kubernetes;
 impl Provisioner for Kubernetes {
     type Settings = ClusterSettings;
     type ServerSettings = ServerSettings;
-    const INFO: Info = Info::new(
-        "kubernetes",
-        env!("CARGO_PKG_VERSION"),
-        "container images as pods of a cluster",
-    )
-    .runs(&[WorkloadKind::Image])
-    .reads_state(&[provision::STATE, prepare::SHARED]);
+    const INFO: Info =
+        Info::new("kubernetes", env!("CARGO_PKG_VERSION"), "container images as pods of a cluster")
+            .runs(&[WorkloadKind::Image])
+            .reads_state(&[provision::STATE, prepare::SHARED]);
 
     fn prepare(call: &Call<Self>, servers: &[Server], _: &[ToolEntry]) -> Result<Prepared> {
         prepare::prepare(call, servers)

@@ -18,7 +18,9 @@ pub(crate) fn enumerate(host: &Host, page: &Page) -> Result<ManagedPage> {
         None => (0, None),
         Some(cursor) => match cursor.split_once('/') {
             Some((at, inner)) => {
-                let at = at.parse::<usize>().map_err(|_| Error::permanent(format!("continue at cursor `{cursor}`")))?;
+                let at = at
+                    .parse::<usize>()
+                    .map_err(|_| Error::permanent(format!("continue at cursor `{cursor}`")))?;
                 (at, (!inner.is_empty()).then(|| inner.to_owned()))
             }
             None => return Err(Error::permanent(format!("continue at cursor `{cursor}`"))),
@@ -74,7 +76,12 @@ fn age(created: &str) -> Option<u32> {
 }
 
 /// Removes what belongs to dead sessions: those whose Lease was not renewed, or that the gateway knows to be dead.
-pub(crate) fn sweep(host: &Host, context: &Context, older_than_seconds: u32, page: &Page) -> Result<SweepPage> {
+pub(crate) fn sweep(
+    host: &Host,
+    context: &Context,
+    older_than_seconds: u32,
+    page: &Page,
+) -> Result<SweepPage> {
     let found = enumerate(host, page)?;
     let own = context.labels.iter().find(|label| label.key == label::PLUGIN).map(|label| &label.value);
     let mut swept = SweepPage { cursor: found.cursor, ..SweepPage::default() };

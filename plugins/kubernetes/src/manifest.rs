@@ -143,7 +143,10 @@ fn container(
         map.insert("args".to_owned(), json!(words));
     }
     if let Some(entrypoint) = &image.entrypoint {
-        map.insert("command".to_owned(), json!(entrypoint.iter().map(|word| escaped(word)).collect::<Vec<_>>()));
+        map.insert(
+            "command".to_owned(),
+            json!(entrypoint.iter().map(|word| escaped(word)).collect::<Vec<_>>()),
+        );
     }
     if let Some(directory) = &image.working_directory {
         map.insert("workingDir".to_owned(), Value::from(directory.as_str()));
@@ -159,11 +162,16 @@ fn container(
             map.insert("stdinOnce".to_owned(), Value::from(true));
         }
         (_, Some(port)) => {
-            map.insert("ports".to_owned(), json!([{ "name": "mcp", "containerPort": port, "protocol": "TCP" }]));
+            map.insert(
+                "ports".to_owned(),
+                json!([{ "name": "mcp", "containerPort": port, "protocol": "TCP" }]),
+            );
             map.insert("readinessProbe".to_owned(), probe(server));
         }
         (_, None) => {
-            return Err(Error::unsupported("speak with the server over a transport that this plugin does not know"));
+            return Err(Error::unsupported(
+                "speak with the server over a transport that this plugin does not know",
+            ));
         }
     }
     if !volumes.mounts.is_empty() {
@@ -179,7 +187,9 @@ fn probe(server: &Server) -> Value {
         _ => None,
     };
     match health {
-        Some(path) => json!({ "httpGet": { "path": path, "port": "mcp" }, "periodSeconds": 1, "failureThreshold": 30 }),
+        Some(path) => {
+            json!({ "httpGet": { "path": path, "port": "mcp" }, "periodSeconds": 1, "failureThreshold": 30 })
+        }
         None => json!({ "tcpSocket": { "port": "mcp" }, "periodSeconds": 1, "failureThreshold": 30 }),
     }
 }
@@ -262,7 +272,10 @@ fn mounts(server: &Server, around: &Around<'_>, volumes: &mut Volumes) -> Result
                 json!({ "name": name, "persistentVolumeClaim": { "claimName": claim, "readOnly": read_only } })
             }
             MountSource::Other(_) => {
-                return Err(Error::unsupported(format!("mount `{}`: its source is not known here", mount.target)));
+                return Err(Error::unsupported(format!(
+                    "mount `{}`: its source is not known here",
+                    mount.target
+                )));
             }
         };
         volumes.volumes.push(volume);
@@ -279,7 +292,9 @@ fn mounts(server: &Server, around: &Around<'_>, volumes: &mut Volumes) -> Result
                 "items": [{ "key": key, "path": "file", "mode": file.mode & 0o777 }],
             },
         }));
-        volumes.mounts.push(json!({ "name": name, "mountPath": file.path, "subPath": "file", "readOnly": true }));
+        volumes
+            .mounts
+            .push(json!({ "name": name, "mountPath": file.path, "subPath": "file", "readOnly": true }));
     }
     Ok(())
 }
@@ -328,7 +343,10 @@ fn container_security(server: &Server, security: Security, fields: &mut Fields) 
                 context.insert("runAsGroup".to_owned(), Value::from(gid));
             }
             if uid == 0 && security == Security::Restricted {
-                fields.approximated("user", "the entry asks for root, so the pod does not keep to the level `restricted`");
+                fields.approximated(
+                    "user",
+                    "the entry asks for root, so the pod does not keep to the level `restricted`",
+                );
             }
         }
         Some((None, _)) => {
@@ -356,9 +374,14 @@ fn resources(server: &Server, settings: &ClusterSettings, fields: &mut Fields) -
     let mut limits = Map::new();
     let mut requests = Map::new();
     let least = |wanted: u32, most: Option<u32>| most.map_or(wanted, |most| most.min(wanted));
-    requests.insert("cpu".to_owned(), Value::from(format!("{}m", least(settings.requests.cpu_millis.unwrap_or(10), cpu))));
-    requests
-        .insert("memory".to_owned(), Value::from(format!("{}Mi", least(settings.requests.memory_mib.unwrap_or(32), memory))));
+    requests.insert(
+        "cpu".to_owned(),
+        Value::from(format!("{}m", least(settings.requests.cpu_millis.unwrap_or(10), cpu))),
+    );
+    requests.insert(
+        "memory".to_owned(),
+        Value::from(format!("{}Mi", least(settings.requests.memory_mib.unwrap_or(32), memory))),
+    );
     if let Some(millis) = cpu {
         limits.insert("cpu".to_owned(), Value::from(format!("{millis}m")));
     }
@@ -368,5 +391,9 @@ fn resources(server: &Server, settings: &ClusterSettings, fields: &mut Fields) -
     if let Some(disk) = &server.limits.disk {
         limits.insert("ephemeral-storage".to_owned(), Value::from(format!("{}Mi", disk.mib)));
     }
-    if limits.is_empty() { json!({ "requests": requests }) } else { json!({ "limits": limits, "requests": requests }) }
+    if limits.is_empty() {
+        json!({ "requests": requests })
+    } else {
+        json!({ "limits": limits, "requests": requests })
+    }
 }

@@ -36,7 +36,8 @@ pub fn plan(server: &Server, around: &Around<'_>, inside: &[Inside]) -> Result<P
         &mut fields,
     );
     if !server.network.names.is_empty() {
-        fields.not_enforced("network.names", "a cluster has one network; its namespaces and policies part it");
+        fields
+            .not_enforced("network.names", "a cluster has one network; its namespaces and policies part it");
     }
     let service = manifest::port(server)
         .map(|port| service::document(around.context, server, around.namespace, around.name, port));

@@ -10,8 +10,8 @@ use gateway_plugin::connection::{Authorization, Connection, HttpEndpoint, HttpPr
 use gateway_plugin::kubernetes::{Condition, Target, Test, Tunnel};
 use gateway_plugin::types::{Finding, ObjectRef, Severity};
 use gateway_plugin::{
-    Blueprint, Call, Document, Egress, Error, FailureCategory, Health, Host, Lease, Provisioned, Result, Server, State,
-    Status, Transport, Validation,
+    Blueprint, Call, Document, Egress, Error, FailureCategory, Health, Host, Lease, Provisioned, Result,
+    Server, State, Status, Transport, Validation,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -74,7 +74,8 @@ fn inside(call: &Call<Kubernetes>, server: &Server, namespace: &str) -> Result<V
         };
         let Some(selector) = service.pointer("/spec/selector").and_then(Value::as_object) else { continue };
         let ports = service.pointer("/spec/ports").and_then(Value::as_array).into_iter().flatten();
-        let fits = |port: &&Value| host.port.is_none_or(|wanted| port.get("port") == Some(&Value::from(wanted)));
+        let fits =
+            |port: &&Value| host.port.is_none_or(|wanted| port.get("port") == Some(&Value::from(wanted)));
         for port in ports.filter(fits) {
             let target = port.get("targetPort").or_else(|| port.get("port")).cloned().unwrap_or_default();
             let (written, namespace) = (host.written.clone(), namespace.clone());
@@ -90,10 +91,17 @@ pub(crate) fn plan(call: &Call<Kubernetes>, server: &Server) -> Result<Blueprint
     let mut documents = Vec::new();
     let keys: Vec<String> = secret::entries(server).into_iter().map(|entry| entry.key).collect();
     if !keys.is_empty() {
-        let text = format!("Secret {} in namespace {}, entries:\n{}", shared.secret, shared.namespace, keys.join("\n"));
+        let text = format!(
+            "Secret {} in namespace {}, entries:\n{}",
+            shared.secret,
+            shared.namespace,
+            keys.join("\n")
+        );
         documents.push(Document { title: "Secret".to_owned(), media_type: "text/plain".to_owned(), text });
     }
-    for (title, document) in [("NetworkPolicy", &plan.policy), ("Pod", &Some(plan.pod)), ("Service", &plan.service)] {
+    for (title, document) in
+        [("NetworkPolicy", &plan.policy), ("Pod", &Some(plan.pod)), ("Service", &plan.service)]
+    {
         if let Some(document) = document {
             documents.push(Document::json(title, document)?);
         }
@@ -263,7 +271,8 @@ pub(crate) fn remove_all<'a>(
     }
     for target in pods {
         let gone = [Condition { target: target.clone(), test: Test::Gone }];
-        let time = Duration::from_secs((grace.unwrap_or(GRACE) + 5).into()).min(host.remaining().saturating_sub(MARGIN));
+        let time = Duration::from_secs((grace.unwrap_or(GRACE) + 5).into())
+            .min(host.remaining().saturating_sub(MARGIN));
         match host.kubernetes().wait(&gone, time) {
             Ok(_) => {}
             Err(error) if error.category() == FailureCategory::Timeout => {

@@ -59,7 +59,8 @@ pub fn entries(server: &Server) -> Vec<SecretEntry> {
         server_ids: vec![server.id.clone()],
         content: SecretContent::Value(content.to_vec()),
     };
-    let variables = server.environment.iter().filter(|variable| value::secrets(&variable.value).next().is_some());
+    let variables =
+        server.environment.iter().filter(|variable| value::secrets(&variable.value).next().is_some());
     let variables = variables.map(|v| entry(variable_key(&server.id, &v.name), &v.value));
     let files = server.files.iter().map(|file| entry(file_key(&server.id, &file.path), &file.content));
     variables.chain(files).collect()

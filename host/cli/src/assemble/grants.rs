@@ -41,7 +41,9 @@ fn written_for(name: &str) -> Result<w::Grants, String> {
     match name {
         "docker" => Ok(w::Grants { docker: Some(as_in_the_original()), ..w::Grants::default() }),
         "embedded" => Ok(w::Grants { embedded: Some(w::EmbeddedGrant::default()), ..w::Grants::default() }),
-        "kubernetes" => Ok(w::Grants { kubernetes: Some(w::KubernetesGrant::written_for()), ..w::Grants::default() }),
+        "kubernetes" => {
+            Ok(w::Grants { kubernetes: Some(w::KubernetesGrant::written_for()), ..w::Grants::default() })
+        }
         // Not what another one needs: that would be a grant nobody gave.
         _ => Err(format!(
             "the bundled plugin `{name}` has no grant of its own in this program; name what it may do under `plugins.{name}.grants`"

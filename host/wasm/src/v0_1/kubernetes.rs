@@ -18,8 +18,8 @@ use crate::state::{CallState, Scope};
 use crate::v0_1::bounds::Bounded;
 use crate::v0_1::connection::{Held, RunOutput};
 use crate::v0_1::imported::kubernetes::{
-    Address, ClusterInfo, Condition, DocumentPage, ExecResult, Host, Met, PodOutput, Right, SecretEntry, Target,
-    Tunnel,
+    Address, ClusterInfo, Condition, DocumentPage, ExecResult, Host, Met, PodOutput, Right, SecretEntry,
+    Target, Tunnel,
 };
 use crate::v0_1::types::{Failure, FailureCategory, Page};
 use host_provisioner as provisioner;
@@ -93,7 +93,12 @@ impl Host for CallState {
         Ok(Kubernetes(&self.scope).enumerate(&kind, &namespace, &selector, page).await)
     }
 
-    async fn remove(&mut self, target: Target, grace_seconds: Option<u32>, uid: Option<String>) -> Answer<()> {
+    async fn remove(
+        &mut self,
+        target: Target,
+        grace_seconds: Option<u32>,
+        uid: Option<String>,
+    ) -> Answer<()> {
         self.enter("kubernetes.remove")?;
         target.bounded()?;
         uid.bounded()?;
@@ -187,7 +192,13 @@ impl Host for CallState {
         Ok(Err(self.scope.refuse(FailureCategory::Unsupported, text)))
     }
 
-    async fn log_tail(&mut self, pod: Target, container: String, lines: u32, previous: bool) -> Answer<String> {
+    async fn log_tail(
+        &mut self,
+        pod: Target,
+        container: String,
+        lines: u32,
+        previous: bool,
+    ) -> Answer<String> {
         self.enter("kubernetes.log-tail")?;
         pod.bounded()?;
         container.bounded()?;

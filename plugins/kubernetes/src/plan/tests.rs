@@ -42,7 +42,12 @@ fn notes() -> Server {
 }
 
 fn host(written: &str, host: &str, port: u16) -> Destination {
-    Destination { host: host.to_owned(), port: Some(port), protocol: Protocol::Tcp, written: written.to_owned() }
+    Destination {
+        host: host.to_owned(),
+        port: Some(port),
+        protocol: Protocol::Tcp,
+        written: written.to_owned(),
+    }
 }
 
 #[test]
@@ -146,7 +151,11 @@ fn what_a_cluster_cannot_honour_is_refused_by_name() {
     let Workload::Image(image) = &mut told.workload else { panic!("an image") };
     image.arguments = vec![value::secret(value::server_secret("acme.token"))];
     for (server, category, text) in [
-        (mounted, FailureCategory::Config, "mount `/srv/notes` at `/data`: nothing in the cluster stands for it"),
+        (
+            mounted,
+            FailureCategory::Config,
+            "mount `/srv/notes` at `/data`: nothing in the cluster stands for it",
+        ),
         (named, FailureCategory::Config, "run as `acme`: a cluster knows users by their numbers"),
         (
             told,
@@ -179,7 +188,9 @@ fn root_is_given_to_those_who_ask_and_said() {
 
 #[test]
 fn the_cluster_does_not_expand_what_docker_does_not() {
-    for (text, written) in [("$(A)", "$$(A)"), ("$5", "$5"), ("a$$b", "a$$$b"), ("$", "$"), ("$$(A)", "$$$$(A)")] {
+    for (text, written) in
+        [("$(A)", "$$(A)"), ("$5", "$5"), ("a$$b", "a$$$b"), ("$", "$"), ("$$(A)", "$$$$(A)")]
+    {
         assert_eq!(escaped(text), written, "{text}");
     }
 }

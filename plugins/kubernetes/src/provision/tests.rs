@@ -40,10 +40,8 @@ fn one_secret_is_made_for_all_before_any() {
     let host = FakeHost::new();
     let mut server = notes();
     server.secrets = vec!["acme.token".to_owned()];
-    server.environment = vec![Variable {
-        name: "TOKEN".to_owned(),
-        value: value::secret(value::server_secret("acme.token")),
-    }];
+    server.environment =
+        vec![Variable { name: "TOKEN".to_owned(), value: value::secret(value::server_secret("acme.token")) }];
     host.prepare::<Kubernetes>(&[server.clone(), fake::image_server("b", "b")], &[]).expect("prepared");
     let made = Target::new(SECRET, "default", "mcp-gateway-secrets-90123456");
     let document = host.object(&made).expect("the Secret is there");

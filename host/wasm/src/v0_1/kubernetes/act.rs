@@ -21,7 +21,9 @@ impl Kubernetes<'_> {
             Ok(checked) => checked,
             Err(failure) => return Ok(Err(failure)),
         };
-        self.apply_checked(&record, &kind, document).await.map(|applied| applied.map(|object| shown(object).to_string()))
+        self.apply_checked(&record, &kind, document)
+            .await
+            .map(|applied| applied.map(|object| shown(object).to_string()))
     }
 
     /// A document that may be applied.
@@ -149,7 +151,9 @@ impl Kubernetes<'_> {
         let granted = self.namespaces().await?;
         // All that are granted, one after the other; the cursor says which, and where in it.
         let (at, inner) = match page.cursor.as_deref().and_then(|cursor| cursor.split_once(' ')) {
-            Some((at, inner)) => (at.parse::<usize>().unwrap_or(0), Some(inner.to_owned()).filter(|i| !i.is_empty())),
+            Some((at, inner)) => {
+                (at.parse::<usize>().unwrap_or(0), Some(inner.to_owned()).filter(|i| !i.is_empty()))
+            }
             None => (0, None),
         };
         let namespaces = if namespace.is_empty() {
@@ -222,9 +226,8 @@ impl Kubernetes<'_> {
         }
         let mut missing = Vec::new();
         for (right, may) in asked {
-            let (may, wanted) = may
-                .await
-                .map_err(|_| self.refuse(FailureCategory::Retryable, "the gateway is ending"))?;
+            let (may, wanted) =
+                may.await.map_err(|_| self.refuse(FailureCategory::Retryable, "the gateway is ending"))?;
             if !may.map_err(|error| self.of_cluster(&error))? {
                 missing.push((right, wanted.advice()));
             }
@@ -265,7 +268,9 @@ impl Kubernetes<'_> {
                 leases.insert(at, Some(lease));
             }
             Err(error) if error.is_denied() => {
-                tracing::warn!("no Lease shows that this session lives, so others may take it for dead: {error}");
+                tracing::warn!(
+                    "no Lease shows that this session lives, so others may take it for dead: {error}"
+                );
                 leases.insert(at, None);
             }
             // The next one tries again.

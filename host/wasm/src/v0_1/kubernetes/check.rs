@@ -59,7 +59,10 @@ impl Kubernetes<'_> {
         let owners = metadata.get("ownerReferences").and_then(Value::as_array);
         for owner in owners.into_iter().flatten() {
             let own = self.host.kubernetes.own_pod();
-            if text(owner, "/kind") != "Pod" || own.is_none() || own != owner.get("name").and_then(Value::as_str) {
+            if text(owner, "/kind") != "Pod"
+                || own.is_none()
+                || own != owner.get("name").and_then(Value::as_str)
+            {
                 return Err(self.denied("an owner of an object can only be the gateway's own pod"));
             }
         }
@@ -76,11 +79,15 @@ impl Kubernetes<'_> {
     fn annotations_fit(&self, metadata: &Value) -> Checked {
         let annotations = metadata.get("annotations").and_then(Value::as_object);
         let taken = annotations.into_iter().flatten().find(|(key, _)| {
-            key.contains("apparmor.security") || key.contains("seccomp.security") || key.contains("kubernetes.io/service-account")
+            key.contains("apparmor.security")
+                || key.contains("seccomp.security")
+                || key.contains("kubernetes.io/service-account")
         });
         match taken {
             None => Ok(()),
-            Some((key, _)) => Err(self.denied(format!("the annotation `{}` is not a plugin's to set", line(key, SHOWN)))),
+            Some((key, _)) => {
+                Err(self.denied(format!("the annotation `{}` is not a plugin's to set", line(key, SHOWN))))
+            }
         }
     }
 
@@ -100,7 +107,10 @@ impl Kubernetes<'_> {
 
     /// A policy may shut in, or open, only pods of this call.
     fn policy_fits(&self, policy: &Value, selector: &str) -> Checked {
-        self.selects_own(policy.pointer(selector).and_then(|selector| selector.get("matchLabels")), "a network policy")
+        self.selects_own(
+            policy.pointer(selector).and_then(|selector| selector.get("matchLabels")),
+            "a network policy",
+        )
     }
 
     /// A selector names one of the labels that only the host gives: those of this request, or of this server in this session.
@@ -122,7 +132,10 @@ impl Kubernetes<'_> {
         if own {
             return Ok(());
         }
-        let text = format!("{what} must select by the label `{SERVER}` or `{}` of its own server", super::own::REQUEST);
+        let text = format!(
+            "{what} must select by the label `{SERVER}` or `{}` of its own server",
+            super::own::REQUEST
+        );
         Err(self.denied(text))
     }
 
@@ -141,7 +154,8 @@ impl Kubernetes<'_> {
     fn more_rights(&self, what: &str) -> Failure {
         let plugin = &self.plugin.name;
         let text = format!("plugin `{plugin}` may not {what}");
-        let hint = format!("if you trust it with that, set `plugins.{plugin}.grants.kubernetes.privileged: true`");
+        let hint =
+            format!("if you trust it with that, set `plugins.{plugin}.grants.kubernetes.privileged: true`");
         self.refuse_with(FailureCategory::Permission, text, hint)
     }
 
@@ -150,7 +164,9 @@ impl Kubernetes<'_> {
         let plugin = &self.plugin.name;
         let name = line(name, SHOWN);
         let text = format!("{what} `{name}` is neither made here for this server nor granted");
-        let hint = format!("if you trust plugin `{plugin}` with it, add `{name}` to `plugins.{plugin}.grants.kubernetes.{key}`");
+        let hint = format!(
+            "if you trust plugin `{plugin}` with it, add `{name}` to `plugins.{plugin}.grants.kubernetes.{key}`"
+        );
         self.refuse_with(FailureCategory::Permission, text, hint)
     }
 

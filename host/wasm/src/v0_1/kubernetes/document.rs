@@ -14,7 +14,10 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 pub(super) fn template_of(kind: &str) -> Option<&'static str> {
     match kind {
         "v1/Pod" => Some(""),
-        "apps/v1/Deployment" | "apps/v1/StatefulSet" | "apps/v1/ReplicaSet" | "apps/v1/DaemonSet"
+        "apps/v1/Deployment"
+        | "apps/v1/StatefulSet"
+        | "apps/v1/ReplicaSet"
+        | "apps/v1/DaemonSet"
         | "batch/v1/Job" => Some("/spec/template"),
         "batch/v1/CronJob" => Some("/spec/jobTemplate/spec/template"),
         _ => None,
@@ -29,11 +32,16 @@ impl Kubernetes<'_> {
             .map_err(|error| config(format!("understand a document: {error}")))?;
         let written = format!("{}/{}", text(&document, "/apiVersion"), text(&document, "/kind"));
         if text(&document, "/metadata/name").is_empty() {
-            return Err(config(format!("a document of kind `{}` has no `metadata.name`", line(&written, SHOWN))));
+            return Err(config(format!(
+                "a document of kind `{}` has no `metadata.name`",
+                line(&written, SHOWN)
+            )));
         }
         let kind = self.kind(&written).await?;
         if !kind.namespaced {
-            return Err(self.denied(format!("objects of kind `{}` are in no namespace", line(&written, SHOWN))));
+            return Err(
+                self.denied(format!("objects of kind `{}` are in no namespace", line(&written, SHOWN)))
+            );
         }
         if text(&document, "/metadata/namespace").is_empty() {
             let cluster = self.cluster()?;
@@ -88,7 +96,9 @@ pub(super) fn carries_secrets(spec: Option<&Value>) -> bool {
     let volume = |volume: &Value| {
         let projected = volume.pointer("/projected/sources").and_then(Value::as_array).into_iter().flatten();
         volume.get("secret").is_some()
-            || projected.into_iter().any(|source| source.get("secret").is_some() || source.get("serviceAccountToken").is_some())
+            || projected
+                .into_iter()
+                .any(|source| source.get("secret").is_some() || source.get("serviceAccountToken").is_some())
     };
     let container = |container: &Value| {
         list(container, "env").iter().any(|variable| variable.pointer("/valueFrom/secretKeyRef").is_some())
@@ -126,8 +136,12 @@ mod tests {
         };
         let open = pod(json!({ "name": "A", "value": "b" }));
         assert_eq!(shown(open.clone()), open);
-        let closed = shown(pod(json!({ "name": "A", "valueFrom": { "secretKeyRef": { "name": "s", "key": "k" } } })));
-        assert_eq!(closed["status"]["containerStatuses"][0]["state"]["terminated"], json!({ "reason": "Error" }));
+        let closed =
+            shown(pod(json!({ "name": "A", "valueFrom": { "secretKeyRef": { "name": "s", "key": "k" } } })));
+        assert_eq!(
+            closed["status"]["containerStatuses"][0]["state"]["terminated"],
+            json!({ "reason": "Error" })
+        );
     }
 
     #[test]
@@ -140,6 +154,8 @@ mod tests {
         ] {
             assert!(carries_secrets(Some(&spec)), "{spec}");
         }
-        assert!(!carries_secrets(Some(&json!({ "containers": [{ "env": [{ "name": "A", "value": "b" }] }] }))));
+        assert!(!carries_secrets(Some(
+            &json!({ "containers": [{ "env": [{ "name": "A", "value": "b" }] }] })
+        )));
     }
 }

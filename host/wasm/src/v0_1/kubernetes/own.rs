@@ -73,7 +73,9 @@ impl Kubernetes<'_> {
         let plugin = &self.plugin.name;
         let shown = line(namespace, SHOWN);
         let text = format!("plugin `{plugin}` may do nothing in namespace `{shown}`");
-        let hint = format!("if you trust it with that, add `{shown}` to `plugins.{plugin}.grants.kubernetes.namespaces`");
+        let hint = format!(
+            "if you trust it with that, add `{shown}` to `plugins.{plugin}.grants.kubernetes.namespaces`"
+        );
         Err(self.refuse_with(FailureCategory::Permission, text, hint))
     }
 
@@ -85,7 +87,9 @@ impl Kubernetes<'_> {
             let plugin = &self.plugin.name;
             let shown = line(written, SHOWN);
             let text = format!("plugin `{plugin}` may do nothing with objects of kind `{shown}`");
-            let hint = format!("if you trust it with that, add `{shown}` to `plugins.{plugin}.grants.kubernetes.kinds`");
+            let hint = format!(
+                "if you trust it with that, add `{shown}` to `plugins.{plugin}.grants.kubernetes.kinds`"
+            );
             return Err(self.refuse_with(FailureCategory::Permission, text, hint));
         }
         self.cluster()?.kind(written).await.map_err(|error| self.of_cluster(&error))
@@ -96,7 +100,9 @@ impl Kubernetes<'_> {
         let kind = self.kind(&target.kind).await?;
         if !kind.namespaced {
             // What has no namespace belongs to everybody.
-            return Err(self.denied(format!("objects of kind `{}` are in no namespace", line(&target.kind, SHOWN))));
+            return Err(
+                self.denied(format!("objects of kind `{}` are in no namespace", line(&target.kind, SHOWN)))
+            );
         }
         self.namespace_fits(&target.namespace).await?;
         Ok(kind)

@@ -73,7 +73,8 @@ impl Kubernetes<'_> {
         match ran.ended {
             Ended::Exited(exit_code) => Ok(ExecResult { exit_code, stdout: ran.stdout, stderr: ran.stderr }),
             Ended::Lost => {
-                Err(self.refuse(FailureCategory::Retryable, "the cluster does not know how the program ended"))
+                Err(self
+                    .refuse(FailureCategory::Retryable, "the cluster does not know how the program ended"))
             }
         }
     }
@@ -141,14 +142,20 @@ impl Kubernetes<'_> {
         best.ok_or_else(nobody)
     }
 
-    pub(super) async fn service_address(&self, namespace: &str, name: &str, port: u16) -> Result<Address, Failure> {
+    pub(super) async fn service_address(
+        &self,
+        namespace: &str,
+        name: &str,
+        port: u16,
+    ) -> Result<Address, Failure> {
         let cluster = self.cluster()?;
         let config = cluster.config().await.map_err(|error| self.of_cluster(&error))?;
         if !config.inside {
             let text = "the gateway is not inside the cluster, so the address of a Service leads nowhere";
             return Err(self.refuse(FailureCategory::Unsupported, text));
         }
-        let target = Target { kind: "v1/Service".to_owned(), namespace: namespace.to_owned(), name: name.to_owned() };
+        let target =
+            Target { kind: "v1/Service".to_owned(), namespace: namespace.to_owned(), name: name.to_owned() };
         let kind = self.target(&target).await?;
         self.own(&kind, &target).await?.ok_or_else(|| self.not_there(&target))?;
         Ok(Address { host: format!("{name}.{namespace}.svc"), port })

@@ -38,8 +38,10 @@ impl Kubernetes<'_> {
         let namespace = text(&document, "/metadata/namespace").to_owned();
         let name = text(&document, "/metadata/name").to_owned();
         if let Some(map) = document.as_object_mut() {
-            let data: Map<String, Value> =
-                values.iter().map(|(key, (value, _))| (key.clone(), Value::from(STANDARD.encode(value.as_slice())))).collect();
+            let data: Map<String, Value> = values
+                .iter()
+                .map(|(key, (value, _))| (key.clone(), Value::from(STANDARD.encode(value.as_slice()))))
+                .collect();
             map.insert("data".to_owned(), Value::Object(data));
         }
         let applied = self.apply_checked(&record, &kind, document).await?;
@@ -55,7 +57,10 @@ impl Kubernetes<'_> {
         &self,
         document: &str,
         entries: Vec<SecretEntry>,
-    ) -> Result<(Kind, Value, BTreeMap<String, (Zeroizing<Vec<u8>>, BTreeMap<String, provisioner::Value>)>), Failure> {
+    ) -> Result<
+        (Kind, Value, BTreeMap<String, (Zeroizing<Vec<u8>>, BTreeMap<String, provisioner::Value>)>),
+        Failure,
+    > {
         let (kind, document) = self.parsed(document).await?;
         if kind.written() != SECRET {
             return Err(self.refuse(FailureCategory::Config, "`apply-secret` makes Secrets"));
@@ -63,7 +68,10 @@ impl Kubernetes<'_> {
         let known = ["apiVersion", "kind", "metadata", "type"];
         let has = document.as_object().into_iter().flatten().find(|(key, _)| !known.contains(&key.as_str()));
         if let Some((key, _)) = has {
-            return Err(self.denied(format!("the document of a Secret has `{}`: its data is the host's to fill in", line(key, SHOWN))));
+            return Err(self.denied(format!(
+                "the document of a Secret has `{}`: its data is the host's to fill in",
+                line(key, SHOWN)
+            )));
         }
         if !matches!(text(&document, "/type"), "" | "Opaque") {
             return Err(self.denied("a Secret that is made here is of type `Opaque`"));
@@ -101,7 +109,10 @@ impl Kubernetes<'_> {
     }
 
     /// What an entry holds: the value of a variable or file of servers of this call, unchanged; or what holds no server's secret.
-    fn filling(&self, entry: &SecretEntry) -> Result<(Filling, BTreeMap<String, provisioner::Value>), Failure> {
+    fn filling(
+        &self,
+        entry: &SecretEntry,
+    ) -> Result<(Filling, BTreeMap<String, provisioner::Value>), Failure> {
         let value = match &entry.content {
             SecretContent::Value(value) => value,
             SecretContent::Login(_) | SecretContent::Other(_) => {
@@ -113,14 +124,20 @@ impl Kubernetes<'_> {
                 ));
             }
         };
-        let of_server = value.iter().any(|part| matches!(part, Part::Secret(name) if name.owner != SecretOwner::Generated));
+        let of_server = value
+            .iter()
+            .any(|part| matches!(part, Part::Secret(name) if name.owner != SecretOwner::Generated));
         if !of_server {
             return Ok((Filling::Text(self.filled(value)?), BTreeMap::new()));
         }
         let mut servers = BTreeMap::new();
         for id in &entry.server_ids {
             let spec = self.spec_of(id)?;
-            let own = spec.environment.iter().map(|variable| &variable.value).chain(spec.files.iter().map(|f| &f.content));
+            let own = spec
+                .environment
+                .iter()
+                .map(|variable| &variable.value)
+                .chain(spec.files.iter().map(|f| &f.content));
             let found = own.into_iter().find(|own| same(value, own, id));
             let Some(found) = found else {
                 let text = format!(
@@ -149,7 +166,11 @@ impl Kubernetes<'_> {
         found.ok_or_else(|| self.denied(format!("server `{}` is not one of this call", line(id, 64))))
     }
 
-    async fn evaluated(&self, server: String, value: provisioner::Value) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    async fn evaluated(
+        &self,
+        server: String,
+        value: provisioner::Value,
+    ) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let host = Arc::clone(&self.host);
         let found = tokio::task::spawn_blocking(move || {
             let secret = host.config.resolver.evaluate(&server, &value)?;
@@ -166,7 +187,11 @@ impl Kubernetes<'_> {
     }
 
     /// Names of the entries of a Secret that documents may refer to.
-    pub(super) async fn secret_keys(&self, namespace: &str, name: &str) -> Result<Option<Vec<String>>, Failure> {
+    pub(super) async fn secret_keys(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Vec<String>>, Failure> {
         self.namespace_fits(namespace).await?;
         let grant = self.grant()?;
         let granted = grant.secrets.iter().any(|pattern| pattern.matches(name));
@@ -174,7 +199,9 @@ impl Kubernetes<'_> {
             let plugin = &self.plugin.name;
             let shown = line(name, SHOWN);
             let text = format!("plugin `{plugin}` may not look at the Secret `{shown}`");
-            let hint = format!("if you trust it with that, add `{shown}` to `plugins.{plugin}.grants.kubernetes.secrets`");
+            let hint = format!(
+                "if you trust it with that, add `{shown}` to `plugins.{plugin}.grants.kubernetes.secrets`"
+            );
             return Err(self.refuse_with(FailureCategory::Permission, text, hint));
         }
         let cluster = self.cluster()?;

@@ -97,7 +97,8 @@ impl Tunnels {
 
     /// The tunnel of that id, if it leads there. It is open as long as somebody has it.
     pub(crate) fn tunnel(&self, id: &str, host: &str, port: u16) -> Option<Arc<Tunnel>> {
-        let fits = |tunnel: &&Arc<Tunnel>| tunnel.address.ip().to_string() == host && tunnel.address.port() == port;
+        let fits =
+            |tunnel: &&Arc<Tunnel>| tunnel.address.ip().to_string() == host && tunnel.address.port() == port;
         lock(&self.open).get(id).filter(fits).map(Arc::clone)
     }
 }

@@ -8,7 +8,9 @@ use crate::v0_1::imported::kubernetes::{Condition, Met, Target, Test};
 use crate::v0_1::types::{Failure, FailureCategory, ObjectRef};
 use host_provisioner::Progress;
 use host_workload_kubernetes as cluster;
-use host_workload_kubernetes::{Cause, Diagnosis, Kind, LogRequest, Watched, diagnose_pod, diagnose_set, is_met};
+use host_workload_kubernetes::{
+    Cause, Diagnosis, Kind, LogRequest, Watched, diagnose_pod, diagnose_set, is_met,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,7 +36,11 @@ struct Look {
 }
 
 impl Kubernetes<'_> {
-    pub(super) async fn wait_for_one(&self, conditions: &[Condition], time: Duration) -> Result<Met, Failure> {
+    pub(super) async fn wait_for_one(
+        &self,
+        conditions: &[Condition],
+        time: Duration,
+    ) -> Result<Met, Failure> {
         if conditions.is_empty() {
             return Err(self.refuse(FailureCategory::Config, "wait for no condition at all"));
         }
@@ -94,7 +100,9 @@ impl Kubernetes<'_> {
                 cluster::Test::Equals(pointer.clone(), value)
             }
             Test::RolledOut => cluster::Test::RolledOut,
-            Test::HasEndpoints => return Err(unsupported("has-endpoints; wait for the pod behind the Service")),
+            Test::HasEndpoints => {
+                return Err(unsupported("has-endpoints; wait for the pod behind the Service"));
+            }
             Test::Hopeless(ms) => {
                 hopeless = Some(Duration::from_millis(u64::from(*ms)));
                 cluster::Test::Exists
@@ -133,7 +141,9 @@ impl Kubernetes<'_> {
         watches: &BTreeMap<(String, String), Watched>,
         strangers: &mut BTreeMap<(String, String, String), Option<Value>>,
     ) -> Result<Option<Option<Value>>, Failure> {
-        let Some(watched) = watches.get(&(look.kind.written(), look.target.namespace.clone())) else { return Ok(None) };
+        let Some(watched) = watches.get(&(look.kind.written(), look.target.namespace.clone())) else {
+            return Ok(None);
+        };
         if !watched.is_known().map_err(|error| self.of_cluster(&error))? {
             return Ok(None);
         }
@@ -205,7 +215,8 @@ impl Kubernetes<'_> {
             self.refuse(FailureCategory::Timeout, text)
         };
         if let Some((look, object)) = looks.iter().find_map(|look| Some((look, look.seen.as_ref()?))) {
-            failure.text = format!("{} `{}` was not ready after {} s", look.kind.kind, look.target.name, time.as_secs());
+            failure.text =
+                format!("{} `{}` was not ready after {} s", look.kind.kind, look.target.name, time.as_secs());
             failure.step = Some(step_of(object).to_owned());
             if let Some(diagnosis) = diagnose_pod(object) {
                 failure.text = format!("{}: {}", failure.text, self.told(&diagnosis, Some(object)));
@@ -223,7 +234,8 @@ impl Kubernetes<'_> {
         Ok(match diagnosis {
             Some(diagnosis) => self.explained(&diagnosis, target, Some(&found)).await,
             None => {
-                let mut failure = self.refuse(FailureCategory::Other, "the cluster notes nothing that is wrong with it");
+                let mut failure =
+                    self.refuse(FailureCategory::Other, "the cluster notes nothing that is wrong with it");
                 self.details(&mut failure, target, &found, None).await;
                 failure
             }
@@ -244,8 +256,7 @@ impl Kubernetes<'_> {
         failure.step = Some(diagnosis.step.to_owned());
         let name = object.map_or(target.name.as_str(), |object| text(object, "/metadata/name")).to_owned();
         let kind = if diagnosis.container.is_some() { "v1/Pod" } else { target.kind.as_str() };
-        failure.objects =
-            vec![ObjectRef { kind: kind.to_owned(), scope: target.namespace.clone(), name }];
+        failure.objects = vec![ObjectRef { kind: kind.to_owned(), scope: target.namespace.clone(), name }];
         if let Some(object) = object {
             self.details(&mut failure, target, object, diagnosis.container.as_deref()).await;
         }
@@ -258,7 +269,8 @@ impl Kubernetes<'_> {
         if closed && diagnosis.cause == Cause::Ended {
             let server = self.server.as_ref().map_or("", |server| server.spec.name.as_str());
             tracing::warn!(server, "{}", sanitize::line(&diagnosis.text, sanitize::LINE));
-            return "its program has ended; its pod carries secrets, so only the gateway's log says more".to_owned();
+            return "its program has ended; its pod carries secrets, so only the gateway's log says more"
+                .to_owned();
         }
         sanitize::line(&diagnosis.text, sanitize::LINE)
     }
@@ -269,10 +281,14 @@ impl Kubernetes<'_> {
         match cluster.events(&target.namespace, uid).await {
             Ok(events) => {
                 let newest = events.iter().rev().take(EVENTS).rev();
-                let lines = newest.map(|(reason, message)| sanitize::line(&format!("event {reason}: {message}"), sanitize::LINE));
+                let lines = newest.map(|(reason, message)| {
+                    sanitize::line(&format!("event {reason}: {message}"), sanitize::LINE)
+                });
                 failure.details.extend(lines);
             }
-            Err(error) if error.is_denied() => failure.details.push("events unavailable (forbidden)".to_owned()),
+            Err(error) if error.is_denied() => {
+                failure.details.push("events unavailable (forbidden)".to_owned())
+            }
             Err(_) => {}
         }
         let is_pod = object.pointer("/spec/containers").is_some();
@@ -287,7 +303,9 @@ impl Kubernetes<'_> {
                 let lines = log.lines().map(|said| sanitize::line(&format!("> {said}"), 500));
                 failure.details.extend(lines);
             }
-            Err(error) if error.is_denied() => failure.details.push("logs unavailable (forbidden)".to_owned()),
+            Err(error) if error.is_denied() => {
+                failure.details.push("logs unavailable (forbidden)".to_owned())
+            }
             // It never started, so there is none.
             Err(_) => {}
         }
@@ -327,7 +345,8 @@ fn step_of(pod: &Value) -> &'static str {
     let condition = |kind: &str| {
         let conditions = pod.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
         conditions.into_iter().any(|c| {
-            c.get("type").and_then(Value::as_str) == Some(kind) && c.get("status").and_then(Value::as_str) == Some("True")
+            c.get("type").and_then(Value::as_str) == Some(kind)
+                && c.get("status").and_then(Value::as_str) == Some("True")
         })
     };
     if condition("Ready") {

@@ -113,8 +113,9 @@ impl Kubernetes<'_> {
         }
         let closed = carries_secrets(Some(spec));
         let mut own = 0;
-        for (container, init) in
-            list(spec, "initContainers").map(|c| (c, true)).chain(list(spec, "containers").map(|c| (c, false)))
+        for (container, init) in list(spec, "initContainers")
+            .map(|c| (c, true))
+            .chain(list(spec, "containers").map(|c| (c, false)))
         {
             let is_own = self.container_fits(namespace, container, &server, &grant)?;
             if closed && (init || !is_own) && !granted(&grant.images, text(container, "/image")) {
@@ -153,7 +154,9 @@ impl Kubernetes<'_> {
         }
         let mounts = spec.get("automountServiceAccountToken").and_then(Value::as_bool) != Some(false);
         if mounts && account.is_empty() {
-            return Err(self.denied("a pod without a service account of its own needs `automountServiceAccountToken: false`"));
+            return Err(self.denied(
+                "a pod without a service account of its own needs `automountServiceAccountToken: false`",
+            ));
         }
         Ok(())
     }
@@ -179,7 +182,13 @@ impl Kubernetes<'_> {
         }
     }
 
-    fn volume_fits(&self, namespace: &str, volume: &Value, server: &ServerScope, grant: &KubernetesGrant) -> Checked {
+    fn volume_fits(
+        &self,
+        namespace: &str,
+        volume: &Value,
+        server: &ServerScope,
+        grant: &KubernetesGrant,
+    ) -> Checked {
         let sources: Vec<&String> =
             volume.as_object().into_iter().flat_map(|map| map.keys()).filter(|key| *key != "name").collect();
         match sources.as_slice() {
@@ -188,11 +197,19 @@ impl Kubernetes<'_> {
                 "secret" => self.secret_volume_fits(namespace, volume, server, grant),
                 "configMap" => {
                     let name = text(volume, "/configMap/name");
-                    if granted(&grant.config_maps, name) { Ok(()) } else { Err(self.not_granted("the ConfigMap", "configMaps", name)) }
+                    if granted(&grant.config_maps, name) {
+                        Ok(())
+                    } else {
+                        Err(self.not_granted("the ConfigMap", "configMaps", name))
+                    }
                 }
                 "persistentVolumeClaim" => {
                     let name = text(volume, "/persistentVolumeClaim/claimName");
-                    if granted(&grant.claims, name) { Ok(()) } else { Err(self.not_granted("the claim", "claims", name)) }
+                    if granted(&grant.claims, name) {
+                        Ok(())
+                    } else {
+                        Err(self.not_granted("the claim", "claims", name))
+                    }
                 }
                 "hostPath" if grant.privileged => Ok(()),
                 other => Err(self.more_rights(&format!("use a volume of kind `{}`", line(other, SHOWN)))),
@@ -202,7 +219,13 @@ impl Kubernetes<'_> {
     }
 
     /// Entries that are files of this server, and no others.
-    fn secret_volume_fits(&self, namespace: &str, volume: &Value, server: &ServerScope, grant: &KubernetesGrant) -> Checked {
+    fn secret_volume_fits(
+        &self,
+        namespace: &str,
+        volume: &Value,
+        server: &ServerScope,
+        grant: &KubernetesGrant,
+    ) -> Checked {
         let name = text(volume, "/secret/secretName");
         if granted(&grant.secrets, name) {
             return Ok(());
@@ -235,7 +258,9 @@ impl Kubernetes<'_> {
             let plugin = &self.plugin.name;
             let shown = line(image, SHOWN);
             let text = format!("the image `{shown}` is not that of the server's entry");
-            let hint = format!("if you trust plugin `{plugin}` with it, add it to `plugins.{plugin}.grants.kubernetes.images`");
+            let hint = format!(
+                "if you trust plugin `{plugin}` with it, add it to `plugins.{plugin}.grants.kubernetes.images`"
+            );
             return Err(self.refuse_with(FailureCategory::Permission, text, hint));
         }
         for port in list(container, "ports") {
@@ -252,7 +277,9 @@ impl Kubernetes<'_> {
             let secret = text(source, "/secretRef/name");
             let map = text(source, "/configMapRef/name");
             if !secret.is_empty() {
-                return Err(self.denied("a whole Secret is never put into variables: one variable, one entry"));
+                return Err(
+                    self.denied("a whole Secret is never put into variables: one variable, one entry")
+                );
             }
             if !granted(&grant.config_maps, map) {
                 return Err(self.not_granted("the ConfigMap", "configMaps", map));
@@ -264,7 +291,13 @@ impl Kubernetes<'_> {
         Ok(own)
     }
 
-    fn variable_fits(&self, namespace: &str, variable: &Value, server: &ServerScope, grant: &KubernetesGrant) -> Checked {
+    fn variable_fits(
+        &self,
+        namespace: &str,
+        variable: &Value,
+        server: &ServerScope,
+        grant: &KubernetesGrant,
+    ) -> Checked {
         let Some(from) = variable.get("valueFrom").and_then(Value::as_object) else { return Ok(()) };
         for (source, reference) in from {
             let (name, key) = (text(reference, "/name"), text(reference, "/key"));
@@ -313,7 +346,8 @@ impl Kubernetes<'_> {
             _ => &[],
         };
         let given: Vec<Option<String>> = list(container, "args").map(|arg| literal(arg.as_str()?)).collect();
-        let same = given.len() == own.len() && given.iter().zip(own).all(|(given, own)| given.as_deref() == Some(own.as_str()));
+        let same = given.len() == own.len()
+            && given.iter().zip(own).all(|(given, own)| given.as_deref() == Some(own.as_str()));
         let foreign = |variable: &Value| {
             let name = text(variable, "/name");
             let own = spec.environment.iter().find(|own| own.name == name);
