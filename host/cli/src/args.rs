@@ -1,10 +1,12 @@
 //! The command line as typed. Names and defaults are those of Docker's MCP Gateway where it has them (`docker-mcp-gateway.md` 4.1).
 
 mod check;
+mod cluster;
 mod docker;
 mod kubernetes;
 
 pub(crate) use check::{CatalogCommand, ConfigCommand, SecretCommand};
+pub(crate) use cluster::{ClusterArgs, ClusterCommand};
 pub(crate) use docker::FileArgs;
 pub(crate) use kubernetes::KubernetesArgs;
 
@@ -51,6 +53,9 @@ pub(crate) enum Command {
     /// Look at secrets, without their values
     #[command(subcommand)]
     Secret(SecretCommand),
+    /// Look at what gateways made in a cluster, take away what is left, make what servers refer to
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// List and call tools from the terminal
     #[command(subcommand)]
     Tools(ToolsCommand),

@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 pub(super) async fn run(command: ClusterCommand, environment: &Environment) -> Result<u8> {
     match command {
-        ClusterCommand::List { cluster } => sweep::list(&Place::of(&cluster, environment).await?, cluster.json).await,
+        ClusterCommand::List { cluster } => {
+            sweep::list(&Place::of(&cluster, environment).await?, cluster.json).await
+        }
         ClusterCommand::Session { session, cluster } => {
             sweep::session(&session, &Place::of(&cluster, environment).await?, &cluster).await
         }

@@ -31,9 +31,9 @@ pub(super) fn of_file(file: &Path) -> Result<BTreeMap<String, String>> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let (key, value) = line.split_once('=').ok_or_else(|| {
-            Usage(format!("`{}` line {at} is no `NAME=value`", file.display()))
-        })?;
+        let (key, value) = line
+            .split_once('=')
+            .ok_or_else(|| Usage(format!("`{}` line {at} is no `NAME=value`", file.display())))?;
         values.insert(key.trim().to_owned(), value.trim().to_owned());
     }
     Ok(values)

@@ -52,7 +52,8 @@ async fn find(place: &Place, selector: &str) -> Result<Vec<Found>> {
         let Some(kind) = Kind::known(kind) else { continue };
         let mut cursor: Option<String> = None;
         loop {
-            let page = place.cluster.list(&kind, &place.namespace, selector, "", 500, cursor.as_deref()).await;
+            let page =
+                place.cluster.list(&kind, &place.namespace, selector, "", 500, cursor.as_deref()).await;
             let page = page.map_err(|error| anyhow!(error))?;
             found.extend(page.items.into_iter().map(|object| Found { kind: kind.clone(), object }));
             match page.cursor {
@@ -65,7 +66,8 @@ async fn find(place: &Place, selector: &str) -> Result<Vec<Found>> {
 }
 
 async fn living(place: &Place) -> Result<Vec<String>> {
-    let leases = place.cluster.living_sessions(&place.namespace, MANAGED).await.map_err(|error| anyhow!(error))?;
+    let leases =
+        place.cluster.living_sessions(&place.namespace, MANAGED).await.map_err(|error| anyhow!(error))?;
     Ok(leases.into_iter().map(|(name, _)| name).collect())
 }
 
@@ -112,7 +114,10 @@ pub(super) async fn list(place: &Place, json: bool) -> Result<u8> {
 
 pub(super) async fn session(session: &str, place: &Place, args: &ClusterArgs) -> Result<u8> {
     if !is_session_id(session) {
-        let text = format!("`{}` is no id of a session: it is `mcp-gateway-` and eight of a-z and 0-9", name(session));
+        let text = format!(
+            "`{}` is no id of a session: it is `mcp-gateway-` and eight of a-z and 0-9",
+            name(session)
+        );
         return Err(Usage(text).into());
     }
     let found = find(place, &format!("{MANAGED},{SESSION}={session}")).await?;
@@ -120,7 +125,8 @@ pub(super) async fn session(session: &str, place: &Place, args: &ClusterArgs) ->
 }
 
 pub(super) async fn stale(age: &str, include_live: bool, place: &Place, args: &ClusterArgs) -> Result<u8> {
-    let age = duration(age).ok_or_else(|| Usage(format!("`{}` is no age; write it like `24h`, `2h30m`, `45m`", name(age))))?;
+    let age = duration(age)
+        .ok_or_else(|| Usage(format!("`{}` is no age; write it like `24h`, `2h30m`, `45m`", name(age))))?;
     let living = if include_live { Vec::new() } else { living(place).await? };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let old = |found: &Found| {
@@ -154,7 +160,8 @@ async fn remove(found: Vec<Found>, place: &Place, args: &ClusterArgs) -> Result<
     for line in &failed {
         say(&format!("warning: {line}"));
     }
-    let report = json!({ "found": total, "deleted": deleted, "failed": failed.len(), "dryRun": args.dry_run });
+    let report =
+        json!({ "found": total, "deleted": deleted, "failed": failed.len(), "dryRun": args.dry_run });
     if args.json {
         print_json(&report);
     } else {
