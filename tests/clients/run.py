@@ -71,7 +71,7 @@ def inspector(target, era):
             where = [target[0], "--transport", "http", "--header", "Authorization: Bearer " + target[1]]
             text = out([*base, *where, "--method", method, *more])
         else:
-            text = out([*base, "--method", method, *more, "--", *target] if False else [*base, *target[:1], *target[1:], "--method", method, *more])
+            text = out([*base, *target, "--method", method, *more])
         return json.loads(text)
 
     def check():

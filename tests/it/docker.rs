@@ -3,6 +3,16 @@
 
 #![expect(clippy::unwrap_used, reason = "what is not as the story says ends the test there")]
 
+mod command;
+mod engine_front;
+mod events;
+mod faults;
+mod inspect;
+mod lines;
+mod registry;
+mod suite;
+mod tools;
+
 use crate::program::scene;
 use gateway_tests::harness::{Era, Gateway, Scene, eventually};
 use host_workload_docker::{DockerEngine, Endpoint, EngineConfig, PageRequest, Surroundings};
@@ -17,7 +27,7 @@ const ECHO: &str = "mcp/null:1";
 const BUSYBOX: &str = "mcp/busybox:1";
 
 #[expect(clippy::disallowed_methods, reason = "only this function of these tests reads the environment")]
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
@@ -27,32 +37,41 @@ struct World {
     name: String,
 }
 
+/// The engine; `None`, with one line that says why, where there is none.
+pub(crate) async fn engine() -> Option<Arc<DockerEngine>> {
+    let around = Surroundings { host: variable("DOCKER_HOST"), ..Surroundings::default() };
+    let endpoint = Endpoint::find(&around).unwrap();
+    let engine = DockerEngine::new(EngineConfig { endpoint, config_dir: None, own_container: None });
+    let missing = match engine.image(ECHO).await {
+        Ok(Some(_)) => return Some(engine),
+        Ok(None) => "no images (testenv/up images)".to_owned(),
+        Err(error) => format!("no docker (testenv/up docker): {error}"),
+    };
+    let required = variable("GATEWAY_TEST_REQUIRE").unwrap_or_default();
+    assert!(!required.split(',').any(|part| part == "docker"), "{missing}");
+    eprintln!("skipped: {missing}");
+    None
+}
+
+/// The scene with the variable by which the engine is found, where there is one.
+pub(crate) fn on_engine(scene: Scene) -> Scene {
+    match variable("DOCKER_HOST") {
+        Some(host) => scene.with_variable("DOCKER_HOST", &host),
+        None => scene,
+    }
+}
+
 impl World {
     async fn new() -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let around = Surroundings { host: variable("DOCKER_HOST"), ..Surroundings::default() };
-        let endpoint = Endpoint::find(&around).unwrap();
-        let engine = DockerEngine::new(EngineConfig { endpoint, config_dir: None, own_container: None });
-        let missing = match engine.image(ECHO).await {
-            Ok(Some(_)) => {
-                let name = format!("it-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-                return Some(Self { engine, name });
-            }
-            Ok(None) => "no images (testenv/up images)".to_owned(),
-            Err(error) => format!("no docker (testenv/up docker): {error}"),
-        };
-        let required = variable("GATEWAY_TEST_REQUIRE").unwrap_or_default();
-        assert!(!required.split(',').any(|part| part == "docker"), "{missing}");
-        eprintln!("skipped: {missing}");
-        None
+        let engine = engine().await?;
+        let name = format!("it-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Some(Self { engine, name })
     }
 
     /// A scene with a catalogue of this one server.
     fn scene(&self, entry: &str) -> Scene {
-        let scene = match variable("DOCKER_HOST") {
-            Some(host) => scene().with_variable("DOCKER_HOST", &host),
-            None => scene(),
-        };
+        let scene = on_engine(scene());
         scene.file(
             "catalog.yaml",
             format!("registry:\n  {}:\n    {}\n", self.name, entry.replace('\n', "\n    ")),

@@ -7,13 +7,18 @@
     reason = "tests and what they share: what is not as the story says ends the test there, and a skipped one says so"
 )]
 
+mod calls;
 mod contract;
 mod docker;
 mod endings;
 mod hostile;
 mod kubernetes;
+mod memory;
+mod planted;
 mod plugins;
 mod program;
 mod run;
+mod secrets;
+mod signatures;
 mod tidy;
 mod upstream;

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what is not as the story says ends the test there")]
 
 use crate::program::{echo_scene, eventually_ready, scene, tools_scene};
-use gateway_tests::harness::{Client, ERAS, Era, Gateway, eventually};
+use gateway_tests::harness::{Client, ERAS, Era, Gateway, InFlight, eventually};
 use http::Method;
 use serde_json::{Value, json};
 use test_artifacts::guest;
@@ -154,6 +154,70 @@ async fn only_clashing_names_get_a_prefix() {
 }
 
 #[tokio::test]
+async fn names_follow_the_flag_and_then_the_settings() {
+    let scene = scene();
+    scene.component("tools.wasm", &guest("tool-server"));
+    let servers = "servers:
+  one: {component: ./tools.wasm, args: [--only, who, --title, first]}
+  two: {component: ./tools.wasm, args: [--only, who, --title, second]}
+  three: {component: ./tools.wasm, args: [--only, calls]}
+";
+    let listed = async |settings: &str, flags: &[&str]| {
+        scene.settings(&format!("front: {{listWait: 60s{settings}}}\n{servers}"));
+        let gateway = scene.serve(flags).await;
+        let mut client = gateway.client(LEGACY).await;
+        let listed = client.request("tools/list", json!({})).await;
+        gateway.end().await;
+        listed
+    };
+    let names = |listed: &Value| -> Vec<String> {
+        let tools = listed["tools"].as_array().unwrap().iter();
+        let mut names: Vec<_> = tools.map(|tool| tool["name"].as_str().unwrap().to_owned()).collect();
+        names.sort_unstable();
+        names
+    };
+    let some = ["calls", "one__who", "two__who"];
+    let all = ["one__who", "three__calls", "two__who"];
+    for (settings, flags, expected) in [
+        ("", &[][..], some),
+        ("", &["--names", "all"], all),
+        (", names: all", &[], all),
+        (", names: all", &["--names", "clash"], some),
+    ] {
+        assert_eq!(names(&listed(settings, flags).await.unwrap()), expected, "{settings} {flags:?}");
+    }
+    let error = listed("", &["--names", "fail"]).await.unwrap_err();
+    assert_eq!(
+        error.message,
+        "tool name collision: server \"one\" and server \"two\" both expose tool name \"who\"; \
+         enable tool-name-prefix or set unique catalog prefixes"
+    );
+}
+
+#[tokio::test]
+async fn the_first_transport_is_the_one_of_its_flag() {
+    let scene = echo_scene();
+    for (transport, path) in [("sse", "/sse"), ("SSE", "/sse"), ("http", "/mcp"), ("streaming", "/mcp")] {
+        let gateway = scene.serve_by(transport, NOBODY).await;
+        let mut client = gateway.client(LEGACY).await;
+        client.await_tools(&["echo"]).await;
+        let line = gateway.says("listening at").await;
+        assert!(line.ends_with(path), "{line}");
+        // Both are served, and strays are sent to this one.
+        let endpoint = gateway.endpoint().await;
+        for (at, answer) in [("/", 307), ("/nowhere", 307), ("/sse", 200), ("/health", 200)] {
+            let reply =
+                endpoint.at(at).send(Method::GET, &[("accept", "text/event-stream")], "").await.unwrap();
+            assert_eq!(reply.status.as_u16(), answer, "{transport} {at}");
+            if answer == 307 {
+                assert_eq!(reply.header("location"), path, "{transport} {at}");
+            }
+        }
+        gateway.end().await;
+    }
+}
+
+#[tokio::test]
 async fn servers_and_tools_are_chosen_by_flags() {
     let scene = scene();
     scene.component("tools.wasm", &guest("tool-server"));
@@ -294,7 +358,7 @@ async fn a_cancelled_call_is_cancelled_at_the_server() {
     let before = client.text("cancelled", json!({})).await;
     assert_eq!(before, "0");
     let sent = client.begin("tools/call", json!({"name": "never", "arguments": {}})).await;
-    let gateway_tests::harness::InFlight::Stdio(id) = sent else { panic!("a client over standard input") };
+    let InFlight::Stdio(id) = sent else { panic!("a client over standard input") };
     // A call that is cancelled before it was sent on never reaches the server, and neither does its cancellation.
     eventually("the call at the server", async || {
         let done = scene.run(["server", "list", "--json"]).await;
@@ -319,7 +383,7 @@ async fn a_call_that_is_cancelled_in_the_same_breath_does_not_go_on() {
     let mut client = gateway.only_client(LEGACY).await;
     client.await_tools(&["never"]).await;
     let sent = client.begin("tools/call", json!({"name": "never", "arguments": {}})).await;
-    let gateway_tests::harness::InFlight::Stdio(id) = sent else { panic!("a client over standard input") };
+    let InFlight::Stdio(id) = sent else { panic!("a client over standard input") };
     client.notify("notifications/cancelled", json!({"requestId": id})).await;
     // Once a later call is answered the first one was dealt with too, whether it got as far as the server or not.
     client.text("who", json!({})).await;
@@ -330,6 +394,48 @@ async fn a_call_that_is_cancelled_in_the_same_breath_does_not_go_on() {
     .await;
     drop(client);
     gateway.ended().await;
+}
+
+/// A modern client takes its call back by going. A legacy one may come back for the answer, until its session ends.
+#[tokio::test]
+async fn a_client_that_goes_in_mid_call_takes_nothing_else_along() {
+    let scene = tools_scene("");
+    let gateway = scene.serve(NOBODY).await;
+    for era in [Era::Modern, LEGACY] {
+        let mut stays = gateway.client(era).await;
+        stays.await_tools(&["never"]).await;
+        let mut goes = gateway.client(era).await;
+        let InFlight::Http(begun) = goes.begin("tools/call", json!({"name": "never", "arguments": {}})).await
+        else {
+            panic!("a client over HTTP")
+        };
+        let in_flight = async |wanted: u64| {
+            eventually("calls in flight", async || {
+                let list = scene.run(["server", "list", "--json"]).await.expect_code(0).json();
+                if list["servers"][0]["calls"] == wanted { Ok(()) } else { Err(list.to_string()) }
+            })
+            .await;
+        };
+        in_flight(1).await;
+        begun.abort();
+        let _ = begun.await;
+        if era == LEGACY {
+            // Its session is there, and so is its call.
+            assert_eq!(goes.text("cancelled", json!({})).await, "0");
+            in_flight(1).await;
+            goes.leave().await;
+        } else {
+            // The server, which everybody uses who has no session, was told.
+            eventually("the cancellation at the server", async || {
+                let count = stays.text("cancelled", json!({})).await;
+                if count == "1" { Ok(()) } else { Err(count) }
+            })
+            .await;
+        }
+        in_flight(0).await;
+        assert!(!stays.text("who", json!({})).await.is_empty());
+    }
+    gateway.end().await;
 }
 
 #[tokio::test]

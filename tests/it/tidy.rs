@@ -6,6 +6,8 @@
 
 mod imports;
 mod manifest;
+mod matrix;
+mod original;
 mod sources;
 
 use gateway_tests::contract::repository;

@@ -5,6 +5,8 @@
 mod commands;
 mod faults;
 mod others;
+mod remote;
+mod secrets;
 mod standing;
 
 use crate::program::scene;

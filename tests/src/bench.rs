@@ -9,13 +9,16 @@
 )]
 
 pub mod catalog;
+pub mod embedded;
 pub mod engines;
 pub mod guest;
 pub mod load;
 pub mod process;
 pub mod relay;
 pub mod report;
+pub mod soak;
 pub mod start;
+pub mod way;
 
 use std::time::Duration;
 
@@ -34,7 +37,7 @@ pub struct Effort {
 
 impl Effort {
     /// What the figures in the notes are taken with.
-    pub const FULL: Self = Self { rounds: 5, load_seconds: 4.0, calls: 20_000, sessions: 1_000 };
+    pub const FULL: Self = Self { rounds: 5, load_seconds: 2.0, calls: 20_000, sessions: 1_000 };
     /// To see that everything is still in its place.
     pub const QUICK: Self = Self { rounds: 3, load_seconds: 1.0, calls: 2_000, sessions: 200 };
 }

@@ -1,13 +1,17 @@
 //! The command line as typed. Names and defaults are those of Docker's MCP Gateway where it has them (`docker-mcp-gateway.md` 4.1).
 
 mod check;
+mod checks;
 mod cluster;
 mod docker;
+mod images;
 mod kubernetes;
 
-pub(crate) use check::{CatalogCommand, ConfigCommand, SecretCommand};
+pub(crate) use check::{CatalogCommand, ConfigCommand, PlaceArgs, SecretCommand};
+pub(crate) use checks::CheckArgs;
 pub(crate) use cluster::{ClusterArgs, ClusterCommand};
 pub(crate) use docker::FileArgs;
+pub(crate) use images::ImageArgs;
 pub(crate) use kubernetes::KubernetesArgs;
 
 use crate::assemble::Fixed;
@@ -50,7 +54,7 @@ pub(crate) enum Command {
     /// Look at catalogues
     #[command(subcommand)]
     Catalog(CatalogCommand),
-    /// Look at secrets, without their values
+    /// Look at secrets without their values, keep and remove them
     #[command(subcommand)]
     Secret(SecretCommand),
     /// Look at what gateways made in a cluster, take away what is left, make what servers refer to
@@ -75,8 +79,29 @@ pub(crate) enum TransportArg {
     /// Streamable HTTP at `/mcp`
     #[value(alias = "http", alias = "streamable", alias = "streamable-http")]
     Streaming,
-    /// HTTP+SSE of 2024-11-05 (not in this version)
+    /// HTTP+SSE of 2024-11-05 at `/sse`
     Sse,
+}
+
+/// Which names get their server's in front.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NamesArg {
+    /// Those that two servers have: each of them
+    Clash,
+    /// Those of all tools
+    All,
+    /// None: while two servers have one name, lists and calls of its kind are refused
+    Fail,
+}
+
+impl From<NamesArg> for host_config::NamePolicy {
+    fn from(names: NamesArg) -> Self {
+        match names {
+            NamesArg::Clash => Self::Clash,
+            NamesArg::All => Self::All,
+            NamesArg::Fail => Self::Fail,
+        }
+    }
 }
 
 /// Which servers there are and where they run. Shared by every command that starts servers.
@@ -101,6 +126,10 @@ pub(crate) struct SourceArgs {
     /// Tools to offer: `TOOL`, `SERVER:TOOL`, `SERVER:*`, `*` (default: all)
     #[arg(long, value_name = "TOOL", value_delimiter = ',', help_heading = "Servers")]
     pub tools: Vec<String>,
+
+    /// Which names get their server's in front, as `SERVER__TOOL` (default: clash)
+    #[arg(long, value_enum, value_name = "WHICH", help_heading = "Servers")]
+    pub names: Option<NamesArg>,
 
     /// Host that servers may be reached at although its addresses are not public, or without TLS: `HOST:PORT`, `*` stands for a label
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = host_config::HostPattern::with_port, help_heading = "Servers")]
@@ -139,6 +168,19 @@ pub(crate) struct SourceArgs {
     /// them, as in Docker's gateway
     #[arg(long, help_heading = "Provisioners")]
     pub block_network: bool,
+
+    /// Start a container for each call and take it down afterwards, as Docker's gateway does, unless the entry says `longLived`. Without it
+    /// a container is kept for the session
+    #[arg(long, conflicts_with = "long_lived", help_heading = "Provisioners")]
+    pub container_per_call: bool,
+
+    /// Keep every container for the session; so it is anyway, and the flag is taken as in Docker's gateway
+    #[arg(long, help_heading = "Provisioners")]
+    pub long_lived: bool,
+
+    /// Which images may run
+    #[command(flatten)]
+    pub images: ImageArgs,
 
     /// Send every server to this provisioner
     #[arg(long, value_name = "NAME", help_heading = "Provisioners")]
@@ -199,10 +241,18 @@ pub(crate) struct RunArgs {
     #[arg(long, help_heading = "Front")]
     pub allow_unauthenticated: bool,
 
+    /// Start every server for a session when it begins, not at its first call
+    #[arg(long, help_heading = "Front")]
+    pub prestart: bool,
+
     /// Take over changed files while running: `--watch` plugins too, `--watch=false` nothing (default: settings, catalogues, registry,
     /// values, tool lists and editors' files)
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Files")]
     pub watch: Option<bool>,
+
+    /// What stands between clients and tools
+    #[command(flatten)]
+    pub checks: CheckArgs,
 
     /// Check everything, print what would be run, and end
     #[arg(long, help_heading = "Output")]
@@ -265,6 +315,21 @@ pub(crate) enum PluginCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Try everything that a provisioner must do, on the platform that it is granted; says no if a case fails
+    Test {
+        /// A path, or the name of a bundled or configured plugin
+        #[arg(value_name = "FILE|NAME", id = "which", value_hint = ValueHint::FilePath)]
+        plugin: String,
+        /// Also disturb every host function that it calls: refused, in conflict, slow, never answered, answer lost, cut
+        #[arg(long)]
+        inject: bool,
+        /// A server that it can run (default for components: the bundled `time`)
+        #[command(flatten)]
+        source: Box<SourceArgs>,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Write the bundled plugins as files
     Export {
         /// Folder to write to; made if it is not there
@@ -323,6 +388,12 @@ pub(crate) enum ServerCommand {
         /// For programs
         #[arg(long)]
         json: bool,
+    },
+    /// Take down what gateways that were killed have left, and nothing of those that run
+    Sweep {
+        /// Files, plugins and state of the gateway that was killed
+        #[command(flatten)]
+        source: Box<SourceArgs>,
     },
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod asks;
+pub(crate) mod checks;
 pub(crate) mod containers;
 pub(crate) mod deferred;
 pub(crate) mod difference;
@@ -11,6 +12,7 @@ pub(crate) mod enabled;
 pub(crate) mod files;
 pub(crate) mod grants;
 pub(crate) mod identity;
+pub(crate) mod images;
 pub(crate) mod inputs;
 pub(crate) mod kubernetes;
 pub(crate) mod own_lists;
@@ -19,6 +21,8 @@ pub(crate) mod preflight;
 pub(crate) mod private;
 pub(crate) mod refusing;
 pub(crate) mod spec;
+pub(crate) mod sweep;
+mod tool;
 pub(crate) mod tools_asked;
 pub(crate) mod values;
 

@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod plan;
 mod plugin;
+mod plugin_test;
 mod quickstart;
 mod reload;
 mod run;
@@ -28,7 +29,7 @@ pub(crate) async fn run(command: Command, environment: &Environment) -> Result<u
         Command::Run(args) => Box::pin(run::run(*args, environment)).await,
         Command::Quickstart(args) => Box::pin(quickstart::run(args, environment)).await,
         Command::Plugin(command) => Box::pin(plugin::run(command, environment)).await,
-        Command::Server(command) => server::run(command, environment).await,
+        Command::Server(command) => Box::pin(server::run(command, environment)).await,
         Command::Config(command) => config::run(command, environment),
         Command::Catalog(command) => catalog::run(command, environment),
         Command::Secret(command) => secret::run(command, environment),

@@ -15,6 +15,8 @@ pub(crate) const LOG: &str = "GATEWAY_LOG";
 /// `1` says that the gateway itself runs in a container, as in the original: Docker's own files are no default there, secrets are looked for
 /// where Compose puts them, and servers join its networks.
 pub(crate) const IN_CONTAINER: &str = "DOCKER_MCP_IN_CONTAINER";
+/// Set to `1` where the gateway runs beside an engine inside one container (`docker-mcp-gateway.md` 11.1).
+pub(crate) const IN_DIND: &str = "DOCKER_MCP_IN_DIND";
 /// Any value turns colours off.
 pub(crate) const NO_COLOR: &str = "NO_COLOR";
 
@@ -92,6 +94,21 @@ impl Environment {
     #[must_use]
     pub(crate) fn cache_dir(&self) -> Option<PathBuf> {
         self.folder(CACHE, "XDG_CACHE_HOME", ".cache")
+    }
+
+    /// Where Docker's secrets engine of this user listens: in the cache folder, as its own clients find it.
+    #[must_use]
+    pub(crate) fn secrets_engine(&self) -> Option<PathBuf> {
+        let home = || self.get("HOME").map(PathBuf::from);
+        let caches = if cfg!(target_os = "macos") {
+            home()?.join("Library/Caches")
+        } else {
+            match self.get("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()) {
+                Some(folder) => folder,
+                None => home()?.join(".cache"),
+            }
+        };
+        Some(caches.join("docker-secrets-engine/engine.sock"))
     }
 
     /// What it says about the container engine.

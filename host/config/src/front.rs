@@ -77,7 +77,7 @@ pub(crate) static FRONT: Table = Table::new(
         key("allowedHosts", Form::List(&Form::Text), "Further accepted values of the `Host` header.").or("none"),
         key("allowedOrigins", Form::List(&Form::Text), "Further accepted values of the `Origin` header.").or("none"),
         key("listWait", Form::Duration, "How long the first list waits for servers that are still starting.").or("3s"),
-        key("names", Form::Choice(NamePolicy::NAMES), "Which names get the server's prefix: those that `clash`, `all`, or none, so that a clash makes the start `fail`.").or("clash"),
+        key("names", Form::Choice(NamePolicy::NAMES), "Which names get the server's in front: those that two servers have (`clash`), those of `all` tools, or none: then lists and calls of a kind with a clash `fail`.").or("clash"),
     ]],
 );
 
@@ -114,11 +114,18 @@ pub struct PoolSettings {
     pub cap: usize,
     /// How long a server may take to start.
     pub start_timeout: Duration,
+    /// Whether servers are started for a session when it begins.
+    pub prestart: bool,
 }
 
 impl Default for PoolSettings {
     fn default() -> PoolSettings {
-        PoolSettings { idle: Duration::from_secs(600), cap: 100, start_timeout: Duration::from_secs(60) }
+        PoolSettings {
+            idle: Duration::from_secs(600),
+            cap: 100,
+            start_timeout: Duration::from_secs(60),
+            prestart: false,
+        }
     }
 }
 
@@ -129,6 +136,12 @@ pub(crate) static POOL: Table = Table::new(
         key("idle", Form::Duration, "How long an unused server stays up.").or("10m"),
         key("cap", Form::Integer, "How many servers may be up at once.").or("100"),
         key("startTimeout", Form::Duration, "How long a server may take to start.").or("60s"),
+        key(
+            "prestart",
+            Form::Flag,
+            "Start every server for a session when it begins, not at its first call.",
+        )
+        .or("false"),
     ]],
 );
 
@@ -141,6 +154,7 @@ impl PoolSettings {
             start_timeout: fields
                 .parsed("startTimeout", report, parse_timeout)
                 .unwrap_or(defaults.start_timeout),
+            prestart: fields.flag("prestart", report).unwrap_or(defaults.prestart),
         };
         fields.done();
         pool

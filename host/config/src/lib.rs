@@ -65,9 +65,9 @@ pub use quantity::{
 pub use reference::reference;
 pub use registry::{EnabledServer, Registry};
 pub use server::{
-    Access, ComponentSource, Endpoint, EnvVariable, Folder, Kind, Lifetime, Metadata, OAuth, OAuthProvider,
-    OnUnenforced, Remote, RemoteTransport, Server, ServerSecret, Tool, ToolAnnotations, ToolArgument,
-    ToolContainer, ToolParameters, ToolProperty,
+    Access, ComponentSource, ContainerTransport, Endpoint, EnvVariable, Folder, Kind, Lifetime, Metadata,
+    OAuth, OAuthProvider, OnUnenforced, Port, PortProtocol, Remote, RemoteTransport, Server, ServerSecret,
+    Tool, ToolAnnotations, ToolArgument, ToolContainer, ToolParameters, ToolProperty,
 };
 pub use server_config::{ServerConfig, ServerConfigs};
 pub use settings::{Context, SecretSource, Settings};

@@ -3,10 +3,12 @@
 //! Both are read by the same code into the same type. What only `gateway.yaml` can say stands at the
 //! end of [`Server`] and has its default in an entry of a catalogue.
 
+mod listening;
 mod own;
 mod parts;
 mod tool;
 
+pub use listening::{ContainerTransport, Port, PortProtocol};
 pub use own::{Access, ComponentSource, Folder, Lifetime, OnUnenforced};
 pub use parts::{
     Endpoint, EnvVariable, Metadata, OAuth, OAuthProvider, Remote, RemoteTransport, ServerSecret,
@@ -90,6 +92,14 @@ pub struct Server {
     pub allow_hosts: Vec<String>,
     /// Further host names, `host:address`.
     pub extra_hosts: Vec<String>,
+    /// How it is spoken to, if it is a container.
+    pub transport: ContainerTransport,
+    /// Ports it opens in its container; MCP over HTTP is spoken on the first.
+    pub ports: Vec<Port>,
+    /// Path of its MCP endpoint; empty for the usual one.
+    pub path: String,
+    /// Path that answers 2xx when it is ready; empty if there is none.
+    pub health_path: String,
     /// The tools: what runs for [`Kind::ToolContainers`], informative otherwise.
     pub tools: Vec<Tool>,
     /// Descriptions of its configuration, close to JSON schemas.
@@ -168,6 +178,16 @@ static CATALOG_KEYS: &[Key] = &[
         "Hosts it may talk to, as `host:port` or `host:port/tcp`. `*.name` is every name below `name`, not itself.",
     ),
     key("extraHosts", Form::List(&Form::Text), "Further host names, as `host:address`."),
+    key(
+        "transport",
+        Form::Choice(ContainerTransport::NAMES),
+        "How a server in a container is spoken to: over its standard streams, or over HTTP on the first of its `ports`.",
+    )
+    .or("stdio"),
+    key("ports", Form::List(&Form::Group(&listening::PORT)), "Ports it opens in its container."),
+    key("path", Form::Text, "Path of its MCP endpoint.").or("`/mcp`; `/sse` with `transport: sse`"),
+    key("healthPath", Form::Text, "A path that answers 2xx when it is ready.")
+        .or("its endpoint answers anything"),
     key(
         "tools",
         Form::List(&Form::Group(&tool::TOOL)),
@@ -289,6 +309,10 @@ impl Server {
             disable_network: fields.flag("disableNetwork", report).unwrap_or_default(),
             allow_hosts: fields.texts("allowHosts", report),
             extra_hosts: fields.texts("extraHosts", report),
+            transport: fields.choice("transport", report).unwrap_or_default(),
+            ports: listening::ports(fields, report),
+            path: fields.text("path", report),
+            health_path: fields.text("healthPath", report),
             tools: decode_all(fields, "tools", report, Tool::decode),
             config: schemas(fields, report),
             prefix: fields.text("prefix", report),

@@ -64,6 +64,16 @@ pub enum SecretSource {
         /// The service of its entries; their users are names of secrets.
         service: String,
     },
+    /// A credential helper of Docker's.
+    Helper {
+        /// What stands behind `docker-credential-` in the name of its program.
+        name: String,
+    },
+    /// Docker's secrets engine.
+    Engine {
+        /// Its socket; absent: where this user has it.
+        socket: Option<Located>,
+    },
     /// The gateway's own environment.
     Environment {
         /// What the variables' names start with; not empty, so that not everything is a secret.
@@ -84,10 +94,14 @@ pub(crate) static SETTINGS: Table = Table {
             ),
             key(
                 "secrets",
-                Form::List(&Form::Special("file, folder:PATH, keychain:SERVICE or env:PREFIX_")),
+                Form::List(&Form::Special(
+                    "file, folder:PATH, keychain:SERVICE, docker-credential:NAME, docker-desktop or env:PREFIX_",
+                )),
                 "Where secrets are looked up, in order: `.env` files, folders with one file per secret (Docker's \
                  `/run/secrets`, a mounted Secret of Kubernetes), the keychain of this machine (`keychain` means the service \
-                 `gateway`; the user of an entry is the name of the secret), and variables of the gateway's environment.",
+                 `gateway`; the user of an entry is the name of the secret), a credential helper of Docker's (`docker-credential:pass`; \
+                 the key is `docker/mcp/` and the name), Docker's secrets engine (`docker-desktop`, or `docker-desktop:SOCKET`), and \
+                 variables of the gateway's environment.",
             ),
             key(
                 "plugins",
@@ -222,6 +236,14 @@ impl Settings {
 }
 
 impl SecretSource {
+    /// Reads what a person writes on a command line; paths are relative to the current folder.
+    ///
+    /// # Errors
+    /// It is no place.
+    pub fn of_command_line(text: &str, folder: &Path) -> Result<SecretSource, Misfit> {
+        SecretSource::parse(text, &Base::new(folder))
+    }
+
     fn parse(text: &str, base: &Base) -> Result<SecretSource, Misfit> {
         if let Some(service) = text.strip_prefix("keychain") {
             return match service.strip_prefix(':') {
@@ -235,6 +257,20 @@ impl SecretSource {
                 // A file whose name only begins like it.
                 None => base.locate(text).map(SecretSource::EnvFile),
             };
+        }
+        if let Some(name) = text.strip_prefix("docker-credential:") {
+            let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+            if name.is_empty() || name.starts_with('-') || !name.bytes().all(fits) {
+                return Err(Misfit::new(text, "not the name of a credential helper")
+                    .hint("write `docker-credential:pass` for the program `docker-credential-pass`"));
+            }
+            return Ok(SecretSource::Helper { name: name.to_owned() });
+        }
+        if text == "docker-desktop" {
+            return Ok(SecretSource::Engine { socket: None });
+        }
+        if let Some(socket) = text.strip_prefix("docker-desktop:") {
+            return base.locate(socket).map(|socket| SecretSource::Engine { socket: Some(socket) });
         }
         if let Some(folder) = text.strip_prefix("folder:") {
             return base.locate(folder).map(SecretSource::Folder);

@@ -96,6 +96,16 @@ fn result(id: &[u8], raw: &Bytes, hop: Hop<'_>) -> Result<Answer, RpcError> {
     }
 }
 
+/// A tool's result that was made here, as a client of this era takes it.
+pub(crate) fn adapted(raw: &Bytes, era: Era) -> Bytes {
+    if !era.is_modern() || find_member(raw, "resultType").is_some() {
+        return raw.clone();
+    }
+    let mut splice = Splice::new(raw);
+    splice.object_insert_first(0, b"\"resultType\":\"complete\"");
+    splice.build().unwrap_or_else(|_| raw.clone())
+}
+
 /// A result that is no object cannot be edited, and is none of any revision.
 fn built(splice: &Splice<'_>, hop: Hop<'_>) -> Result<Bytes, RpcError> {
     let odd = || RpcError::server(NOT_RELAYED, hop.server, "answered with a result that is no object");

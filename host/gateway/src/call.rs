@@ -4,6 +4,8 @@
 //! takes longer (a server that must come up first, a name not known yet) goes through a task of its own in `slow`.
 
 mod held;
+mod inspected;
+mod intercepted;
 mod live;
 mod progress;
 mod rounds;
@@ -22,10 +24,14 @@ use crate::unasked::level_of;
 use bytes::Bytes;
 use host_message::{Envelope, Level, Member, Params, RawId, find_member, method};
 use host_pool::{Client, Declared, InFlight, Outgoing, Owner, SendError};
+use inspected::Inspected;
 use rounds::Rounds;
 use std::borrow::Cow;
 use std::sync::Arc;
 use tokio::sync::mpsc;
+
+/// Messages that wait for a client. When it reads slowly, the call waits too.
+const WAITING: usize = 16;
 
 /// What comes back for one request, in this order: any number of the first, one of the second.
 #[derive(Debug)]
@@ -112,6 +118,8 @@ pub(crate) struct Asked {
     /// What a client without a session can be asked for, and the log messages it wants, both for this request.
     declared: Declared,
     level: Option<Level>,
+    /// Who looks at the call and its answer, if the operator wants that.
+    inspected: Option<Arc<Inspected>>,
 }
 
 /// One request on its way. Once it is sent, `asked` is all that is left of it.
@@ -127,11 +135,32 @@ pub(crate) fn begin(
     wanted: Wanted,
     envelope: &Envelope,
 ) -> Result<Source, RpcError> {
+    if wanted == Wanted::Tool
+        && !front.config().checks.interceptors.is_empty()
+        && let Some(id) = envelope.id()
+    {
+        return Ok(intercepted::begin(front, caller, envelope, id));
+    }
+    begin_plain(front, caller, wanted, envelope)
+}
+
+/// Begins a call, past the interceptors.
+fn begin_plain(
+    front: &Arc<Front>,
+    caller: Caller,
+    wanted: Wanted,
+    envelope: &Envelope,
+) -> Result<Source, RpcError> {
     let id = envelope.id().ok_or_else(|| RpcError::invalid_request("a request has an id"))?;
     let params = envelope.params().ok_or_else(|| RpcError::invalid_params("`params` is missing"))?;
     let token = Caller::progress_token(&params)?;
     let asked = Asked::new(front, caller, wanted, id, token, &params)?;
-    let call = Call { asked, params };
+    let mut call = Call { asked, params };
+    if wanted == Wanted::Tool
+        && let Some(inspector) = &front.config().checks.inspector
+    {
+        call.asked.inspected = Some(Inspected::begin(inspector, &call)?);
+    }
     if let Some(held) = held::resume(&call)? {
         return Ok(held);
     }
@@ -175,7 +204,7 @@ impl Asked {
             declared = capabilities.filter(|raw| *raw != b"{}").map(Declared::of).unwrap_or_default();
             level = caller::log_level(params)?;
         }
-        Ok(Self { front: Arc::clone(front), caller, wanted, id, token, declared, level })
+        Ok(Self { front: Arc::clone(front), caller, wanted, id, token, declared, level, inspected: None })
     }
 
     /// What the client can be asked for.
@@ -221,7 +250,11 @@ impl Asked {
             method: self.wanted.method(),
             server: client.server(),
         };
-        relay(self.id.as_bytes(), envelope, hop)
+        let answer = relay(self.id.as_bytes(), envelope, hop);
+        match &self.inspected {
+            None => answer,
+            Some(inspected) => inspected.end(envelope, self.id.as_bytes(), answer),
+        }
     }
 }
 
@@ -328,7 +361,7 @@ fn plain_route(server: &Arc<str>) -> Route {
 /// Asks a legacy server for log messages. One that others use too is asked for more than before, never for less: what is too much for one of
 /// them is left out on the way down.
 pub(crate) fn log_at(client: &Client, level: Level, caller: &Caller) {
-    let alone = client.owner() != &Owner::Shared && !caller.era.is_modern();
+    let alone = client.owner() != Owner::Shared && !caller.era.is_modern();
     if alone || client.logs().is_none_or(|now| level < now) {
         client.log(level);
     }

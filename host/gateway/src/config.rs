@@ -1,5 +1,6 @@
 //! Settings of the front, as values. Reading flags and files is the business of `host/cli`.
 
+use crate::checks::Checks;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -66,6 +67,8 @@ pub struct FrontConfig {
     pub filter: ToolFilter,
     /// How long a list waits for a server that is still coming up, counted from the server's own start.
     pub list_wait: Duration,
+    /// Whether the servers of a session are started when it begins, so that its first calls find them up.
+    pub prestart: bool,
     /// Items on one page of a list.
     pub page_size: usize,
     /// A session without requests and without an open stream ends after this time.
@@ -76,6 +79,8 @@ pub struct FrontConfig {
     pub message_limit: usize,
     /// How often an open event stream says that it is still there.
     pub keep_alive: Duration,
+    /// What stands between clients and tools.
+    pub checks: Checks,
 }
 
 impl Default for FrontConfig {
@@ -89,11 +94,13 @@ impl Default for FrontConfig {
             prefixes: HashMap::new(),
             filter: Arc::new(|_, _| true),
             list_wait: Duration::from_secs(3),
+            prestart: false,
             page_size: 1000,
             session_idle: Duration::from_secs(60 * 60),
             session_cap: 10_000,
             message_limit: 16 << 20,
             keep_alive: Duration::from_secs(15),
+            checks: Checks::default(),
         }
     }
 }

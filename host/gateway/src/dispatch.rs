@@ -157,7 +157,7 @@ async fn list(
 async fn own_instances(front: &Arc<Front>, session: &Arc<Session>) {
     let pool = front.pool();
     let servers = pool.statuses().into_iter().map(|status| status.name).filter(|server| {
-        let legacy = pool.peek(server, &Owner::Shared).is_none_or(|client| !client.era().is_modern());
+        let legacy = pool.spoke_modern(server) != Some(true);
         legacy && pool.is_shared(server) == Some(false)
     });
     let started = servers.map(|server| {
@@ -199,7 +199,7 @@ pub(crate) fn notification(front: &Front, caller: &Caller, envelope: &Envelope) 
         Some(method::ROOTS_CHANGED) if session.declared.allows(method::ROOTS_LIST) => {
             for client in front.pool().clients(&session.owner) {
                 if !client.era().is_modern()
-                    && client.owner() != &Owner::Shared
+                    && client.owner() != Owner::Shared
                     && let Err(error) = client.notify(method::ROOTS_CHANGED, envelope.params_raw())
                 {
                     tracing::debug!(server = %client.server(), %error, "a notification was not sent");

@@ -23,6 +23,10 @@ pub const NAME_CLASH: i64 = -31004;
 pub const NOT_RELAYED: i64 = -31005;
 /// The gateway ends.
 pub const SHUTTING_DOWN: i64 = -31006;
+/// A call or its result holds what the operator does not let through.
+pub const BLOCKED: i64 = -31007;
+/// An interceptor of the operator's failed.
+pub const INTERCEPTOR: i64 = -31008;
 
 /// An error to be sent as the answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -105,6 +105,24 @@ impl Front {
         if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
             tracing::warn!("{} tasks of the front did not end in time", self.tasks.len());
         }
+        if let Some(inspector) = &self.config.checks.inspector {
+            inspector.flush();
+        }
+    }
+
+    /// A session has begun: starts its servers, where that is wanted.
+    pub(crate) fn begin_session(&self, session: &Session) {
+        if !self.config.prestart || session.owner == Owner::Shared {
+            return;
+        }
+        for status in self.pool.statuses() {
+            let (pool, owner) = (Arc::clone(&self.pool), session.owner.clone());
+            self.tasks.spawn(async move {
+                if let Err(error) = pool.acquire(&status.name, &owner, None).await {
+                    tracing::debug!(server = %status.name, %error, "a server was not started ahead of its first call");
+                }
+            });
+        }
     }
 
     pub(crate) fn config(&self) -> &Arc<FrontConfig> {

@@ -13,6 +13,7 @@ mod routing;
 mod service;
 mod sse;
 mod strangers;
+mod woken;
 
 pub(crate) use modern::{check_meta, check_version};
 
@@ -93,13 +94,13 @@ async fn place(places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
 }
 
 /// The place of connections on which nothing was shown yet, as a listener with these settings has it.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) fn strangers(config: &HttpConfig) -> Arc<Strangers> {
     Strangers::new(config.stranger_cap)
 }
 
 /// Serves one connection that is no socket, as if it had come over loopback.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) fn over_stream(
     stream: tokio::io::DuplexStream,
     stranger: strangers::Stranger,

@@ -10,11 +10,14 @@ mod asks;
 mod call;
 mod caller;
 mod calls;
+mod checks;
 mod config;
 mod directory;
 mod dispatch;
 pub mod error;
 mod front;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod hello;
 mod http;
 mod listen;
@@ -28,5 +31,6 @@ mod unasked;
 #[cfg(test)]
 mod tests;
 
+pub use checks::{Checks, Inspector, Interceptor, When};
 pub use config::{FrontConfig, Home, HttpConfig, Names, Stop, Token, ToolFilter};
 pub use front::Front;

@@ -78,6 +78,9 @@ impl Subscription {
     /// Subscribes to the resources, and keeps of them those that their servers agreed to: only these are in the acknowledgement.
     pub(crate) async fn listen(mut self, front: &Arc<Front>, owner: &Owner) -> Self {
         let asked = std::mem::take(&mut self.uris);
+        if !self.granted.is_empty() && *owner == Owner::Shared {
+            front.pool().keep_listers();
+        }
         if !asked.is_empty() {
             self.sweep = Some(Sweep(Arc::clone(front.subscriptions())));
             front.directory().wait().await;

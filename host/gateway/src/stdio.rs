@@ -197,6 +197,7 @@ impl Connection {
         if let Owner::Session(id) = &session.owner {
             self.front.pool().declare(id, declared);
         }
+        self.front.begin_session(&session);
         self.client = Client::Legacy { session, announcing: false };
         self.send(Answer::result(id, &self.front.initialized(revision))).await;
     }

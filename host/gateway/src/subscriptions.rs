@@ -7,7 +7,7 @@ use crate::announce::Listener;
 use crate::error::{RpcError, START_FAILED};
 use bytes::{BufMut, Bytes, BytesMut};
 use host_message::{Envelope, ErrorBody, Params, method, write_string};
-use host_pool::{Client, InFlight, Incoming, Outgoing, Owner, Pool};
+use host_pool::{Client, InFlight, Incoming, Outgoing, Owner, Pool, Renewals};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -204,7 +204,10 @@ impl Subscriptions {
             self.settle(&key, version, refused);
             tokio::select! {
                 () = changed.notified() => {}
-                () = having.end_of_server(&self, &key) => {
+                renewed = having.end_of_server(&self, &key) => if renewed {
+                    // It stands, but what it had agreed to is lost with its session: all of that at once again.
+                    having.uris.clear();
+                } else {
                     // It has died, or does not want to be listened to: again after a while, unless somebody wishes something new.
                     have = None;
                     wait(pause, &changed).await;
@@ -233,14 +236,16 @@ struct Have {
     uris: HashSet<Arc<str>>,
     /// The stream of a modern server.
     listening: Option<InFlight>,
+    /// Tells when the server has lost its session, and what it agreed to with that.
+    renewals: Renewals,
     /// Keeps a legacy server from being idle.
     _in_use: host_pool::InUse,
 }
 
 impl Have {
     fn of(client: Arc<Client>) -> Self {
-        let in_use = client.in_use();
-        Self { client, uris: HashSet::new(), listening: None, _in_use: in_use }
+        let (in_use, renewals) = (client.in_use(), client.renewals());
+        Self { client, uris: HashSet::new(), listening: None, renewals, _in_use: in_use }
     }
 
     /// Asks for what is missing and ends what is not wanted. Returns what was refused.
@@ -313,11 +318,17 @@ impl Have {
         }
     }
 
-    /// Returns when the server has ended, or its stream has. Meanwhile relays what comes on the stream.
-    async fn end_of_server(&mut self, all: &Subscriptions, key: &Key) {
+    /// Returns when the server has ended, or its stream has; true if it is only its session that is another one. Meanwhile relays what comes on
+    /// the stream.
+    async fn end_of_server(&mut self, all: &Subscriptions, key: &Key) -> bool {
         loop {
             match &mut self.listening {
-                None => return self.client.ended().await,
+                None => {
+                    return tokio::select! {
+                        () = self.client.ended() => false,
+                        () = self.renewals.next() => true,
+                    };
+                }
                 Some(listening) => match listening.next().await {
                     Ok(Incoming::Notification(message)) => {
                         if message.method() == Some(method::RESOURCE_UPDATED) {
@@ -325,7 +336,7 @@ impl Have {
                         }
                     }
                     Ok(Incoming::Progress(_) | Incoming::Request(_)) => {}
-                    Ok(Incoming::Response(_)) | Err(_) => return,
+                    Ok(Incoming::Response(_)) | Err(_) => return false,
                 },
             }
         }

@@ -3,11 +3,17 @@
 mod asking;
 mod calls;
 mod changes;
+mod checks;
 mod client;
 mod connections;
 mod eras;
+mod hardening;
 mod lists;
 mod logging;
+mod many;
+mod matrix;
+mod mirror;
+mod properties;
 mod resuming;
 mod server;
 mod sessions;

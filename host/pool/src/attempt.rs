@@ -17,6 +17,10 @@ pub(crate) struct Attempt {
     sinks: Mutex<Vec<Arc<dyn ProgressSink>>>,
     progress: Mutex<Option<Progress>>,
     pub(crate) backing_off: AtomicBool,
+    /// Somebody wants the client for calls, so that it is not handed over to a session.
+    pub(crate) claimed: AtomicBool,
+    /// A session waits to take the client over.
+    pub(crate) promised: AtomicBool,
 }
 
 impl Attempt {
@@ -29,6 +33,8 @@ impl Attempt {
             sinks: Mutex::default(),
             progress: Mutex::default(),
             backing_off: AtomicBool::new(false),
+            claimed: AtomicBool::new(false),
+            promised: AtomicBool::new(false),
         })
     }
 

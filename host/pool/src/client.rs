@@ -1,6 +1,7 @@
 //! A client of one server, ready for calls.
 
 use crate::capabilities::RawCapabilities;
+use crate::connect::http::Http;
 use crate::handshake::Agreed;
 use crate::outgoing::{Outgoing, OwnMeta};
 use crate::wire::Wire;
@@ -9,11 +10,14 @@ use bytes::Bytes;
 use host_message::{Era, Level, Revision, method};
 use host_provisioner::ReleaseReason;
 use std::fmt;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
+
+/// How long the one call of a server that serves no second may take.
+const LONGEST_CALL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The wish that a client should end.
 #[derive(Debug)]
@@ -35,13 +39,19 @@ pub struct Client {
     close: Mutex<Option<oneshot::Sender<Close>>>,
     /// The level that a legacy server was asked for last; zero before that.
     level: AtomicU8,
+    /// It was given out for calls by those who share it.
+    claimed: AtomicBool,
+    /// Serves one call and ends.
+    once: bool,
+    /// It has been asked for the one call.
+    spent: AtomicBool,
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("server", &self.wire.server)
-            .field("owner", &self.wire.owner)
+            .field("owner", &self.owner())
             .field("era", &self.agreed.era)
             .field("alive", &self.is_alive())
             .finish_non_exhaustive()
@@ -56,15 +66,42 @@ impl Client {
         own: OwnMeta,
         call_timeout: Option<Duration>,
         list_timeout: Duration,
+        once: bool,
     ) -> (Arc<Self>, oneshot::Receiver<Close>) {
         let (sender, receiver) = oneshot::channel();
         wire.touch();
         let own = agreed.era.is_modern().then_some(own);
         let close = Mutex::new(Some(sender));
-        (
-            Arc::new(Self { wire, agreed, own, call_timeout, list_timeout, close, level: AtomicU8::new(0) }),
-            receiver,
-        )
+        let (level, claimed) = (AtomicU8::new(0), AtomicBool::new(false));
+        let spent = AtomicBool::new(false);
+        let client = Arc::new(Self {
+            wire,
+            agreed,
+            own,
+            call_timeout,
+            list_timeout,
+            close,
+            level,
+            claimed,
+            once,
+            spent,
+        });
+        if let Some(http) = client.wire.http() {
+            http.serve(&client);
+        }
+        (client, receiver)
+    }
+
+    /// Notes that those who share it use it for calls: what it knows of them is nobody else's.
+    pub(crate) fn claim(&self) {
+        if !self.is_claimed() {
+            self.claimed.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether anybody but those who list was given it to share.
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.claimed.load(Ordering::Acquire)
     }
 
     /// Name of the server.
@@ -75,8 +112,8 @@ impl Client {
 
     /// For whom it is.
     #[must_use]
-    pub fn owner(&self) -> &Owner {
-        &self.wire.owner
+    pub fn owner(&self) -> Owner {
+        self.wire.owner()
     }
 
     /// How the server speaks.
@@ -115,6 +152,11 @@ impl Client {
         !self.wire.dead.is_cancelled()
     }
 
+    /// Whether it stands, and takes another call.
+    pub(crate) fn is_free(&self) -> bool {
+        self.is_alive() && !self.spent.load(Ordering::Acquire)
+    }
+
     /// Calls in flight on behalf of others.
     #[must_use]
     pub fn calls(&self) -> usize {
@@ -125,6 +167,12 @@ impl Client {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         !self.wire.pending.in_use()
+    }
+
+    /// What happens to the session that the server keeps for this client, from now on.
+    #[must_use]
+    pub fn renewals(&self) -> Renewals {
+        Renewals(self.wire.http().map(Http::renewals))
     }
 
     /// Waits until the connection has ended.
@@ -149,8 +197,20 @@ impl Client {
         let default = self.call_timeout.filter(|_| outgoing.method != method::SUBSCRIPTIONS_LISTEN);
         let timeout = outgoing.timeout.or(default);
         let name = outgoing.method;
-        self.wire
-            .send_request(caller, name, timeout, |id, out| outgoing.write_tail(id, self.own.as_ref(), out))
+        let only =
+            self.once && matches!(name, method::TOOLS_CALL | method::PROMPTS_GET | method::RESOURCES_READ);
+        if only && self.spent.swap(true, Ordering::AcqRel) {
+            return Err(SendError::Gone { reason: Arc::from("it serves another call") });
+        }
+        let sent = self
+            .wire
+            .send_request(caller, name, timeout, |id, out| outgoing.write_tail(id, self.own.as_ref(), out));
+        if only {
+            // The call is in flight by now, so that the end waits for it.
+            let drain = Instant::now().checked_add(LONGEST_CALL);
+            self.close(Close { reason: ReleaseReason::Ended, text: "it has served its one call", drain });
+        }
+        sent
     }
 
     /// Sends a notification at once, `params` raw.
@@ -173,7 +233,7 @@ impl Client {
         let params = format!("{{\"level\":\"{}\"}}", level.as_str());
         match self.wire.call(method::SET_LEVEL, Some(params.as_bytes())) {
             // Whether it agrees changes nothing here, and its answer is not waited for.
-            Ok(call) => drop(call.quiet()),
+            Ok(mut call) => call.forget(),
             Err(error) => tracing::debug!(server = %self.server(), %error, "the log level was not sent"),
         }
     }
@@ -194,6 +254,24 @@ impl Client {
         if let Some(sender) = sender {
             // The keeper has ended: so has the client.
             let _ = sender.send(close);
+        }
+    }
+}
+
+/// See [`Client::renewals`].
+#[derive(Debug)]
+pub struct Renewals(Option<watch::Receiver<u64>>);
+
+impl Renewals {
+    /// Waits until the server has lost the session and another one was begun in its place, which this one and whoever was told of it may have
+    /// missed: what was agreed in the old one, such as subscriptions, is to be agreed anew. A server on streams never does that.
+    pub async fn next(&mut self) {
+        let renewed = match &mut self.0 {
+            Some(renewals) => renewals.changed().await.is_ok(),
+            None => false,
+        };
+        if !renewed {
+            std::future::pending::<()>().await;
         }
     }
 }

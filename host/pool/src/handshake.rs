@@ -66,7 +66,11 @@ pub(crate) async fn agree(
     if known == Some(false) || old {
         return initialize(wire, config, declared, None).await;
     }
-    let mut probe = wire.call(method::DISCOVER, Some(&own.params())).map_err(|error| unsent(&error))?.quiet();
+    let ask = || match wire.call(method::DISCOVER, Some(&own.params())) {
+        Ok(call) => Ok(call.quiet()),
+        Err(error) => Err(unsent(&error)),
+    };
+    let mut probe = ask()?;
     // Over HTTP there is always an answer, be it a status, and distance is no silence.
     let answer = if known == Some(true) || wire.http().is_some() {
         probe.response().await
@@ -77,16 +81,27 @@ pub(crate) async fn agree(
             Err(_) => return initialize(wire, config, declared, Some(probe)).await,
         }
     };
-    match answer {
-        Ok(answer) => match discovered(&answer)? {
-            Some(agreed) => {
-                wire.agreed(agreed.era.revision());
-                Ok(agreed)
-            }
-            None => initialize(wire, config, declared, None).await,
-        },
-        Err(_) => Err(NoDeal::Gone(known.is_none())),
+    let mut answer = answer.map_err(|_| NoDeal::Gone(known.is_none()))?;
+    if refuses_what_it_supports(&answer) {
+        // It names the version that it was asked in: the protocol wants the question repeated with one that is named.
+        answer = ask()?.response().await.map_err(|_| NoDeal::Gone(false))?;
     }
+    match discovered(&answer)? {
+        Some(agreed) => {
+            wire.agreed(agreed.era.revision());
+            Ok(agreed)
+        }
+        None => initialize(wire, config, declared, None).await,
+    }
+}
+
+/// Whether a server refuses our version and says that it supports it.
+fn refuses_what_it_supports(answer: &Envelope) -> bool {
+    answer.error().map(|error| ErrorBody::scan(&error)).is_some_and(|body| {
+        let supported = body.data.as_deref().and_then(|data| strings(data, "supported")).unwrap_or_default();
+        body.code == code::UNSUPPORTED_VERSION
+            && supported.iter().any(|version| version == Revision::LATEST.as_str())
+    })
 }
 
 /// Reads the answer to `server/discover`; `None` means that the server is a legacy one.

@@ -49,7 +49,7 @@ impl InFlight {
         self
     }
 
-    /// Nothing was sent.
+    /// Nothing was sent, or nobody cares for the answer: the server is not told, and what is on its way stays on it.
     pub(crate) fn forget(&mut self) {
         self.over = true;
         self.wire.pending.remove(self.id);

@@ -1,15 +1,18 @@
 //! The task that watches one client from its first call to the release of its lease.
 
+use crate::Client;
 use crate::client::Close;
 use crate::core::Core;
 use crate::event::Event;
 use crate::server::Server;
-use crate::{Client, Owner};
-use host_provisioner::{Class, Failure, Lease, Phase, ReleaseReason};
+use host_provisioner::{Class, Failure, Lease, Lifetime, Phase, ReleaseReason};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+
+/// Between two lists of a server.
+const LISTED: Duration = Duration::from_secs(1);
 
 /// Why a client ends.
 enum End {
@@ -23,7 +26,6 @@ enum End {
 pub(crate) async fn keep(
     core: Arc<Core>,
     server: Arc<Server>,
-    owner: Owner,
     client: Arc<Client>,
     mut close: oneshot::Receiver<Close>,
     lease: Lease,
@@ -34,9 +36,9 @@ pub(crate) async fn keep(
         // The client holds the sender, so it is never just dropped.
         Ok(wish) = &mut close => End::Wished(wish),
         () = client.wire.dead.cancelled() => End::Died,
-        () = idle(&server, &owner, &client, server.spec.idle_timeout.or(core.config.idle)) => End::Idle,
+        () = idle(&server, &client, limit(&server, &core)) => End::Idle,
     };
-    server.remove(&owner, &client, || true);
+    server.remove(&client, || true);
     let reason = match &end {
         End::Wished(wish) => wish.reason,
         End::Died => ReleaseReason::Died,
@@ -54,7 +56,7 @@ pub(crate) async fn keep(
         End::Wished(wish) => wish.text,
         End::Died | End::Idle => "it was idle",
     });
-    core.emit(Event::Ended { server: Arc::clone(&server.name), owner, reason });
+    core.emit(Event::Ended { server: Arc::clone(&server.name), owner: client.owner(), reason });
     if matches!(end, End::Died) {
         let mut text = format!("the server ended by itself: {}", client.wire.obituary().await);
         if let Some(cause) = core.cause(&server, &lease).await {
@@ -70,8 +72,16 @@ pub(crate) async fn keep(
     client.wire.finish();
 }
 
+/// How long it is kept unused. One that is for a single call stays, without that call, as long as it takes to read its lists.
+fn limit(server: &Server, core: &Core) -> Option<Duration> {
+    match server.spec.lifetime {
+        Lifetime::Call => Some(LISTED),
+        Lifetime::Session | Lifetime::Shared => server.spec.idle_timeout.or(core.config.idle),
+    }
+}
+
 /// Returns once nobody used the client for `limit`, with its slot emptied, so that nobody finds it any more.
-async fn idle(server: &Server, owner: &Owner, client: &Arc<Client>, limit: Option<Duration>) {
+async fn idle(server: &Server, client: &Arc<Client>, limit: Option<Duration>) {
     let Some(limit) = limit else { return std::future::pending().await };
     loop {
         client.wire.pending.rest().await;
@@ -80,7 +90,7 @@ async fn idle(server: &Server, owner: &Owner, client: &Arc<Client>, limit: Optio
         };
         tokio::time::sleep_until(until).await;
         let unused = || client.is_idle() && client.wire.last_used() + limit <= Instant::now();
-        if server.remove(owner, client, unused) {
+        if server.remove(client, unused) {
             return;
         }
         if unused() {

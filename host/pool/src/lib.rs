@@ -16,6 +16,8 @@ mod connect;
 mod core;
 mod error;
 mod event;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod handshake;
 mod in_flight;
 mod keeper;
@@ -38,7 +40,7 @@ mod tests;
 
 pub use asked::{Declared, ServerRequest};
 pub use capabilities::RawCapabilities;
-pub use client::{Client, InUse};
+pub use client::{Client, InUse, Renewals};
 pub use config::{Owner, PoolConfig, ServerEntry};
 pub use error::{AcquireError, CallError, ListError, SendError};
 pub use event::{Changed, Event};

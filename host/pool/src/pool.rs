@@ -4,7 +4,7 @@ use crate::attempt::Attempt;
 use crate::client::Close;
 use crate::core::{Core, Servers, later};
 use crate::event::Event;
-use crate::server::{Found, Server, Slot};
+use crate::server::{Found, Handed, Server, Slot, Use};
 use crate::status::ServerStatus;
 use crate::{AcquireError, Client, Declared, Owner, PoolConfig, ServerEntry, start};
 use host_provisioner::{Lifetime, ProgressSink, ReleaseReason};
@@ -101,11 +101,14 @@ impl Pool {
     pub fn peek(&self, server: &str, owner: &Owner) -> Option<Arc<Client>> {
         let servers = self.core.servers.load();
         let server = servers.get(server)?;
-        server.peek(server.owner(owner))
+        server.peek(server.owner(owner), Use::Calls)
     }
 
     /// The client of this owner, brought up if need be. All who want the same one share one attempt, which goes on when one of them leaves
     /// and ends when all have left; a failure is told to those who waited and then forgotten. `progress` hears what happens meanwhile.
+    ///
+    /// A session that has none yet gets the one that was started to list, if nobody shares that one for calls and it was told of its client
+    /// what is true of this one.
     ///
     /// # Errors
     /// There is no such server, it did not come up, the cap is reached, or nobody wants it any more.
@@ -115,27 +118,71 @@ impl Pool {
         owner: &Owner,
         progress: Option<Arc<dyn ProgressSink>>,
     ) -> Result<Arc<Client>, AcquireError> {
+        self.bring(name, owner, Use::Calls, progress).await
+    }
+
+    /// A client of nobody's, for lists that everybody is shown. It may become a session's own afterwards, and ends when it is not needed
+    /// any more ([`Pool::listed`]).
+    ///
+    /// # Errors
+    /// As [`Pool::acquire`].
+    pub async fn acquire_to_list(&self, name: &str) -> Result<Arc<Client>, AcquireError> {
+        self.bring(name, &Owner::Shared, Use::Lists, None).await
+    }
+
+    /// Everything that was to be listed with [`Pool::acquire_to_list`] is listed: its client ends if nobody uses it and a session has one.
+    pub fn listed(&self, name: &str) {
+        if let Some(server) = self.core.servers.load().get(name) {
+            server.end_lister();
+        }
+    }
+
+    /// Somebody without a session wants to hear when lists change: clients that were started to list are kept for that, as long as the pool
+    /// keeps unused ones.
+    pub fn keep_listers(&self) {
+        self.core.servers.load().values().for_each(|server| server.keep_lister());
+    }
+
+    /// Whether a server spoke the modern era when it was up the last time; `None` before that.
+    #[must_use]
+    pub fn spoke_modern(&self, server: &str) -> Option<bool> {
+        self.core.servers.load().get(server)?.spoke()
+    }
+
+    async fn bring(
+        &self,
+        name: &str,
+        owner: &Owner,
+        use_for: Use,
+        progress: Option<Arc<dyn ProgressSink>>,
+    ) -> Result<Arc<Client>, AcquireError> {
+        let mut waited = false;
         loop {
             let found = self.core.servers.load().get(name).cloned();
             let Some(server) = found else { return Err(AcquireError::UnknownServer(Arc::from(name))) };
             let owner = server.owner(owner);
-            let attempt = match server.find(owner) {
+            let attempt = match server.find(owner, use_for) {
                 Found::Ready(client) => return Ok(client),
                 Found::Starting(attempt) => attempt,
                 // Replaced just now: the new one is in the map already.
                 Found::Retired => continue,
-                Found::Nothing => match self.begin(&server, owner)? {
-                    Found::Ready(client) => return Ok(client),
-                    Found::Starting(attempt) => attempt,
-                    Found::Retired | Found::Nothing => continue,
+                Found::Nothing => match self.hand_over(&server, owner, !waited) {
+                    Handed::Client(client) => return Ok(client),
+                    Handed::Soon(attempt) => {
+                        waited = true;
+                        match wait(&server, &Owner::Shared, attempt, progress.as_ref()).await {
+                            Ok(_) | Err(AcquireError::Retired) => continue,
+                            Err(error) => return Err(error),
+                        }
+                    }
+                    Handed::Nothing => match self.begin(&server, owner, use_for)? {
+                        Found::Ready(client) => return Ok(client),
+                        Found::Starting(attempt) => attempt,
+                        Found::Retired | Found::Nothing => continue,
+                    },
                 },
             };
-            if let Some(progress) = &progress {
-                attempt.watch(Arc::clone(progress));
-            }
-            let waiter = Waiter { server: &server, owner, attempt };
-            let outcome = waiter.attempt.outcome().await;
-            drop(waiter);
+            let outcome = wait(&server, owner, attempt, progress.as_ref()).await;
             let current = self.core.servers.load().get(&server.name).cloned();
             // The server was changed while it came up: what is wanted is the new one.
             if matches!(outcome, Err(AcquireError::Retired))
@@ -147,8 +194,19 @@ impl Pool {
         }
     }
 
+    /// What this owner can have of the client that was started to list.
+    fn hand_over(&self, server: &Server, owner: &Owner, may_wait: bool) -> Handed {
+        // A legacy server was told once what its client can be asked for, and of this one that was nothing.
+        let asked_nothing = self.core.declared(owner).is_none();
+        let handed = server.hand_over(owner, may_wait, |modern| modern || asked_nothing);
+        if let Handed::Client(_) = &handed {
+            tracing::debug!(server = %server.name, "a session takes over the instance that was started to list");
+        }
+        handed
+    }
+
     /// Starts an attempt, if the cap allows it and nobody else did by now.
-    fn begin(&self, server: &Arc<Server>, owner: &Owner) -> Result<Found, AcquireError> {
+    fn begin(&self, server: &Arc<Server>, owner: &Owner, use_for: Use) -> Result<Found, AcquireError> {
         let stopping = self.core.admission.lock().unwrap_or_else(PoisonError::into_inner);
         if *stopping {
             return Err(AcquireError::ShuttingDown);
@@ -162,7 +220,7 @@ impl Pool {
                 }
             }
         }
-        let attempt = match server.begin(owner) {
+        let attempt = match server.begin(owner, use_for) {
             Ok(attempt) => attempt,
             Err(found) => return Ok(found),
         };
@@ -177,10 +235,10 @@ impl Pool {
         let servers = self.core.servers.load();
         loop {
             let idlest = servers.values().filter_map(|server| Some((server.idlest()?, server)));
-            let Some(((_, owner, client), server)) = idlest.min_by_key(|((used, ..), _)| *used) else {
+            let Some(((_, client), server)) = idlest.min_by_key(|((used, _), _)| *used) else {
                 return false;
             };
-            if server.remove(&owner, &client, || client.is_idle()) {
+            if server.remove(&client, || client.is_idle()) {
                 let text = "its place was needed";
                 client.close(Close { reason: ReleaseReason::Ended, text, drain: None });
                 return true;
@@ -205,7 +263,7 @@ impl Pool {
     #[must_use]
     pub fn clients(&self, owner: &Owner) -> Vec<Arc<Client>> {
         let servers = self.core.servers.load();
-        servers.values().filter_map(|server| server.peek(server.owner(owner))).collect()
+        servers.values().filter_map(|server| server.peek(server.owner(owner), Use::Lists)).collect()
     }
 
     /// A session has ended: its clients end, calls in flight included, and what comes up for it is given up. Does not wait for the end.
@@ -261,6 +319,20 @@ impl Pool {
             core.held().into_iter().map(|(server, lease, text)| Unfinished { server, lease, text });
         ShutdownReport { unfinished: unfinished.collect(), stuck_tasks }
     }
+}
+
+/// Waits for an attempt that was joined, and shows its progress.
+async fn wait(
+    server: &Server,
+    owner: &Owner,
+    attempt: Arc<Attempt>,
+    progress: Option<&Arc<dyn ProgressSink>>,
+) -> Result<Arc<Client>, AcquireError> {
+    if let Some(progress) = progress {
+        attempt.watch(Arc::clone(progress));
+    }
+    let waiter = Waiter { server, owner, attempt };
+    waiter.attempt.outcome().await
 }
 
 /// Ends what was in these slots.

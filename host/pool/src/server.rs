@@ -1,9 +1,10 @@
 //! One server: its clients, one slot per owner, and how it fared so far.
 
 use crate::attempt::Attempt;
+use crate::client::Close;
 use crate::status::{ServerState, ServerStatus};
 use crate::{Client, Owner, ServerEntry};
-use host_provisioner::{Failure, FieldReport, Lifetime, Provisioner, ServerSpec};
+use host_provisioner::{Failure, FieldReport, Lifetime, Provisioner, ReleaseReason, ServerSpec};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +16,34 @@ use tokio::time::Instant;
 pub(crate) enum Slot {
     Starting(Arc<Attempt>),
     Ready(Arc<Client>),
+}
+
+impl Slot {
+    /// Whether it leads to a client that lives.
+    fn is_good(&self) -> bool {
+        match self {
+            Self::Starting(_) => true,
+            Self::Ready(client) => client.is_alive(),
+        }
+    }
+}
+
+/// What a client is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Calls and whatever else a client of the gateway does. One that is shared for that stays shared.
+    Calls,
+    /// Lists for everybody, and looking at it.
+    Lists,
+}
+
+/// What a session gets of the instance that was started to list.
+pub(crate) enum Handed {
+    /// The instance.
+    Client(Arc<Client>),
+    /// Its attempt, joined: it can be asked for again when that is over.
+    Soon(Arc<Attempt>),
+    Nothing,
 }
 
 #[derive(Default)]
@@ -89,7 +118,7 @@ impl Server {
     pub(crate) fn owner<'a>(&self, caller: &'a Owner) -> &'a Owner {
         match self.spec.lifetime {
             Lifetime::Shared => &Owner::Shared,
-            Lifetime::Session => caller,
+            Lifetime::Session | Lifetime::Call => caller,
         }
     }
 
@@ -106,38 +135,124 @@ impl Server {
     }
 
     /// The client of this owner, if it is there and lives.
-    pub(crate) fn peek(&self, owner: &Owner) -> Option<Arc<Client>> {
+    pub(crate) fn peek(&self, owner: &Owner, use_for: Use) -> Option<Arc<Client>> {
         match self.read().map.get(owner) {
-            Some(Slot::Ready(client)) if client.is_alive() => Some(Arc::clone(client)),
+            Some(Slot::Ready(client)) if client.is_free() => {
+                // Under the lock, so that it is not handed over meanwhile.
+                if use_for == Use::Calls && *owner == Owner::Shared {
+                    client.claim();
+                }
+                Some(Arc::clone(client))
+            }
             _ => None,
         }
     }
 
     /// What is there for this owner. An attempt is joined, which the caller undoes with [`Self::leave`].
-    pub(crate) fn find(&self, owner: &Owner) -> Found {
-        Self::found(&self.read(), owner)
+    pub(crate) fn find(&self, owner: &Owner, use_for: Use) -> Found {
+        Self::found(&self.read(), owner, use_for)
     }
 
-    fn found(slots: &Slots, owner: &Owner) -> Found {
+    fn found(slots: &Slots, owner: &Owner, use_for: Use) -> Found {
+        let claims = use_for == Use::Calls && *owner == Owner::Shared;
         match slots.map.get(owner) {
             _ if slots.retired => Found::Retired,
-            Some(Slot::Ready(client)) if client.is_alive() => Found::Ready(Arc::clone(client)),
+            Some(Slot::Ready(client)) if client.is_free() => {
+                if claims {
+                    client.claim();
+                }
+                Found::Ready(Arc::clone(client))
+            }
             Some(Slot::Starting(attempt)) => {
                 attempt.join();
+                if claims {
+                    attempt.claimed.store(true, Ordering::Release);
+                }
                 Found::Starting(Arc::clone(attempt))
             }
             _ => Found::Nothing,
         }
     }
 
-    /// Puts a new attempt in the slot, unless something is there by now.
-    pub(crate) fn begin(&self, owner: &Owner) -> Result<Arc<Attempt>, Found> {
+    /// Makes the instance that was started to list the session's own, if it is there, nobody shares it for calls, and what it was told of its
+    /// client `fits` this one's (given whether it speaks the modern era, which tells it with each call). Nothing of one client's calls can be in it.
+    pub(crate) fn hand_over(&self, owner: &Owner, may_wait: bool, fits: impl Fn(bool) -> bool) -> Handed {
+        if self.spec.lifetime == Lifetime::Shared || *owner == Owner::Shared {
+            return Handed::Nothing;
+        }
+        let spoke = self.spoke();
         let mut slots = self.write();
-        match Self::found(&slots, owner) {
+        if slots.retired || slots.map.get(owner).is_some_and(Slot::is_good) {
+            return Handed::Nothing;
+        }
+        match slots.map.get(&Owner::Shared) {
+            Some(Slot::Ready(client))
+                if client.is_free() && !client.is_claimed() && fits(client.era().is_modern()) =>
+            {
+                let client = Arc::clone(client);
+                slots.map.remove(&Owner::Shared);
+                client.wire.give(owner);
+                // It takes the place of a dead one that its keeper has not removed yet, which was counted as well.
+                if slots.map.insert(owner.clone(), Slot::Ready(Arc::clone(&client))).is_some() {
+                    self.live.fetch_sub(1, Ordering::SeqCst);
+                }
+                Handed::Client(client)
+            }
+            Some(Slot::Starting(attempt))
+                if may_wait
+                    && fits(spoke == Some(true))
+                    && !attempt.claimed.load(Ordering::Acquire)
+                    && !attempt.promised.swap(true, Ordering::AcqRel) =>
+            {
+                attempt.join();
+                Handed::Soon(Arc::clone(attempt))
+            }
+            _ => Handed::Nothing,
+        }
+    }
+
+    /// Notes that somebody without a session wants to hear of changes: the instance that lists is kept for that.
+    pub(crate) fn keep_lister(&self) {
+        match self.read().map.get(&Owner::Shared) {
+            Some(Slot::Ready(client)) => client.claim(),
+            Some(Slot::Starting(attempt)) => attempt.claimed.store(true, Ordering::Release),
+            None => {}
+        }
+    }
+
+    /// Ends the instance that was started to list, if nobody uses it and a session has one of its own, which tells of changes.
+    pub(crate) fn end_lister(&self) {
+        if self.spec.lifetime == Lifetime::Shared {
+            return;
+        }
+        let ended = {
+            let mut slots = self.write();
+            let sessions = slots.map.iter().any(|(owner, slot)| {
+                *owner != Owner::Shared && matches!(slot, Slot::Ready(client) if client.is_alive())
+            });
+            match slots.map.get(&Owner::Shared) {
+                Some(Slot::Ready(client)) if sessions && !client.is_claimed() && client.is_idle() => {
+                    self.live.fetch_sub(1, Ordering::SeqCst);
+                    slots.map.remove(&Owner::Shared)
+                }
+                _ => None,
+            }
+        };
+        if let Some(Slot::Ready(client)) = ended {
+            let text = "it was started to list, and a session has one of its own";
+            client.close(Close { reason: ReleaseReason::Ended, text, drain: None });
+        }
+    }
+
+    /// Puts a new attempt in the slot, unless something is there by now.
+    pub(crate) fn begin(&self, owner: &Owner, use_for: Use) -> Result<Arc<Attempt>, Found> {
+        let mut slots = self.write();
+        match Self::found(&slots, owner, use_for) {
             Found::Nothing => {}
             found => return Err(found),
         }
         let attempt = Attempt::new();
+        attempt.claimed.store(use_for == Use::Calls, Ordering::Release);
         // A dead client that its keeper has not removed yet was counted already.
         if slots.map.insert(owner.clone(), Slot::Starting(Arc::clone(&attempt))).is_none() {
             self.live.fetch_add(1, Ordering::SeqCst);
@@ -180,6 +295,9 @@ impl Server {
                 if !matches!(slot, Slot::Starting(current) if Arc::ptr_eq(current, attempt)) {
                     return false;
                 }
+                if attempt.claimed.load(Ordering::Acquire) {
+                    client.claim();
+                }
                 *slot = Slot::Ready(Arc::clone(client));
                 true
             }
@@ -196,9 +314,19 @@ impl Server {
     }
 
     /// Empties the slot of a client that ends, if `also` still holds under the lock.
-    pub(crate) fn remove(&self, owner: &Owner, client: &Arc<Client>, also: impl FnOnce() -> bool) -> bool {
-        let same = |slot: &Slot| matches!(slot, Slot::Ready(current) if Arc::ptr_eq(current, client));
-        self.remove_if(owner, |slot| same(slot) && also()).is_some()
+    pub(crate) fn remove(&self, client: &Arc<Client>, also: impl FnOnce() -> bool) -> bool {
+        let mut slots = self.write();
+        // Asked under the lock, under which alone it changes.
+        match slots.map.entry(client.owner()) {
+            Entry::Occupied(entry)
+                if matches!(entry.get(), Slot::Ready(current) if Arc::ptr_eq(current, client)) && also() =>
+            {
+                self.live.fetch_sub(1, Ordering::SeqCst);
+                entry.remove();
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Empties the slot of an owner, whatever is in it.
@@ -216,13 +344,13 @@ impl Server {
     }
 
     /// The client without calls in flight that was used the longest time ago, and when.
-    pub(crate) fn idlest(&self) -> Option<(Instant, Owner, Arc<Client>)> {
+    pub(crate) fn idlest(&self) -> Option<(Instant, Arc<Client>)> {
         let slots = self.read();
-        let idle = slots.map.iter().filter_map(|(owner, slot)| match slot {
-            Slot::Ready(client) if client.is_idle() => Some((client.wire.last_used(), owner, client)),
+        let idle = slots.map.values().filter_map(|slot| match slot {
+            Slot::Ready(client) if client.is_idle() => Some((client.wire.last_used(), client)),
             _ => None,
         });
-        idle.min_by_key(|idle| idle.0).map(|(used, owner, client)| (used, owner.clone(), Arc::clone(client)))
+        idle.min_by_key(|idle| idle.0).map(|(used, client)| (used, Arc::clone(client)))
     }
 
     /// What it spoke the last time: true for modern.

@@ -9,8 +9,8 @@ use crate::server::Server;
 use crate::wire::Wire;
 use crate::{AcquireError, Client, Owner, connect, keeper, listen};
 use host_provisioner::{
-    Call, Class, Failure, FieldReport, Lease, Phase, Progress, ProgressSink, Provisioned, ReleaseReason,
-    RequestId,
+    Call, Class, Failure, FieldReport, Lease, Lifetime, Phase, Progress, ProgressSink, Provisioned,
+    ReleaseReason, RequestId,
 };
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -71,7 +71,6 @@ pub(crate) async fn run(core: Arc<Core>, server: Arc<Server>, owner: Owner, atte
             core.tracker.spawn(keeper::keep(
                 Arc::clone(&core),
                 Arc::clone(&server),
-                owner.clone(),
                 Arc::clone(&client),
                 close,
                 lease,
@@ -80,6 +79,9 @@ pub(crate) async fn run(core: Arc<Core>, server: Arc<Server>, owner: Owner, atte
                 tracing::info!(server = %server.name, revision = %client.revision(), "server is ready");
                 core.emit(Event::Ready { server: Arc::clone(&server.name), owner: owner.clone() });
                 attempt.finish(Ok(client));
+                if owner != Owner::Shared {
+                    server.end_lister();
+                }
             } else {
                 let text = "it came up when nobody wanted it any more";
                 client.close(Close { reason: ReleaseReason::Ended, text, drain: None });
@@ -195,6 +197,7 @@ async fn once(
                 core.own.clone(),
                 server.spec.call_timeout,
                 core.config.list_timeout,
+                server.spec.lifetime == Lifetime::Call,
             );
             Ok(Up { client, close, lease, fields })
         }

@@ -9,6 +9,7 @@ use crate::tail::Tail;
 use crate::throttle::{Throttle, Waiting};
 use crate::writer::{NotSent, Writer};
 use crate::{InFlight, Owner, PoolConfig, SendError};
+use arc_swap::ArcSwap;
 use bytes::{BufMut, Bytes, BytesMut};
 use host_message::{Envelope, EnvelopeError, Kind, Revision, code, method, write_request_head};
 use host_provisioner::{Failure, Streams, sanitize};
@@ -30,7 +31,8 @@ const SHOWN_RUBBISH: usize = 120;
 /// One connection. Ends once, for one reason, and then stays ended.
 pub(crate) struct Wire {
     pub(crate) server: Arc<str>,
-    pub(crate) owner: Owner,
+    /// Changes at most once, when a session takes over what was started to list.
+    owner: ArcSwap<Owner>,
     pub(crate) pending: Pending,
     pub(crate) dead: CancellationToken,
     pub(crate) rubbish: Rubbish,
@@ -103,7 +105,7 @@ impl Wire {
         let tail = Tail::new(streams.as_ref().is_some_and(|(_, _, stderr)| stderr.is_some()));
         let wire = Arc::new(Self {
             server: Arc::clone(&server),
-            owner,
+            owner: ArcSwap::from_pointee(owner),
             pending: Pending::new(config.queue_limit, config.queue_bytes),
             dead: CancellationToken::new(),
             rubbish: Rubbish::default(),
@@ -133,6 +135,16 @@ impl Wire {
             }
         });
         wire
+    }
+
+    /// For whom it is.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner::clone(&self.owner.load())
+    }
+
+    /// Gives it to somebody else. Only under the lock of the server's slots, with which it goes from one to another.
+    pub(crate) fn give(&self, owner: &Owner) {
+        self.owner.store(Arc::new(owner.clone()));
     }
 
     /// Ends the wire: its streams close, everybody who waits hears `reason`. Only the first reason counts.
@@ -392,7 +404,8 @@ impl Wire {
     }
 
     fn answer_for(&self, id: u64, text: &str) {
-        let raw = host_message::error(Some(id.to_string().as_bytes()), code::INTERNAL, text, None);
+        let text = format!("server `{}`: {text}", self.server);
+        let raw = host_message::error(Some(id.to_string().as_bytes()), code::INTERNAL, &text, None);
         if let Ok(answer) = Envelope::parse(raw) {
             self.pending.respond(id, answer);
         }
@@ -465,7 +478,7 @@ impl Wire {
             None => Some(Incoming::Request(request)),
         };
         if let Some(Incoming::Request(request)) = left {
-            let (server, owner) = (Arc::clone(&self.server), self.owner.clone());
+            let (server, owner) = (Arc::clone(&self.server), self.owner());
             let _ = self.events.send(Event::Asked { server, owner, request });
         }
     }
@@ -521,7 +534,7 @@ impl Wire {
             _ => None,
         };
         if let Some(what) = what {
-            let (server, owner) = (Arc::clone(&self.server), self.owner.clone());
+            let (server, owner) = (Arc::clone(&self.server), self.owner());
             let _ = self.events.send(Event::ListChanged { server, owner, what });
         }
         let subscription = number(params.as_ref().and_then(|params| params.meta_subscription_id()));
@@ -536,7 +549,7 @@ impl Wire {
             None => envelope,
         };
         if what.is_none() && subscription.is_none() {
-            let (server, owner) = (Arc::clone(&self.server), self.owner.clone());
+            let (server, owner) = (Arc::clone(&self.server), self.owner());
             let _ = self.events.send(Event::Notification { server, owner, message: Box::new(left) });
         }
     }

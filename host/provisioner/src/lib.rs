@@ -10,6 +10,7 @@ mod http;
 mod provisioned;
 pub mod sanitize;
 mod spec;
+mod tool;
 
 pub use call::{Call, Progress, ProgressSink, RequestId, Unenforced};
 pub use connection::{BoxRead, BoxWrite, Connection, HttpEndpoint, HttpProtocol, Streams};
@@ -23,6 +24,8 @@ pub use spec::{
     Access, Address, Egress, File, Lifetime, Limits, Mount, MountSource, Part, ServerId, ServerSpec,
     Transport, Value, Variable, Workload,
 };
+
+pub use tool::{Captured, Ending, ToolOutput, ToolRun, ToolSpec};
 
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -94,9 +97,39 @@ pub trait Provisioner: Send + Sync {
     /// The platform could not be asked; single objects that resist are in the report.
     async fn sweep(&self, call: &Call) -> Result<SweepReport, Failure>;
 
+    /// Runs a tool container to its end; nothing of it is left afterwards, also when the future is dropped. An exit code and the end of its time
+    /// are no errors.
+    ///
+    /// # Errors
+    /// Why it did not run; class `unsupported` where this provisioner runs no tools.
+    async fn run_tool(&self, _: &Call, tool: &ToolRun) -> Result<ToolOutput, Failure> {
+        Err(no_tools(self.name(), Phase::Run, tool))
+    }
+
+    /// Checks a tool without creating anything.
+    ///
+    /// # Errors
+    /// The reason why `run_tool` would fail.
+    async fn validate_tool(&self, _: &Call, tool: &ToolRun) -> Result<Vec<FieldReport>, Failure> {
+        Err(no_tools(self.name(), Phase::Validate, tool))
+    }
+
+    /// What `run_tool` would do, for a person.
+    ///
+    /// # Errors
+    /// The reason why there is no such thing.
+    async fn plan_tool(&self, _: &Call, tool: &ToolRun) -> Result<Blueprint, Failure> {
+        Err(no_tools(self.name(), Phase::Plan, tool))
+    }
+
     /// The gateway ends: works off what is left of this session. Called once, after all releases.
     ///
     /// # Errors
     /// What is left behind.
     async fn shutdown(&self, call: &Call) -> Result<(), Failure>;
+}
+
+fn no_tools(provisioner: &str, phase: Phase, tool: &ToolRun) -> Failure {
+    let text = format!("provisioner `{provisioner}` does not run tools, so not `{}`", tool.tool);
+    Failure::new(phase, Class::Unsupported, text)
 }

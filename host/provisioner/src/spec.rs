@@ -1,6 +1,6 @@
 //! One server as the operator asked for it, completely evaluated. Holds names of secrets, never values.
 
-use crate::{HttpProtocol, Unenforced};
+use crate::{HttpProtocol, ToolSpec, Unenforced};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::path::PathBuf;
@@ -144,6 +144,11 @@ pub enum Workload {
         /// True if the operator's own file named the URL, so that an address written in it is granted; false if it came from a catalogue.
         by_operator: bool,
     },
+    /// Tools that are containers, each run once per call. There is no server of them: the gateway is it.
+    Tools {
+        /// The tools; names are unique.
+        tools: Vec<ToolSpec>,
+    },
     /// A server that runs already and speaks MCP, a line a message, at an address: static mode. Reached without a plugin.
     Listening {
         /// Where.
@@ -189,6 +194,8 @@ pub enum Lifetime {
     Session,
     /// As long as the gateway, shared by its clients.
     Shared,
+    /// As long as one call; lists that nobody asks for anything are kept a moment. What Docker's gateway does unless told otherwise.
+    Call,
 }
 
 /// Access to a mount.
@@ -220,6 +227,10 @@ pub struct Mount {
     pub target: String,
     /// What the server may do there.
     pub access: Access,
+    /// Further words of Docker's `-v` that change nothing outside the workload: `z`, `Z`, `nocopy`.
+    pub options: Vec<String>,
+    /// How a file wrote it, in the words of Docker's `-v`, evaluated; empty where no file did so.
+    pub written: String,
     /// True if the operator's own file named it; false if it came from a catalogue, which may only ask.
     pub by_operator: bool,
 }

@@ -15,13 +15,36 @@ const WITHIN: Duration = Duration::from_secs(20);
 /// # Errors
 /// Why the keychain cannot be used; never anything of an entry.
 pub(crate) fn get(service: &str, name: &str) -> Result<Option<SecretValue>, String> {
-    let (send, answer) = mpsc::channel();
     let (service, name) = (service.to_owned(), name.to_owned());
+    apart(move || platform::get(&service, &name))
+}
+
+/// Keeps one, over one that may be there.
+///
+/// # Errors
+/// As [`get`].
+pub(crate) fn set(service: &str, name: &str, value: &SecretValue) -> Result<(), String> {
+    let (service, name) = (service.to_owned(), name.to_owned());
+    let value = SecretValue::new(value.reveal().to_owned());
+    apart(move || platform::set(&service, &name, &value))
+}
+
+/// Removes one; false if it was not there.
+///
+/// # Errors
+/// As [`get`].
+pub(crate) fn remove(service: &str, name: &str) -> Result<bool, String> {
+    let (service, name) = (service.to_owned(), name.to_owned());
+    apart(move || platform::remove(&service, &name))
+}
+
+fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+    let (send, answer) = mpsc::channel();
     // A thread of its own: the platform's libraries block, and start event loops that must not meet ours.
     std::thread::Builder::new()
         .name("keychain".to_owned())
         .spawn(move || {
-            let _ = send.send(platform::get(&service, &name));
+            let _ = send.send(work());
         })
         .map_err(|error| error.to_string())?;
     match answer.recv_timeout(WITHIN) {
@@ -43,10 +66,25 @@ mod platform {
     use zbus_secret_service_keyring_store::Store;
 
     pub(super) fn get(service: &str, name: &str) -> Result<Option<SecretValue>, String> {
+        outcome(entry(service, name)?.get_password())
+    }
+
+    pub(super) fn set(service: &str, name: &str, value: &SecretValue) -> Result<(), String> {
+        entry(service, name)?.set_password(value.reveal()).map_err(reason)
+    }
+
+    pub(super) fn remove(service: &str, name: &str) -> Result<bool, String> {
+        match entry(service, name)?.delete_credential() {
+            Ok(()) => Ok(true),
+            Err(Error::NoEntry) => Ok(false),
+            Err(error) => Err(reason(error)),
+        }
+    }
+
+    fn entry(service: &str, name: &str) -> Result<keyring_core::Entry, String> {
         let store = Store::new()
             .map_err(|error| format!("no keychain answers on this machine: {}", reason(error)))?;
-        let entry = store.build(service, name, None).map_err(reason)?;
-        outcome(entry.get_password())
+        store.build(service, name, None).map_err(reason)
     }
 
     /// What an answer means. Errors of this library can hold the entry's bytes.
@@ -96,7 +134,17 @@ mod platform {
 mod platform {
     use crate::SecretValue;
 
+    const NONE: &str = "this build has none";
+
     pub(super) fn get(_: &str, _: &str) -> Result<Option<SecretValue>, String> {
-        Err("this build has none".to_owned())
+        Err(NONE.to_owned())
+    }
+
+    pub(super) fn set(_: &str, _: &str, _: &SecretValue) -> Result<(), String> {
+        Err(NONE.to_owned())
+    }
+
+    pub(super) fn remove(_: &str, _: &str) -> Result<bool, String> {
+        Err(NONE.to_owned())
     }
 }

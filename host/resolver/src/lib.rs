@@ -6,12 +6,16 @@
 mod env_file;
 mod error;
 mod expand;
+mod helper;
 mod keychain;
 mod mounted;
 mod search;
 mod secret;
+mod secrets_engine;
 mod source;
+mod store;
 pub mod template;
+pub mod volume;
 
 pub use error::SecretError;
 pub use expand::{expand, unknown_variables};

@@ -4,7 +4,7 @@
 //! Entries are used as given, relative to the working directory, never merged and not trimmed. Where the original drops every error and
 //! later passes `<UNKNOWN>` on, this says at the start which places it passed over and why, and refuses if none is left.
 
-use crate::{Source, env_file};
+use crate::{Source, env_file, secrets_engine};
 use std::path::Path;
 
 /// What a search list led to.
@@ -34,14 +34,14 @@ pub fn is_default_search(list: &str) -> bool {
     list == DOCKER_DESKTOP || list.strip_prefix(DOCKER_DESKTOP).is_some_and(|rest| rest.starts_with(':'))
 }
 
-/// Goes through the list.
+/// Goes through the list. `engine` is the socket of Docker's secrets engine, where this machine has a place for one.
 ///
 /// # Errors
 /// None of its places can be read; says why for each.
-pub fn search(list: &str) -> Result<Searched, NothingReadable> {
+pub fn search(list: &str, engine: Option<&Path>) -> Result<Searched, NothingReadable> {
     let mut reasons = Vec::new();
     for entry in entries(list) {
-        match open(entry) {
+        match open(entry, engine) {
             Ok(source) => return Ok(Searched { source, passed_over: reasons }),
             Err(reason) => reasons.push(reason),
         }
@@ -49,12 +49,21 @@ pub fn search(list: &str) -> Result<Searched, NothingReadable> {
     Err(NothingReadable { list: list.to_owned(), reasons })
 }
 
-fn open(entry: &str) -> Result<Source, String> {
+fn open(entry: &str, engine: Option<&Path>) -> Result<Source, String> {
     if entry.is_empty() {
         return Err("an empty entry".to_owned());
     }
     if entry == DOCKER_DESKTOP {
-        return Err("`docker-desktop` (Docker's secrets engine is not in this version)".to_owned());
+        let Some(socket) = engine else {
+            return Err("`docker-desktop` (this user has no place for Docker's secrets engine)".to_owned());
+        };
+        // The original takes it in any case, and every secret is then an address that nobody resolves.
+        return match secrets_engine::reach(socket) {
+            Ok(()) => Ok(Source::engine(socket)),
+            Err(why) => {
+                Err(format!("`docker-desktop` (no secrets engine of Docker at {}: {why})", socket.display()))
+            }
+        };
     }
     let path = Path::new(entry);
     if path.is_dir() {
@@ -111,7 +120,7 @@ mod tests {
         let (good, other) = (file("good.env", "a=good\n"), file("other.env", "a=other\nb=other\n"));
         let (bad, empty) = (file("bad.env", "hunter2\n"), file("empty.env", ""));
         let none = folder.path().join("none").display().to_string();
-        let found = |list: &str, name: &str| match search(list) {
+        let found = |list: &str, name: &str| match search(list, None) {
             Ok(searched) => searched
                 .source
                 .get(name)
@@ -135,12 +144,13 @@ mod tests {
         }
         assert_eq!(found(&format!("{empty}:{good}"), "a"), None);
         for list in [bad.as_str(), &none, "", "docker-desktop", &format!("{none}:docker-desktop")] {
-            let refused = search(list).err().unwrap().to_string();
+            let refused = search(list, None).err().unwrap().to_string();
             assert!(refused.starts_with(&format!("no place of `{list}` can be read: ")), "{refused}");
             assert!(!refused.contains("hunter2"), "{refused}");
         }
-        let passed =
-            search(&format!("{none}:{bad}:{good}")).unwrap_or_else(|error| panic!("{error}")).passed_over;
+        let passed = search(&format!("{none}:{bad}:{good}"), None)
+            .unwrap_or_else(|error| panic!("{error}"))
+            .passed_over;
         assert_eq!(passed.len(), 2);
         assert!(
             passed[0].ends_with("none` (no such file)") && passed[1].ends_with("line 1 has no `=`"),
@@ -152,7 +162,8 @@ mod tests {
     fn a_folder_is_a_place_too() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a"), "x\n").unwrap();
-        let searched = search(&folder.path().display().to_string()).unwrap_or_else(|error| panic!("{error}"));
+        let searched =
+            search(&folder.path().display().to_string(), None).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(
             searched
                 .source
@@ -171,7 +182,7 @@ mod tests {
         std::io::Write::write_all(&mut &writer, b"a=piped\n").unwrap();
         drop(writer);
         let path = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
-        let searched = search(&path).unwrap_or_else(|error| panic!("{error}"));
+        let searched = search(&path, None).unwrap_or_else(|error| panic!("{error}"));
         for _ in 0..2 {
             let found = searched.source.get("a").unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(found.map(|value| value.reveal().to_owned()).as_deref(), Some("piped"));

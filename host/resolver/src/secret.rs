@@ -5,6 +5,11 @@ use zeroize::Zeroizing;
 /// A secret value. It has no `Debug`, no `Display` and no `Clone`; who needs the text calls [`SecretValue::reveal`], which can be searched for.
 pub struct SecretValue(Zeroizing<String>);
 
+/// Takes a text out of a document so that it is wiped.
+pub(crate) fn wiped<'de, D: serde::Deserializer<'de>>(document: D) -> Result<Zeroizing<String>, D::Error> {
+    serde::Deserialize::deserialize(document).map(Zeroizing::new)
+}
+
 impl SecretValue {
     /// Takes a text over.
     #[must_use]

@@ -1,10 +1,13 @@
 //! Places where secrets are looked for.
 
-use crate::{SecretError, SecretValue, env_file, keychain, mounted};
+use crate::{SecretError, SecretValue, env_file, helper, keychain, mounted, secrets_engine, store};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
+
+/// What is said of a place that is only read.
+const READ_ONLY: &str = "it is only read";
 
 /// What kind of place it is.
 enum SourceKind {
@@ -21,6 +24,10 @@ enum SourceKind {
     Folder(PathBuf),
     /// The operating system's keychain: entries of this service, whose users are names of secrets.
     Keychain(String),
+    /// The program `docker-credential-NAME`.
+    Helper(String),
+    /// Docker's secrets engine behind this socket.
+    Engine(PathBuf),
     /// Environment variables whose names begin with a prefix, as they were when the program started.
     Environment {
         /// What is put before the secret's name.
@@ -58,6 +65,18 @@ impl Source {
         Self(SourceKind::Keychain(service.to_owned()))
     }
 
+    /// A credential helper of Docker's, by what stands behind `docker-credential-`: letters, digits, `-`, `_` and `.`.
+    #[must_use]
+    pub fn helper(name: &str) -> Self {
+        Self(SourceKind::Helper(name.to_owned()))
+    }
+
+    /// Docker's secrets engine.
+    #[must_use]
+    pub fn engine(socket: &Path) -> Self {
+        Self(SourceKind::Engine(socket.to_owned()))
+    }
+
     /// Environment variables; only those with the prefix are kept.
     #[must_use]
     pub fn environment(prefix: &str, variables: BTreeMap<String, String>) -> Self {
@@ -80,6 +99,10 @@ impl Source {
             SourceKind::Folder(path) => mounted::get(path, name),
             SourceKind::Keychain(service) => keychain::get(service, name)
                 .map_err(|reason| SecretError::Unreachable { place: self.to_string(), reason }),
+            SourceKind::Helper(program) => helper::get(program, name)
+                .map_err(|reason| SecretError::Unreachable { place: self.to_string(), reason }),
+            SourceKind::Engine(socket) => secrets_engine::get(socket, name)
+                .map_err(|reason| SecretError::Unreachable { place: self.to_string(), reason }),
             SourceKind::Environment { prefix, variables } => Ok(variables
                 .get(&format!("{prefix}{name}"))
                 .or_else(|| variables.get(&format!("{prefix}{}", variable_form(name))))
@@ -89,6 +112,50 @@ impl Source {
 }
 
 impl Source {
+    /// Keeps a secret here, over one of that name.
+    ///
+    /// # Errors
+    /// Nothing is kept in such a place by us, or it cannot be.
+    pub fn set(&self, name: &str, value: &SecretValue) -> Result<(), SecretError> {
+        let done = match &self.0 {
+            SourceKind::EnvFile(file) => store::set_in_file(file, name, value),
+            SourceKind::Folder(folder) => store::set_in_folder(folder, name, value),
+            SourceKind::Keychain(service) => keychain::set(service, name, value),
+            SourceKind::Helper(program) => helper::set(program, name, value),
+            SourceKind::Engine(_) => Err(format!(
+                "it is only read; keep the secret with `docker pass set {}`",
+                secrets_engine::key(name)
+            )),
+            SourceKind::Kept { .. } | SourceKind::Environment { .. } => Err(READ_ONLY.to_owned()),
+        };
+        done.map_err(|reason| SecretError::Unreachable { place: self.to_string(), reason })
+    }
+
+    /// Removes a secret; false if it was not here.
+    ///
+    /// # Errors
+    /// As [`Source::set`].
+    pub fn remove(&self, name: &str) -> Result<bool, SecretError> {
+        let done = match &self.0 {
+            SourceKind::EnvFile(file) => store::remove_from_file(file, name),
+            SourceKind::Folder(folder) => store::remove_from_folder(folder, name),
+            SourceKind::Keychain(service) => keychain::remove(service, name),
+            SourceKind::Helper(program) => helper::remove(program, name),
+            SourceKind::Engine(_) => Err(format!(
+                "it is only read; remove the secret with `docker pass rm {}`",
+                secrets_engine::key(name)
+            )),
+            SourceKind::Kept { .. } | SourceKind::Environment { .. } => Err(READ_ONLY.to_owned()),
+        };
+        done.map_err(|reason| SecretError::Unreachable { place: self.to_string(), reason })
+    }
+
+    /// Whether secrets can be kept here.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        !matches!(self.0, SourceKind::Engine(_) | SourceKind::Kept { .. } | SourceKind::Environment { .. })
+    }
+
     /// Where it was looked, for whoever did not find it here; says so if the place itself is missing.
     pub(crate) fn looked(&self) -> String {
         match &self.0 {
@@ -110,6 +177,8 @@ impl fmt::Display for Source {
         match &self.0 {
             SourceKind::EnvFile(path) | SourceKind::Kept { path, .. } => write!(f, "file {}", path.display()),
             SourceKind::Keychain(service) => write!(f, "keychain, service `{service}`"),
+            SourceKind::Helper(program) => write!(f, "`docker-credential-{program}`"),
+            SourceKind::Engine(socket) => write!(f, "Docker's secrets engine at {}", socket.display()),
             SourceKind::Folder(path) => write!(f, "folder {}", path.display()),
             SourceKind::Environment { prefix, .. } => write!(f, "environment variables `{prefix}*`"),
         }

@@ -76,6 +76,11 @@ impl std::error::Error for LoadError {}
 #[error("{0}")]
 pub(crate) struct Broken(pub(crate) String);
 
+/// What ends an instance on purpose (`faults`).
+#[derive(Debug, thiserror::Error)]
+#[error("cut at `{0}` by a test")]
+pub(crate) struct Cut(pub(crate) &'static str);
+
 /// Lines of standard error that stand in a failure.
 const LAST_LINES: usize = 4;
 /// Frames that stand in a failure.
@@ -97,6 +102,8 @@ pub(crate) fn stopped(
     }
     let mut failure = if error.is::<PoolConcurrencyLimitError>() {
         busy(plugin, phase)
+    } else if let Some(cut) = error.downcast_ref::<Cut>() {
+        Failure::new(phase, Class::Other, format!("plugin `{plugin}` was {cut}"))
     } else if let Some(broken) = error.downcast_ref::<Broken>() {
         Failure::new(phase, Class::Permanent, format!("plugin `{plugin}` broke the contract: {broken}"))
     } else if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {

@@ -2,7 +2,9 @@
 
 use crate::engine::Engines;
 use crate::error::LoadError;
+use crate::faults::Faults;
 use crate::grants::Grants;
+use crate::image_policy::ImagePolicy;
 use crate::ledger::{Abandoned, Ledger, Record, Subject};
 use crate::limits::Limits;
 use crate::load::PluginSource;
@@ -20,7 +22,7 @@ use host_workload_kubernetes::Surroundings;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
@@ -110,6 +112,8 @@ pub struct PluginHost {
     pub(crate) kubernetes: KubernetesState,
     pub(crate) digests: Digests,
     pub(crate) compilations: Arc<Compilations>,
+    faults: OnceLock<Arc<dyn Faults>>,
+    image_policy: OnceLock<Arc<dyn ImagePolicy>>,
     engines: OnceCell<Arc<Engines>>,
     /// Weak, because a plugin has the host.
     plugins: Mutex<BTreeMap<String, Weak<Plugin>>>,
@@ -127,17 +131,41 @@ impl PluginHost {
             this: this.clone(),
             ledger: Ledger::new(&config.state_dir, config.session.as_str()),
             compilations: Compilations::new(config.compile_limit),
+            image_policy: OnceLock::new(),
             config,
             reaper: Reaper::default(),
             workloads: Workloads::default(),
             containers: Containers::default(),
             kubernetes,
             digests: Digests::default(),
+            faults: OnceLock::new(),
             engines: OnceCell::new(),
             plugins: Mutex::default(),
             number: AtomicU64::new(0),
             abandoned: Mutex::default(),
         })
+    }
+
+    /// From now on, host functions are disturbed as this says. For tests of plugins; it can be said once.
+    pub fn disturb(&self, faults: Arc<dyn Faults>) {
+        if self.faults.set(faults).is_err() {
+            tracing::warn!("host functions are disturbed already, and go on as they were");
+        }
+    }
+
+    pub(crate) fn faults(&self) -> Option<&Arc<dyn Faults>> {
+        self.faults.get()
+    }
+
+    /// From now on images run only if the policy allows them. To be called once, before the first plugin is.
+    pub fn trust_images_by(&self, policy: Arc<dyn ImagePolicy>) {
+        if self.image_policy.set(policy).is_err() {
+            tracing::error!("images have a policy already, which stays");
+        }
+    }
+
+    pub(crate) fn image_policy(&self) -> Option<&dyn ImagePolicy> {
+        self.image_policy.get().map(AsRef::as_ref)
     }
 
     /// Loads a plugin: reads, checks, compiles, links and describes it. Must be called within a tokio runtime.
@@ -162,7 +190,7 @@ impl PluginHost {
             let mut abandoned = host.abandoned.lock().unwrap_or_else(PoisonError::into_inner);
             abandoned.extend(found);
             let leases = abandoned.iter().flat_map(|file| &file.leases);
-            leases.filter(|left| left.begin.subject == Subject::Server).map(|left| left.lease()).collect()
+            leases.filter(|left| left.begin.subject != Subject::Shared).map(|left| left.lease()).collect()
         };
         tokio::task::spawn_blocking(find).await.unwrap_or_default()
     }
@@ -215,7 +243,7 @@ impl PluginHost {
         self.reaper.drain(ends).await;
         let left = || ends.saturating_duration_since(tokio::time::Instant::now());
         let mut left_behind = Vec::new();
-        let servers = self.ledger.open().into_iter().filter(|record| record.begin.subject == Subject::Server);
+        let servers = self.ledger.open().into_iter().filter(|record| record.begin.subject != Subject::Shared);
         let mut releases = tokio::task::JoinSet::new();
         for record in servers {
             let (host, plugin, each) = (Arc::clone(self), self.plugin(&record.begin.plugin), left());

@@ -15,9 +15,11 @@
 mod check;
 mod engine;
 mod error;
+mod faults;
 mod generated;
 mod grants;
 mod host;
+mod image_policy;
 mod ledger;
 mod limits;
 mod load;
@@ -39,10 +41,12 @@ use host_provisioner::sanitize;
 
 pub use check::{Asks, asks};
 pub use error::{LoadError, LoadErrorKind};
+pub use faults::{Fault, Faults};
 pub use grants::{
     DockerGrant, EmbeddedGrant, FolderGrant, Grants, HostPattern, KubernetesGrant, NamePattern,
 };
 pub use host::{LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
+pub use image_policy::{ImagePolicy, NotTrusted};
 pub use limits::Limits;
 pub use load::PluginSource;
 pub use plugin::Plugin;

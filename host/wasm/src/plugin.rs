@@ -2,6 +2,7 @@
 
 mod calls;
 mod halted;
+mod tools;
 
 use crate::engine::{CALLS_OF_ONE, CLEANUP_OF_ONE};
 use crate::error::{LoadError, LoadErrorKind};
@@ -202,9 +203,15 @@ impl Plugin {
         let reads = &loaded.description.reads_state;
         let lease = context::lease(&record.lease(), record.begin.subject, reads);
         let reason = context::reason(reason);
-        let release = crate::v0_1::exports::Release { context: &context, lease: &lease, reason: &reason };
-        let done = self.run_of(&loaded, scope, release).await?;
-        self.answer(Phase::Release, done.answer)?;
+        let (context, lease, reason) = (&context, &lease, &reason);
+        let answer = if record.begin.subject == Subject::Tool {
+            let stop = crate::v0_1::exports::Stop { context, lease, reason };
+            self.run_of(&loaded, scope, stop).await?.answer
+        } else {
+            let release = crate::v0_1::exports::Release { context, lease, reason };
+            self.run_of(&loaded, scope, release).await?.answer
+        };
+        self.answer(Phase::Release, answer)?;
         self.running().remove(&record.begin.lease);
         Ok(())
     }
@@ -229,14 +236,14 @@ impl Plugin {
         Ok(())
     }
 
-    /// A lease for one attempt to bring a server up.
-    fn begin(&self, loaded: &Loaded, server: &ServerSpec, request: &str) -> Arc<Record> {
+    /// A lease for one attempt to bring a server up, or to run a tool.
+    fn begin(&self, loaded: &Loaded, subject: Subject, server: &ServerSpec, request: &str) -> Arc<Record> {
         let number = self.host.next_number();
         let session = self.host.config.session.as_str();
         self.host.ledger.begin(Begin {
             lease: format!("{session}-{number}"),
             number,
-            subject: Subject::Server,
+            subject,
             plugin: self.name().to_owned(),
             version: loaded.description.version.clone(),
             digest: loaded.description.digest.clone(),

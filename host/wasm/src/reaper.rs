@@ -111,7 +111,7 @@ pub(crate) async fn once(
     };
     match record.begin.subject {
         Subject::Shared => plugin.end(record, within).await,
-        Subject::Server => {
+        Subject::Server | Subject::Tool => {
             let done = plugin.release_record(record, reason, within).await;
             // Those of a call that failed are ours to stop whatever the plugin says: the engine is in this process.
             stop_workloads(host, record).await;

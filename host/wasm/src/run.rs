@@ -115,6 +115,10 @@ pub(crate) async fn run<E: Export>(
     match outcome? {
         Ok(answer) => {
             let mut state = store.into_data();
+            if state.lost {
+                let text = format!("the answer of plugin `{name}` was lost, as a test wants it");
+                return Err(named(Failure::new(phase, Class::Other, text), name));
+            }
             state.last_update();
             Ok(Done { answer, state })
         }

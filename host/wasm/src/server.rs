@@ -110,7 +110,10 @@ impl PluginHost {
         let reference = || format!("component-of-{}", spec.id);
         match &spec.workload {
             Workload::Image { .. } => Ok(None),
-            Workload::Command { .. } | Workload::Remote { .. } | Workload::Listening { .. } => {
+            Workload::Command { .. }
+            | Workload::Remote { .. }
+            | Workload::Tools { .. }
+            | Workload::Listening { .. } => {
                 let text = format!("server `{}` needs no plugin and is never placed on one", spec.name);
                 Err(Failure::new(phase, Class::Config, text))
             }

@@ -1,6 +1,7 @@
 //! What belongs to one call: the data of its store, dropped with it.
 
-use crate::error::Broken;
+use crate::error::{Broken, Cut};
+use crate::faults::Fault;
 use crate::host::PluginHost;
 use crate::ledger::{Allowance, Record};
 use crate::limits::{Held, Limits, Met, WASI_HANDLES};
@@ -9,6 +10,7 @@ use crate::plugin::Identity;
 use crate::server::ServerScope;
 use crate::v0_1::connection::Held as Connection;
 use crate::v0_1::kubernetes::Tunnels;
+use crate::v0_1::types::{Failure, FailureCategory};
 use host_provisioner::{Call, Description, Phase, ServerSpec};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +76,13 @@ pub(crate) struct CallState {
     pub(crate) updates: crate::v0_1::progress::Updates,
     /// What `hand-over` was given last.
     pub(crate) handed_over: Option<Connection>,
+    /// What `hand-over-output` was given last.
+    pub(crate) handed_output: Option<crate::v0_1::connection::RunOutput>,
     wasi: WasiCtx,
+    /// What happens to the host function that was entered last.
+    fault: Option<Fault>,
+    /// The plugin hears nothing any more.
+    pub(crate) lost: bool,
     host_calls: u32,
     max_host_calls: u32,
 }
@@ -95,7 +103,10 @@ impl CallState {
             lines: crate::v0_1::log::Lines::default(),
             updates: crate::v0_1::progress::Updates::default(),
             handed_over: None,
+            handed_output: None,
             wasi,
+            fault: None,
+            lost: false,
             host_calls: 0,
             max_host_calls: limits.host_calls,
         }
@@ -111,7 +122,34 @@ impl CallState {
         if self.scope.phase == Phase::Describe && !quiet {
             return Err(Broken(format!("it called `{function}` in `describe`")).into());
         }
+        if let Some(faults) = self.scope.host.faults() {
+            if self.lost {
+                return Err(Cut(function).into());
+            }
+            self.fault = if quiet { None } else { faults.at(self.scope.phase, function) };
+            match self.fault {
+                Some(Fault::Trap) => return Err(Cut(function).into()),
+                Some(Fault::Lost) => self.lost = true,
+                _ => {}
+            }
+        }
         Ok(())
+    }
+
+    /// Lets the host function that was entered suffer its fault; the failure that it answers with instead of acting.
+    pub(crate) async fn disturbed(&mut self) -> Option<Failure> {
+        let (category, text) = match self.fault.take()? {
+            Fault::Refused => (FailureCategory::Permission, "refused by the test"),
+            Fault::Conflict => (FailureCategory::Conflict, "in conflict, says the test"),
+            Fault::Away => (FailureCategory::Retryable, "the platform does not answer, says the test"),
+            Fault::Slow(time) => {
+                tokio::time::sleep(time).await;
+                return None;
+            }
+            Fault::Silent => std::future::pending().await,
+            Fault::Lost | Fault::Trap => return None,
+        };
+        Some(self.scope.refuse(category, text))
     }
 
     /// Time until the instance is stopped.

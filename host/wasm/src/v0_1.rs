@@ -15,6 +15,7 @@ pub(crate) mod progress;
 pub(crate) mod secrets;
 pub(crate) mod server;
 pub(crate) mod settings;
+pub(crate) mod tool;
 pub(crate) mod values;
 
 #[allow(
@@ -85,6 +86,7 @@ mod generated {
     });
 }
 
+pub(crate) use generated::exports::gateway::provisioner::container_runtime as ran;
 pub(crate) use generated::exports::gateway::provisioner::provisioner as exported;
 pub(crate) use generated::gateway::provisioner as imported;
 pub(crate) use generated::gateway::provisioner::types;

@@ -144,7 +144,13 @@ impl Endpoint {
             let Some(location) = location.and_then(|location| location.to_str().ok()) else {
                 return Ok(response.map(Body::new));
             };
-            let next = at.join(location)?;
+            let next = at.join(location).map_err(|error| {
+                Error::refused(format!(
+                    "{} redirects to what is no place for it: {}",
+                    self.target.origin(),
+                    error.text
+                ))
+            })?;
             // The other statuses turn a POST into a GET, which would be another request.
             let same =
                 matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
@@ -158,6 +164,17 @@ impl Endpoint {
             at = next;
         }
         Err(Error::refused(format!("{url} redirects more than {MOST_REDIRECTS} times")))
+    }
+
+    /// Sends a request to `url`, which must be of this endpoint's origin, and follows nothing: a redirect is an answer too.
+    ///
+    /// # Errors
+    /// As [`Endpoint::send`].
+    pub async fn send_once(&self, url: &Target, request: &Request<Bytes>) -> Result<Response<Body>, Error> {
+        if !url.same_origin(&self.target) {
+            return Err(self.elsewhere(url));
+        }
+        self.once(url, request).await.map(|response| response.map(Body::new))
     }
 
     fn elsewhere(&self, to: &Target) -> Error {

@@ -155,6 +155,7 @@ async fn redirects_stay_within_the_origin() {
         "/away" => moved(308, &away),
         "/get" => moved(302, "/mcp/"),
         "/round" => moved(307, "/round"),
+        "/file" => moved(307, "file:///etc/passwd"),
         _ => text("good"),
     })
     .await;
@@ -173,6 +174,12 @@ async fn redirects_stay_within_the_origin() {
     assert!(error.text.ends_with("with status 302, which loses the request"), "{error}");
     let error = ask(&of("/round"), &post("x")).await.unwrap_err();
     assert!(error.text.ends_with("redirects more than 4 times"), "{error}");
+    let error = ask(&of("/file"), &post("x")).await.unwrap_err();
+    let expected = format!(
+        "http://{} redirects to what is no place for it: `file:///etc/passwd` is no http or https URL",
+        server.address
+    );
+    assert_eq!((error.kind, error.text), (ErrorKind::Refused, expected));
     assert_eq!(other.connections.load(Ordering::SeqCst), 0, "somebody followed the redirect");
 }
 

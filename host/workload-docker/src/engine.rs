@@ -98,6 +98,23 @@ impl DockerEngine {
         self.docker.get_or_try_init(connect).await
     }
 
+    /// Whether this process runs in a container of its own, as far as it was told.
+    #[must_use]
+    pub fn runs_in_container(&self) -> bool {
+        self.config.own_container.is_some()
+    }
+
+    /// Names of the networks that this process's own container is attached to, sorted; empty when it runs in none.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`] when the engine does not have that container.
+    pub async fn own_networks(&self) -> Result<Vec<String>, Error> {
+        match &self.config.own_container {
+            Some(container) => self.networks_of(container).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// Asks the engine what it is.
     ///
     /// # Errors
@@ -107,10 +124,7 @@ impl DockerEngine {
         let docker = self.docker().await?;
         let version = docker.version().await.map_err(|error| Error::of(what, &error))?;
         let info = docker.info().await.map_err(|error| Error::of(what, &error))?;
-        let own_networks = match &self.config.own_container {
-            Some(container) => self.networks_of(container).await?,
-            None => Vec::new(),
-        };
+        let own_networks = self.own_networks().await?;
         let options = info.security_options.unwrap_or_default();
         Ok(EngineInfo {
             version: version.version.unwrap_or_default(),

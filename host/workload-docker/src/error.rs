@@ -79,6 +79,9 @@ impl Error {
             ErrorKind::Quota if message.contains("no space left") => {
                 error.with_hint("free space on the engine's disk, for example with `docker system prune`")
             }
+            ErrorKind::Quota if out_of_addresses(message) => error.with_hint(
+                "remove networks that nobody uses (`docker network prune`), or give the engine more of them (`default-address-pools` in its `daemon.json`)",
+            ),
             _ => error,
         }
     }
@@ -113,10 +116,20 @@ impl Error {
     }
 }
 
+/// What engines say when every network of their pools is taken.
+fn out_of_addresses(message: &str) -> bool {
+    let sentences = ["non-overlapping ipv4 address pool", "address pools have been fully subnetted"];
+    let message = message.to_ascii_lowercase();
+    sentences.iter().any(|sentence| message.contains(sentence))
+}
+
 /// By the status, and where the status says little by the engine's words, which have been the same for years.
 fn classify(status: u16, message: &str) -> ErrorKind {
     let text = message.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if out_of_addresses(&text) {
+        return ErrorKind::Quota;
+    }
     if says(&["toomanyrequests", "too many requests", "no space left", "disk quota exceeded"]) {
         return ErrorKind::Quota;
     }
@@ -231,6 +244,12 @@ mod tests {
             ),
             (500, "unable to find user acme: no matching entries in passwd file", ErrorKind::Specification),
             (409, "Conflict. The container name \"/x\" is already in use", ErrorKind::Conflict),
+            (
+                404,
+                "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
+                ErrorKind::Quota,
+            ),
+            (400, "all predefined address pools have been fully subnetted", ErrorKind::Quota),
             (500, "something new", ErrorKind::Engine),
         ] {
             assert_eq!(classify(status, message), kind, "{message}");

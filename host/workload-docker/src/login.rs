@@ -46,6 +46,23 @@ impl Login {
     }
 }
 
+impl Login {
+    /// The value of `Authorization` that shows name and password; none where there is only a token.
+    #[must_use]
+    pub fn basic(&self) -> Option<String> {
+        let pair = Zeroizing::new(format!("{}:{}", self.username, self.password.expose()));
+        (!self.username.is_empty()).then(|| format!("Basic {}", STANDARD.encode(pair.as_bytes())))
+    }
+
+    /// The login for a registry as `docker login` left it in Docker's own folder; none where there is none.
+    ///
+    /// # Errors
+    /// A malformed file, or a credential helper that cannot be used.
+    pub async fn of_registry(folder: &Path, registry: &str) -> Result<Option<Self>, Error> {
+        Logins::read(folder).await?.find(registry).await
+    }
+}
+
 /// `config.json`, as far as it is about credentials.
 #[derive(Deserialize, Default)]
 pub(crate) struct Logins {

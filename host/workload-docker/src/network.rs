@@ -8,12 +8,16 @@ use bollard::models::{EndpointSettings, NetworkConnectRequest, NetworkCreateRequ
 use bollard::query_parameters::ListNetworksOptionsBuilder;
 use std::collections::HashMap;
 
+/// An internal network leads nowhere, but whatever listens on all addresses of the engine's machine is reached at the address that the
+/// machine has in it. With this option of the driver it has none.
+const NO_ADDRESS: &str = "com.docker.network.bridge.inhibit_ipv4";
+
 /// A network to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkSpec {
     /// Unique on the engine.
     pub name: String,
-    /// No way out of the machine.
+    /// No way out, also not to the engine's machine: its bridge has no address there.
     pub internal: bool,
     /// Labels.
     pub labels: Vec<(String, String)>,
@@ -40,7 +44,7 @@ impl DockerEngine {
     /// Makes a network; its id.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`] when there is one of that name. Engines allow two networks of one name, so this is asked first.
+    /// [`ErrorKind::Conflict`] when there is one of that name, [`ErrorKind::Quota`] when the engine has no addresses left. Engines allow two networks of one name, so this is asked first.
     pub async fn create_network(&self, spec: &NetworkSpec) -> Result<String, Error> {
         let what = format!("create network `{}`", checked("network", &spec.name)?);
         if self.network(&spec.name).await?.is_some() {
@@ -51,6 +55,7 @@ impl DockerEngine {
             driver: Some("bridge".to_owned()),
             internal: Some(spec.internal),
             labels: Some(spec.labels.iter().cloned().collect::<HashMap<_, _>>()),
+            options: spec.internal.then(|| HashMap::from([(NO_ADDRESS.to_owned(), "true".to_owned())])),
             ..NetworkCreateRequest::default()
         };
         let created = self.docker().await?.create_network(request).await;

@@ -4,9 +4,11 @@
 //! What the original cannot say (an entry point, ports, further limits) stands behind what it says and before the image. Values of
 //! variables never stand in the line: `-e NAME` takes them from the environment of whoever tries it.
 
+use crate::http;
 use crate::plan::{self, Around};
+use gateway_plugin::connection::HttpProtocol;
 use gateway_plugin::docker::EgressProxy;
-use gateway_plugin::types::{Access, Egress, Mount, MountSource, Port, Protocol};
+use gateway_plugin::types::{Access, Egress, Limits, Mount, MountSource, Port, Protocol};
 use gateway_plugin::{Result, Server};
 
 /// The words, the program's name first.
@@ -16,7 +18,8 @@ use gateway_plugin::{Result, Server};
 pub fn arguments(server: &Server, around: &Around<'_>) -> Result<Vec<String>> {
     let image = plan::image(server)?;
     let mut words = Words::default();
-    words.base(&server.name, &server.limits, around.privileged);
+    let http = http::speaks(&server.transport)?.map(|speaks| speaks.protocol);
+    words.base(&server.name, &server.limits, around.privileged, http);
     network(server, around, &mut words);
     for variable in &server.environment {
         words.pair("-e", &variable.name);
@@ -27,18 +30,14 @@ pub fn arguments(server: &Server, around: &Around<'_>) -> Result<Vec<String>> {
     if let Some(user) = &server.user {
         words.pair("-u", user);
     }
-    let through = around.proxy.iter().flat_map(|proxy| &proxy.extra_hosts);
-    for host in server.network.extra_hosts.iter().chain(through) {
-        words.pair("--add-host", host);
+    for host in plan::extra_hosts(server, around.proxy) {
+        words.pair("--add-host", &host);
     }
     if let Some(processes) = server.limits.processes {
         words.pair("--pids-limit", &processes.to_string());
     }
     if let Some(disk) = &server.limits.disk {
         words.pair("--storage-opt", &format!("size={}", disk.written));
-    }
-    for port in &server.network.ports {
-        words.pair("-p", &publish(port));
     }
     if let Some(folder) = &image.working_directory {
         words.pair("-w", folder);
@@ -47,6 +46,12 @@ pub fn arguments(server: &Server, around: &Around<'_>) -> Result<Vec<String>> {
     let mut entrypoint = image.entrypoint.iter().flatten();
     if let Some(program) = entrypoint.next() {
         words.pair("--entrypoint", program);
+    }
+    // `provisioning.md` 7, 3.2-2: immediately before the image.
+    if plan::publishes(server, around) {
+        for port in http::published(server) {
+            words.pair("-p", &publish(&port));
+        }
     }
     words.word(&plan::reference(image));
     words.0.extend(entrypoint.cloned());
@@ -67,9 +72,12 @@ impl Words {
     }
 
     /// Rows 1 to 6: the same for servers and tools.
-    fn base(&mut self, name: &str, limits: &gateway_plugin::types::Limits, privileged: bool) {
+    fn base(&mut self, name: &str, limits: &Limits, privileged: bool, http: Option<HttpProtocol>) {
         for word in ["docker", "run", "--rm", "-i", "--init", "--security-opt", "no-new-privileges"] {
-            self.word(word);
+            // Who speaks HTTP has no standard input.
+            if word != "-i" || http.is_none() {
+                self.word(word);
+            }
         }
         if let Some(millis) = limits.cpu_millis.filter(|millis| *millis > 0) {
             self.pair("--cpus", &cpus(millis));
@@ -84,7 +92,7 @@ impl Words {
         self.pair("-l", "docker-mcp=true");
         self.pair("-l", "docker-mcp-tool-type=mcp");
         self.pair("-l", &format!("docker-mcp-name={name}"));
-        self.pair("-l", "docker-mcp-transport=stdio");
+        self.pair("-l", &format!("docker-mcp-transport={}", plan::transport(http)));
     }
 }
 
@@ -127,14 +135,16 @@ fn network(server: &Server, around: &Around<'_>, words: &mut Words) {
 
 /// Row 14: as it was written; a mount that arrives as read-only says so.
 fn volume(mount: &Mount, words: &mut Words) {
-    if let MountSource::Empty(size) = &mount.source {
-        let size = size.map(|mib| format!(":size={mib}m")).unwrap_or_default();
-        return words.pair("--tmpfs", &format!("{}{size}", mount.target));
-    }
-    let written = if mount.written.is_empty() {
-        format!("{}:{}", mount.label, mount.target)
-    } else {
-        mount.written.clone()
+    let written = match (&mount.source, mount.written.as_str()) {
+        (MountSource::Empty(Some(mib)), _) => {
+            let read_only = if mount.access == Access::ReadOnly { ",readonly" } else { "" };
+            let memory = format!("type=tmpfs,destination={},tmpfs-size={mib}m{read_only}", mount.target);
+            return words.pair("--mount", &memory);
+        }
+        // A volume of its own has no other name than its place.
+        (MountSource::Empty(None), _) => return words.pair("-v", &mount.target),
+        (_, "") => format!("{}:{}", mount.label, mount.target),
+        (_, written) => written.to_owned(),
     };
     words.pair("-v", &if mount.access == Access::ReadOnly { read_only(&written) } else { written });
 }
@@ -156,8 +166,8 @@ fn read_only(written: &str) -> String {
 /// Published on loopback only.
 fn publish(port: &Port) -> String {
     let outside = port.host_port.map(|port| port.to_string()).unwrap_or_default();
-    let protocol = if matches!(port.protocol, Protocol::Udp) { "/udp" } else { "" };
-    format!("127.0.0.1:{outside}:{}{protocol}", port.container_port)
+    let protocol = if matches!(port.protocol, Protocol::Udp) { "udp" } else { "tcp" };
+    format!("127.0.0.1:{outside}:{}/{protocol}", port.container_port)
 }
 
 #[cfg(test)]

@@ -2,18 +2,20 @@
 //! start them with `docker run`. It asks for the grant `docker` only.
 //!
 //! Three parts: [`plan`] decides what shall run and which fields of the entry are honoured; [`arguments`] writes the same down as
-//! the `docker run` line that a person can read, approve and try; `provision` and `manage` carry it out and clean up.
+//! the `docker run` line that a person can read, approve and try; `provision`, [`http`] and `manage` carry it out and clean up.
 
 use gateway_plugin::types::{ManagedPage, Page, SweepPage};
 use gateway_plugin::{
-    Blueprint, Call, Health, Info, Lease, NoSettings, Provisioned, Provisioner, ReleaseReason, Result,
-    Server, Validation, WorkloadKind,
+    Blueprint, Call, ContainerRuntime, Health, Info, Lease, NoSettings, Provisioned, Provisioner, Ran,
+    ReleaseReason, Result, Server, ToolContainer, Validation, WorkloadKind,
 };
 
 pub mod arguments;
+pub mod http;
 mod manage;
 pub mod plan;
 mod provision;
+mod tools;
 
 gateway_plugin::settings! {
     /// Settings of the plugin `docker`.
@@ -27,6 +29,28 @@ gateway_plugin::settings! {
 /// The plugin.
 #[derive(Debug)]
 pub struct Docker;
+
+impl ContainerRuntime for Docker {
+    const RUNS_TOOLS: &'static [WorkloadKind] = &[WorkloadKind::Image];
+
+    fn run(call: &Call<Self>, container: &ToolContainer) -> Result<Ran> {
+        tools::run(call, container)
+    }
+
+    fn stop(call: &Call<Self>, lease: &Lease, _: ReleaseReason) -> Result<()> {
+        provision::release(&call.host, lease)
+    }
+
+    fn validate_run(call: &Call<Self>, container: &ToolContainer) -> Result<Validation> {
+        tools::validate(call, container)
+    }
+
+    fn plan_run(call: &Call<Self>, container: &ToolContainer) -> Result<Blueprint> {
+        tools::plan(call, container)
+    }
+
+    // `start` stays unsupported: nobody asks for tools that go on running.
+}
 
 impl Provisioner for Docker {
     type Settings = DockerSettings;
@@ -71,4 +95,4 @@ impl Provisioner for Docker {
     }
 }
 
-gateway_plugin::export!(Docker);
+gateway_plugin::export!(Docker, tools);

@@ -1,7 +1,9 @@
 //! From a server's entry to the container that shall run, and which of its fields are honoured. Pure functions.
 
+use crate::http;
+use gateway_plugin::connection::HttpProtocol;
 use gateway_plugin::docker::{ContainerSpec, EgressProxy, EngineInfo, ProxySpec};
-use gateway_plugin::types::{Egress, ImageWorkload, Label, MountSource, Transport};
+use gateway_plugin::types::{Egress, ImageWorkload, Label, MountSource};
 use gateway_plugin::{Error, Fields, Result, Server, Workload, value};
 
 /// What the plan depends on beside the entry.
@@ -51,23 +53,33 @@ pub fn reference(image: &ImageWorkload) -> String {
     }
 }
 
-/// The proxy that a server needs, if it may not reach everything: absent for `unrestricted` and for no network at all.
+/// The name under which its proxy finds a server that is reached through it. It is alone with it in their network.
+const ALIAS: &str = "server";
+
+/// The proxy that a server needs, if it may not reach everything: absent for `unrestricted`, and for one that needs no network at all.
 ///
 /// # Errors
-/// `unsupported` for a limit of a later version.
+/// `unsupported` for a limit of a later version, `config` for a transport that cannot be had here.
 pub fn proxy(server: &Server, name: &str) -> Result<Option<ProxySpec>> {
-    match &server.network.egress {
-        Egress::Unrestricted | Egress::None => Ok(None),
-        Egress::Only(_) | Egress::Public => Ok(Some(ProxySpec {
-            name: format!("{name}-egress"),
-            egress: server.network.egress.clone(),
-            ingress: Vec::new(),
-            server_alias: String::new(),
-        })),
+    // An internal network publishes nothing, so who is reached is reached through the proxy.
+    let ingress: Vec<u16> = http::speaks(&server.transport)?.iter().map(|at| at.endpoint.port).collect();
+    let egress = match &server.network.egress {
+        _ if server.network.detached => Egress::None,
         Egress::Other(_) => {
-            Err(Error::unsupported("limit the network in a way that this plugin does not know"))
+            return Err(Error::unsupported("limit the network in a way that this plugin does not know"));
         }
-    }
+        egress => egress.clone(),
+    };
+    Ok(match &egress {
+        Egress::Unrestricted => None,
+        Egress::None if ingress.is_empty() => None,
+        _ => Some(ProxySpec {
+            name: name.to_owned(),
+            server_alias: if ingress.is_empty() { String::new() } else { ALIAS.to_owned() },
+            egress,
+            ingress,
+        }),
+    })
 }
 
 /// Plans a server.
@@ -77,7 +89,7 @@ pub fn proxy(server: &Server, name: &str) -> Result<Option<ProxySpec>> {
 /// or no standard streams (`config`).
 pub fn plan(server: &Server, around: &Around<'_>) -> Result<Plan> {
     let image = image(server)?;
-    refuse_transport(&server.transport)?;
+    let speaks = http::speaks(&server.transport)?;
     refuse_unknown(server, image)?;
     let mut fields = Fields::new();
     let mut spec = ContainerSpec::new(around.name, reference(image));
@@ -91,7 +103,10 @@ pub fn plan(server: &Server, around: &Around<'_>) -> Result<Plan> {
     spec.environment.extend(server.environment.iter().cloned());
     spec.files.clone_from(&server.files);
     spec.mounts.clone_from(&server.mounts);
-    network(server, around, &mut spec);
+    if publishes(server, around) {
+        spec.publish = http::published(server);
+    }
+    network(server, around, &mut spec, &mut fields);
     if let Some(why) = around.no_proxy {
         fields.not_enforced("network.egress", why);
     }
@@ -100,8 +115,7 @@ pub fn plan(server: &Server, around: &Around<'_>) -> Result<Plan> {
     spec.init = true;
     spec.no_new_privileges = true;
     spec.privileged = around.privileged;
-    spec.publish.clone_from(&server.network.ports);
-    spec.labels = labels(&server.name).into();
+    spec.labels = labels(&server.name, speaks.map(|speaks| speaks.protocol)).into();
     if !around.engine.local {
         folders_elsewhere(server, &mut fields);
     }
@@ -110,28 +124,28 @@ pub fn plan(server: &Server, around: &Around<'_>) -> Result<Plan> {
 
 /// Labels by which tools for Docker's gateway find its containers (`provisioning.md` 2.1, row 6). The name is the entry's; it is for people, and
 /// nothing is decided by it.
-fn labels(name: &str) -> [Label; 4] {
+fn labels(name: &str, http: Option<HttpProtocol>) -> [Label; 4] {
     let label = |key: &str, value: &str| Label { key: key.to_owned(), value: value.to_owned() };
     [
         label("docker-mcp", "true"),
         label("docker-mcp-tool-type", "mcp"),
         label("docker-mcp-name", name),
-        label("docker-mcp-transport", "stdio"),
+        label("docker-mcp-transport", transport(http)),
     ]
 }
 
-fn refuse_transport(transport: &Transport) -> Result<()> {
-    let name = match transport {
-        Transport::Stdio => return Ok(()),
-        Transport::StreamableHttp(_) => "streamable HTTP",
-        Transport::Sse(_) => "HTTP+SSE",
-        Transport::Tcp(_) => "TCP",
-        Transport::Other(_) => "a transport this plugin does not know",
-    };
-    Err(Error::config(format!(
-        "speak with the server over {name}: this plugin speaks over standard streams only"
-    ))
-    .hint("let the server speak over its standard streams, or start it yourself and name its URL"))
+/// Whether ports are published: not in a network without a way out, and not without one.
+pub(crate) fn publishes(server: &Server, around: &Around<'_>) -> bool {
+    around.proxy.is_none() && !server.network.detached && !matches!(server.network.egress, Egress::None)
+}
+
+/// The word of the label; the original knows only the first.
+pub(crate) fn transport(http: Option<HttpProtocol>) -> &'static str {
+    match http {
+        None => "stdio",
+        Some(HttpProtocol::Sse) => "sse",
+        Some(_) => "http",
+    }
 }
 
 /// A value that holds what this version of the contract has no word for is refused by the name of its place.
@@ -173,17 +187,55 @@ pub(crate) fn words(image: &ImageWorkload) -> Result<Vec<String>> {
 
 /// The networks in their order: those of the gateway's own container, those of the entry; with a limited way out only the proxy's, because
 /// any other would be a way around it.
-fn network(server: &Server, around: &Around<'_>, spec: &mut ContainerSpec) {
-    spec.extra_hosts.clone_from(&server.network.extra_hosts);
+fn network(server: &Server, around: &Around<'_>, spec: &mut ContainerSpec, fields: &mut Fields) {
+    spec.extra_hosts = extra_hosts(server, around.proxy);
     if let Some(proxy) = around.proxy {
+        let endpoint = http::speaks(&server.transport).ok().flatten().map(|speaks| speaks.endpoint.port);
+        for port in &server.network.ports {
+            if Some(port.container_port) != endpoint || port.host_port.is_some() {
+                fields.not_enforced(
+                    "network.ports",
+                    format!(
+                        "port {} is not published: a network without a way out publishes nothing",
+                        port.container_port
+                    ),
+                );
+            }
+        }
+        if endpoint.is_some() {
+            spec.network_aliases = vec![ALIAS.to_owned()];
+        }
         spec.networks.clone_from(&proxy.networks);
         spec.links.clone_from(&proxy.links);
         spec.dns.clone_from(&proxy.dns);
-        spec.extra_hosts.extend(proxy.extra_hosts.iter().cloned());
     } else if server.network.detached || matches!(server.network.egress, Egress::None) {
         spec.no_network = true;
     } else {
         spec.networks = usual_networks(server, around.engine);
+    }
+}
+
+/// Names that lead to the proxy are the proxy's to look up, so what the entry says of them is not for the server: it would go past the proxy.
+pub(crate) fn extra_hosts(server: &Server, proxy: Option<&EgressProxy>) -> Vec<String> {
+    let Some(proxy) = proxy else { return server.network.extra_hosts.clone() };
+    let through = |host: &&String| {
+        let name = host.split_once(':').map_or(host.as_str(), |(name, _)| name);
+        match &server.network.egress {
+            Egress::Only(destinations) => destinations.iter().any(|d| covers(&d.host, name)),
+            _ => true,
+        }
+    };
+    let own = server.network.extra_hosts.iter().filter(|host| !through(host));
+    own.chain(&proxy.extra_hosts).cloned().collect()
+}
+
+/// Whether a destination's host (a name, `*.name` or `*`) covers a name.
+fn covers(host: &str, name: &str) -> bool {
+    match host.strip_prefix('*') {
+        Some(below) => {
+            name.len() > below.len() && name.to_ascii_lowercase().ends_with(&below.to_ascii_lowercase())
+        }
+        None => host.eq_ignore_ascii_case(name),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Carries a plan out: pull, start, ask, stop.
 
 use crate::plan::{self, Around};
-use crate::{Docker, arguments};
+use crate::{Docker, arguments, http};
 use gateway_plugin::docker::{Condition, ContainerInfo, EgressProxy, EngineInfo, ImageRequest};
 use gateway_plugin::types::{Finding, ObjectRef, Pin, PullPolicy, Severity};
 use gateway_plugin::{
@@ -56,17 +56,22 @@ impl Way {
     }
 
     fn planned(call: &Call<Docker>, server: &Server) -> Result<Self> {
-        let spec = plan::proxy(server, &call.object_name(&server.id))?;
+        let spec = plan::proxy(server, &proxy_name(call))?;
         Self::of(spec.map(|spec| call.host.docker().plan_egress_proxy(&spec)))
     }
 
     fn start(call: &Call<Docker>, server: &Server) -> Result<Self> {
-        let spec = plan::proxy(server, &call.object_name(&server.id))?;
+        let spec = plan::proxy(server, &proxy_name(call))?;
         Self::of(spec.map(|spec| {
             call.host.progress(format!("start the proxy of `{}`", server.id));
             call.host.docker().start_egress_proxy(&spec)
         }))
     }
+}
+
+/// Short, because it is a host name, whose parts have at most 63 characters; the request tells it from every other.
+fn proxy_name(call: &Call<Docker>) -> String {
+    call.object_name("egress")
 }
 
 /// What `provision` would do.
@@ -143,7 +148,18 @@ fn image_to_be_had(call: &Call<Docker>, server: &Server) -> Result<()> {
     }
 }
 
-pub(crate) fn provision(call: &Call<Docker>, server: &Server) -> Result<Provisioned> {
+/// Everything that stands before a container starts.
+pub(crate) struct Prepared {
+    /// What shall run.
+    pub(crate) plan: plan::Plan,
+    /// What was made for it, in the order in which it was made.
+    pub(crate) besides: Vec<ObjectRef>,
+    /// The container through which it is reached and reaches others, where it has no way of its own.
+    front: Option<String>,
+}
+
+/// Checks, pulls, and starts what has to be there before the container.
+pub(crate) fn prepared(call: &Call<Docker>, server: &Server) -> Result<Prepared> {
     let docker = call.host.docker();
     let engine = docker.engine()?;
     // Before anything is pulled: what cannot be run, or must not be, says so at once.
@@ -156,16 +172,27 @@ pub(crate) fn provision(call: &Call<Docker>, server: &Server) -> Result<Provisio
     let way = Way::start(call, server)?;
     let (plan, _) = planned(call, server, &engine, &way)?;
     call.host.progress(format!("start container `{}`", plan.spec.name));
-    let started = docker.start_attached(&plan.spec)?;
-    let besides: Vec<ObjectRef> = match way {
-        Way::Proxy(proxy) => proxy.objects,
-        Way::Plain | Way::NoProxy(_) => Vec::new(),
+    let (besides, front) = match way {
+        Way::Proxy(proxy) => (proxy.objects, Some(proxy.container)),
+        Way::Plain | Way::NoProxy(_) => (Vec::new(), None),
+    };
+    Ok(Prepared { plan, besides, front })
+}
+
+pub(crate) fn provision(call: &Call<Docker>, server: &Server) -> Result<Provisioned> {
+    let Prepared { plan, besides, front } = prepared(call, server)?;
+    let (container, connection) = match http::speaks(&server.transport)? {
+        None => {
+            let started = call.host.docker().start_attached(&plan.spec)?;
+            (started.container, started.connection)
+        }
+        Some(speaks) => http::start(call, &plan.spec, speaks, front.as_deref())?,
     };
     let kept = Kept {
-        container: started.container.clone(),
+        container,
         besides: besides.iter().map(|object| (object.kind.clone(), object.name.clone())).collect(),
     };
-    let mut answer = Provisioned::new(started.connection, State::new(STATE, &kept)?)
+    let mut answer = Provisioned::new(connection, State::new(STATE, &kept)?)
         .fields(plan.fields.enforce(&call.context)?)
         .object(ObjectRef::new(CONTAINER, "", plan.spec.name));
     answer.objects.extend(besides);
@@ -227,7 +254,7 @@ fn end(host: &Host, container: &str) -> Result<()> {
     host.docker().remove(container)
 }
 
-fn remove_all<'a>(host: &Host, objects: impl Iterator<Item = &'a ObjectRef>) -> Result<()> {
+pub(crate) fn remove_all<'a>(host: &Host, objects: impl Iterator<Item = &'a ObjectRef>) -> Result<()> {
     for object in objects {
         remove(host, &object.kind, &object.name)?;
     }

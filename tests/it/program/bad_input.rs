@@ -294,3 +294,18 @@ async fn a_state_folder_that_others_can_change_is_refused() {
     std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o700)).unwrap();
     scene.run(["tools", "list"]).await.expect_code(0);
 }
+
+#[tokio::test]
+async fn a_clash_of_names_where_that_is_an_error() {
+    let scene = scene();
+    scene.component("tools.wasm", &guest("tool-server"));
+    scene.settings("front: {names: fail}\nservers:\n  one: {component: ./tools.wasm}\n  two: {component: ./tools.wasm}\n");
+    seen("names_clash", &scene.run(["tools", "list"]).await.expect_code(1));
+    seen("names_clash_in_a_call", &scene.run(["tools", "call", "who"]).await.expect_code(1));
+    // A prefix of one's own ends it.
+    scene.settings(
+        "front: {names: fail}\nservers:\n  one: {component: ./tools.wasm}\n  two: {component: ./tools.wasm, prefix: two}\n",
+    );
+    scene.run(["tools", "list"]).await.expect_code(0);
+    scene.assert_nothing_left();
+}

@@ -66,6 +66,59 @@ async fn each_session_has_a_process_of_its_own_that_ends_with_it() {
     assert!(!lives(&second));
 }
 
+/// The processes that a process has started itself.
+fn started_by(parent: u32) -> usize {
+    let stat = |entry: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(entry.ok()?.path().join("stat")).ok()
+    };
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(stat);
+    let is_child = |stat: &String| {
+        let mut words = stat.rsplit_once(") ").unwrap().1.split(' ');
+        words.next() != Some("Z") && words.next() == Some(&*parent.to_string())
+    };
+    processes.filter(is_child).count()
+}
+
+#[tokio::test]
+async fn one_client_has_one_process_of_each_server() {
+    let scene = editor_scene(&json!({"a": entry(&[]), "b": entry(&["--modern"]), "c": entry(&[])}));
+    let gateway = scene.serve(FILE).await;
+    let mut client = gateway.client(LEGACY).await;
+    let tools = ["a__pid", "b__pid", "c__pid"];
+    client.await_tools(&tools).await;
+    for tool in tools {
+        client.text(tool, json!({})).await;
+    }
+    assert_eq!(started_by(gateway.pid()), 3);
+    // Another one has its own.
+    let mut other = gateway.client(LEGACY).await;
+    for tool in tools {
+        assert_ne!(client.text(tool, json!({})).await, other.text(tool, json!({})).await);
+    }
+    assert_eq!(started_by(gateway.pid()), 6);
+    client.leave().await;
+    eventually("the end of a session's processes", async || match started_by(gateway.pid()) {
+        3 => Ok(()),
+        more => Err(more.to_string()),
+    })
+    .await;
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn servers_are_up_before_the_first_call_if_that_is_wanted() {
+    let scene = editor_scene(&json!({"a": entry(&[]), "b": entry(&["--modern"])}));
+    let gateway = scene.serve([&FILE[..], &["--prestart"]].concat()).await;
+    let clients = [gateway.client(LEGACY).await, gateway.client(LEGACY).await];
+    eventually("two processes for each session", async || match started_by(gateway.pid()) {
+        4 => Ok(()),
+        other => Err(other.to_string()),
+    })
+    .await;
+    drop(clients);
+    gateway.end().await;
+}
+
 #[tokio::test]
 async fn a_command_that_ignores_its_end_is_killed_with_what_it_started() {
     let scene = editor_scene(&json!({"a": entry(&["--deaf"])}));

@@ -61,7 +61,8 @@ async fn a_server_that_ends_in_a_call_fails_that_call_and_serves_the_next() {
     for tool in ["die", "half"] {
         let error = client.call(tool, json!({})).await.unwrap_err();
         // Half a line is what the server said last, or nothing: whichever is seen first, the end of the text or that of the server.
-        let half = "the server's answer is not usable: the message ends in the middle of the JSON text";
+        let half =
+            "server `a`: the server's answer is not usable: the message ends in the middle of the JSON text";
         assert!(has_gone(&error.message) || (tool == "half" && error.message == half), "{tool}: {error:?}");
         echoes(&mut client).await;
     }
@@ -185,5 +186,35 @@ async fn one_dead_server_among_ten_is_only_missing() {
     client.await_tools(&["echo", "s1__pid", "s8__pid"]).await;
     assert_eq!(client.tools().await.len(), 9);
     echoes(&mut client).await;
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_file_that_becomes_nonsense_changes_nothing_until_it_is_good_again() {
+    let scene = editor_scene(&json!({"a": entry(&[])}));
+    let gateway = scene.serve(FILE).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["pid"]).await;
+    let own = client.text("pid", json!({})).await;
+    for nonsense in [
+        &b"{\"mcpServers\": {"[..],
+        b"",
+        b"\xff\xfe\x00",
+        b"[1, 2]",
+        b"{\"mcpServers\": {\"a\": {\"args\": 7}}}",
+    ] {
+        let before = gateway.said().matches("what runs stays").count();
+        scene.file("mcp.json", nonsense);
+        eventually("the refusal", async || {
+            let said = gateway.said();
+            if said.matches("what runs stays").count() > before { Ok(()) } else { Err(said) }
+        })
+        .await;
+        assert_eq!(client.text("pid", json!({})).await, own, "{nonsense:?}");
+    }
+    scene.file("mcp.json", json!({"mcpServers": {"a": entry(&[]), "b": entry(&[])}}).to_string());
+    gateway.says("`b` added").await;
+    client.await_tools(&["a__pid", "b__pid"]).await;
+    assert_eq!(client.text("a__pid", json!({})).await, own);
     gateway.end().await;
 }

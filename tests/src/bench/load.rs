@@ -7,6 +7,9 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
+/// Calls that a session makes before anything counts: its server is up then.
+pub const WARMUP: usize = 5;
+
 /// The client.
 #[derive(Debug, Clone)]
 pub struct LoadClient {
@@ -16,16 +19,18 @@ pub struct LoadClient {
 /// Where it sends calls.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// A URL with a bearer token.
+    /// A URL of streamable HTTP with a bearer token.
     Http(String, Option<String>),
-    /// Its own echo as a child on standard streams: what a caller has without any gateway.
+    /// The URL of a stream of HTTP+SSE with a bearer token.
+    Sse(String, String),
+    /// Its own echo as one child on standard streams, for all sessions: what a caller has without any gateway.
     OwnStdio,
 }
 
 /// What one run came to.
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
-    /// Calls that were answered.
+    /// Calls that were answered while it was counted.
     pub calls: f64,
     /// Calls per second.
     pub per_second: f64,
@@ -40,16 +45,24 @@ impl LoadClient {
         Self { program: program.to_owned() }
     }
 
-    /// Sends calls of the tool `echo` for so many seconds on so many sessions.
+    /// Sends calls of this tool for so many seconds on so many sessions. Each session has made [`WARMUP`] calls before anything counts.
     ///
     /// # Panics
     /// A call failed.
-    pub async fn run(&self, target: &Target, revision: &str, sessions: usize, seconds: f64) -> Load {
+    pub async fn run(
+        &self,
+        target: &Target,
+        revision: &str,
+        tool: &str,
+        sessions: usize,
+        seconds: f64,
+    ) -> Load {
         let mut command = Command::new(&self.program);
-        command.args(["load", "--tool", "echo", "--warmup", "0", "--rev", revision]);
+        command.args(["load", "--tool", tool, "--warmup", &WARMUP.to_string(), "--rev", revision]);
+        // Its own echo says `Echo:` and the message, ours repeats the text.
         command.args([
             "--args",
-            r#"{"message":"hello from the bench"}"#,
+            r#"{"message":"hello from the bench","text":"Echo: hello from the bench"}"#,
             "--expect",
             "Echo: hello from the bench",
         ]);
@@ -60,6 +73,9 @@ impl LoadClient {
                 if let Some(token) = token {
                     command.args(["--header", &format!("Authorization: Bearer {token}")]);
                 }
+            }
+            Target::Sse(url, token) => {
+                command.args(["--sse", url, "--header", &format!("Authorization: Bearer {token}")]);
             }
             Target::OwnStdio => {
                 command.args(["--stdio", &format!("{} backend", self.program.display())]);
@@ -98,6 +114,12 @@ impl LoadClient {
         })
         .await;
         (child, Target::Http(url, None))
+    }
+
+    /// Its echo over standard streams as the entry of an editor's `mcpServers`, with one tool of this name.
+    #[must_use]
+    pub fn entry(&self, tool: &str) -> Value {
+        serde_json::json!({"command": self.program, "args": ["backend", "--name", tool]})
     }
 
     /// Its echo over standard streams, for `start::first_list`.

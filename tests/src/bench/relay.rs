@@ -1,99 +1,115 @@
-//! Latency and processor time per call, through the gateway to an embedded echo server and beside it.
+//! The bar of design 10: latency, processor time and calls per second with three servers behind the gateway, each an echo over standard streams
+//! in a process of its own, beside the same client at one such echo without any gateway and at an echo over HTTP.
+//!
+//! The processor time is that of the gateway's process alone. Legacy clients get a server each, as is the default; modern ones, who have no
+//! sessions, share one, as in the direct run.
 
+use super::Effort;
 use super::load::{LoadClient, Target};
 use super::report::{Report, Row};
-use super::{Effort, guest, median, micros, process};
+use super::way::{Settled, Way, in_turns};
 use crate::harness::{Scene, TOKEN};
+use serde_json::json;
 
+const OLDEST: &str = "2024-11-05";
 const LEGACY: &str = "2025-11-25";
 const MODERN: &str = "2026-07-28";
 
-/// Figures of one way to the echo.
-#[derive(Default)]
-struct Way {
-    p50: Vec<f64>,
-    per_second: Vec<f64>,
-    cpu: Vec<f64>,
-}
+/// Sessions at once.
+const SESSIONS: [usize; 4] = [1, 8, 32, 256];
 
-impl Way {
-    async fn run(
-        &mut self,
-        client: &LoadClient,
-        target: &Target,
-        revision: &str,
-        sessions: usize,
-        seconds: f64,
-        pid: u32,
-    ) {
-        let before = (pid != 0).then(|| process::processor(pid));
-        let load = client.run(target, revision, sessions, seconds).await;
-        if let Some(before) = before {
-            self.cpu.push(micros(process::processor(pid).saturating_sub(before)) / load.calls);
-        }
-        self.p50.push(load.p50);
-        self.per_second.push(load.per_second);
-    }
-
-    fn settled(self) -> (f64, f64, f64) {
-        let cpu = if self.cpu.is_empty() { 0.0 } else { median(self.cpu) };
-        (median(self.p50), median(self.per_second), cpu)
-    }
-}
-
-/// Runs the load client through the gateway, at its own HTTP echo and at its own stdio echo, in turns.
+/// Runs the load client on all ways, in turns, for each number of sessions.
 ///
 /// # Panics
 /// A call fails.
 pub async fn measure(report: &mut Report, effort: Effort, scene: &Scene, client: &LoadClient) {
-    let cache = tempfile::tempdir().unwrap();
-    let alone = guest::measure(effort, cache.path()).await;
-    report.add(
-        Row::new(
-            format!("the echo alone, {} calls at once: processor time per call", guest::AT_ONCE),
-            "µs",
-            alone.together,
-        )
-        .beside("one after the other, with a wake-up each way", alone.one_by_one),
-    );
-    let gateway = scene.serve([""; 0]).await;
-    let through = Target::Http(gateway.endpoint().await.url(), Some(TOKEN.to_owned()));
-    let (backend, direct) = client.backend().await;
-    let (gateway_pid, backend_pid) = (gateway.pid(), backend.id().unwrap());
-    for (revision, sessions) in [(LEGACY, 1), (LEGACY, 32), (MODERN, 1), (MODERN, 32)] {
-        // Servers come up, caches fill and branches are learned before anything counts.
-        client.run(&through, revision, sessions, 0.3).await;
-        client.run(&direct, revision, sessions, 0.3).await;
-        let (mut ours, mut http, mut stdio) = (Way::default(), Way::default(), Way::default());
-        for _ in 0..effort.rounds {
-            let seconds = effort.load_seconds;
-            ours.run(client, &through, revision, sessions, seconds, gateway_pid).await;
-            http.run(client, &direct, revision, sessions, seconds, backend_pid).await;
-            stdio.run(client, &Target::OwnStdio, revision, sessions, seconds, 0).await;
-        }
-        let (ours, http, stdio) = (ours.settled(), http.settled(), stdio.settled());
-        let name = |what: &str| {
-            format!("{what}, {sessions} session{}, {revision}", if sessions == 1 { "" } else { "s" })
-        };
-        if sessions == 1 {
-            report.add(
-                Row::new(name("added latency p50"), "ms", ours.0 - stdio.0).at_most(0.04, 0.03).beside(
-                    format!("load client's HTTP echo (stdio alone: {:.3})", stdio.0),
-                    http.0 - stdio.0,
-                ),
-            );
-            let cpu = Row::new(name("processor time per call"), "µs", ours.2).at_most(25.0, 22.0);
-            report.add(cpu.beside("load client's HTTP echo", http.2));
-            let without = Row::new(name("of which not the echo's own"), "µs", ours.2 - alone.one_by_one);
-            report.add(without.beside("the echo alone, one call after the other", alone.one_by_one));
-        } else {
-            let cpu = Row::new(name("processor time per call"), "µs", ours.2).at_most(15.0, 12.0);
-            report.add(cpu.beside("load client's HTTP echo", http.2));
-            let without = Row::new(name("of which not the echo's own"), "µs", ours.2 - alone.together);
-            report.add(without.beside("the echo alone, as many calls at once", alone.together));
-            let rate = Row::new(name("calls per second"), "1/s", ours.1).at_least(40_000.0, 50_000.0);
-            report.add(rate.beside("load client's HTTP echo", http.1));
-        }
+    let ours = std::env::current_exe().unwrap().with_file_name("stdio-server");
+    let mut servers = serde_json::Map::new();
+    servers.insert("one".to_owned(), client.entry("echo"));
+    servers.insert("two".to_owned(), client.entry("repeat"));
+    servers.insert("three".to_owned(), json!({"command": ours, "args": ["--first-say", "working on it"]}));
+    // Servers of one run end soon after it, and do not end because others want their places.
+    let settings = json!({
+        "mcpServers": servers, "pool": {"idle": "2s", "cap": 2000}, "front": {"names": "clash"},
+    });
+    scene.file("relay.yaml", settings.to_string());
+    let gateway = scene.serve(["--settings", "relay.yaml"]).await;
+    let url = gateway.endpoint().await.url();
+    let (backend, http) = client.backend().await;
+    let (pid, backend_pid) = (gateway.pid(), backend.id());
+    let sse = Target::Sse(url.replace("/mcp", "/sse"), TOKEN.to_owned());
+    let through = Target::Http(url, Some(TOKEN.to_owned()));
+    for sessions in SESSIONS {
+        let way = |target: &Target, revision, tool, pid| Way::new(target.clone(), revision, tool, pid);
+        let ways = [
+            way(&through, LEGACY, "repeat", Some(pid)),
+            way(&through, MODERN, "repeat", Some(pid)),
+            way(&sse, OLDEST, "repeat", Some(pid)),
+            way(&through, LEGACY, "three__echo", Some(pid)),
+            way(&http, LEGACY, "echo", backend_pid),
+            way(&Target::OwnStdio, LEGACY, "echo", None),
+        ];
+        let [legacy, modern, sse, streamed, http, stdio] = in_turns(effort, client, sessions, ways).await;
+        let table = Table { sessions, http, stdio };
+        table.judged(report, "JSON, 2025-11-25, a server each", legacy);
+        table.judged(report, "JSON, 2026-07-28, one server", modern);
+        table.told(report, "SSE, 2025-11-25, with a log message, a server each", streamed);
+        table.told(report, "HTTP+SSE, 2024-11-05", sse);
     }
     gateway.end().await;
+}
+
+/// What the rows of one number of sessions are held against.
+struct Table {
+    sessions: usize,
+    http: Settled,
+    stdio: Settled,
+}
+
+impl Table {
+    fn name(&self, what: &str, how: &str) -> String {
+        format!("{} session{}: {what} ({how})", self.sessions, if self.sessions == 1 { "" } else { "s" })
+    }
+
+    fn added(&self, how: &str, way: Settled) -> Row {
+        let beside = format!("load client's HTTP echo (stdio alone: {:.3})", self.stdio.p50);
+        Row::new(self.name("added latency p50", how), "ms", way.p50 - self.stdio.p50)
+            .beside(beside, self.http.p50 - self.stdio.p50)
+    }
+
+    fn processor(&self, how: &str, way: Settled) -> Row {
+        Row::new(self.name("processor time per call", how), "µs", way.processor)
+            .beside("load client's HTTP echo", self.http.processor)
+    }
+
+    fn rate(&self, how: &str, way: Settled) -> Row {
+        let beside = format!("load client's stdio echo (HTTP: {:.0})", self.http.per_second);
+        Row::new(self.name("calls per second", how), "1/s", way.per_second)
+            .beside(beside, self.stdio.per_second)
+    }
+
+    /// With the budgets of design 10, for the numbers of sessions that have them.
+    fn judged(&self, report: &mut Report, how: &str, way: Settled) {
+        let (added, processor, rate) = (self.added(how, way), self.processor(how, way), self.rate(how, way));
+        match self.sessions {
+            1 => {
+                report.add(added.at_most(0.04, 0.03));
+                report.add(processor.at_most(25.0, 22.0));
+            }
+            32 => {
+                report.add(processor.at_most(15.0, 12.0));
+                report.add(rate.at_least(40_000.0, 50_000.0));
+            }
+            _ => {
+                report.add(processor);
+                report.add(rate);
+            }
+        }
+    }
+
+    fn told(&self, report: &mut Report, how: &str, way: Settled) {
+        let timed = if self.sessions == 1 { self.added(how, way) } else { self.rate(how, way) };
+        report.add(self.processor(how, way));
+        report.add(timed);
+    }
 }

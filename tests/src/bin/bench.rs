@@ -1,5 +1,5 @@
-//! `cargo run --release -p gateway-tests --bin bench`: prints one table of figures beside the budgets of design 10 and a baseline of the
-//! same run.
+//! `cargo build --release -p gateway-tests --bins`, then `target/release/bench`: prints one table of figures beside the budgets of design 10
+//! and a baseline of the same run.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints figures")]
 
@@ -7,10 +7,11 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use gateway_tests::bench::load::LoadClient;
 use gateway_tests::bench::report::Report;
-use gateway_tests::bench::{Effort, catalog, engines, relay, start};
+use gateway_tests::bench::{Effort, catalog, embedded, engines, relay, soak, start};
 use gateway_tests::harness::Scene;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// Measures the gateway beside baselines of the same run
 #[derive(Debug, Parser)]
@@ -21,13 +22,16 @@ struct Args {
     /// For programs
     #[arg(long)]
     json: bool,
+    /// Instead of figures: sessions that call for so many minutes while their servers are killed; ends with 1 if a call was lost or memory grew
+    #[arg(long, value_name = "MINUTES", num_args = 0..=1, default_missing_value = "20", conflicts_with_all = ["quick", "json", "groups"])]
+    soak: Option<f64>,
     /// The gateway to measure (default: built now, as this program was)
     #[arg(long, value_name = "FILE")]
     gateway: Option<PathBuf>,
     /// The load client; without it, what needs one is skipped
     #[arg(long, value_name = "FILE", env = "GATEWAY_TEST_MCPLOAD")]
     load_client: Option<PathBuf>,
-    /// Only what has one of these words in its group: engines, catalog, start, memory, relay
+    /// Only what has one of these words in its group: engines, catalog, start, memory, relay, embedded
     #[arg(value_name = "GROUP")]
     groups: Vec<String>,
 }
@@ -39,9 +43,17 @@ fn main() -> Result<()> {
     }
     let gateway = match &args.gateway {
         Some(gateway) => gateway.clone(),
-        None => built()?,
+        None => built("host-cli", "gateway")?,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if let Some(minutes) = args.soak {
+        // Who brings a gateway along has built what goes with it.
+        let server = match &args.gateway {
+            Some(_) => beside("stdio-server")?,
+            None => built("gateway-tests", "stdio-server")?,
+        };
+        return runtime.block_on(soak(gateway, &server, Duration::from_secs_f64(minutes * 60.0)));
+    }
     let report = runtime.block_on(measure(gateway, args.quick, args.load_client, args.groups))?;
     if args.json {
         println!("{:#}", report.json());
@@ -51,17 +63,32 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Builds the program with the profile of this one. Cargo only builds what is asked to run.
-fn built() -> Result<PathBuf> {
+/// Builds a program with the profile of this one. Cargo only builds what is asked to run.
+fn built(package: &str, program: &str) -> Result<PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--package", "host-cli", "--bin", "gateway"]);
+    cargo.args(["build", "--package", package, "--bin", program]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
     let status = cargo.current_dir(gateway_tests::contract::repository()).status().context("run cargo")?;
-    ensure!(status.success(), "the gateway could not be built");
+    ensure!(status.success(), "`{program}` could not be built");
+    beside(program)
+}
+
+/// A program in the folder of this one.
+fn beside(program: &str) -> Result<PathBuf> {
     let own = std::env::current_exe().context("find this program")?;
-    Ok(own.with_file_name("gateway"))
+    Ok(own.with_file_name(program))
+}
+
+async fn soak(gateway: PathBuf, server: &Path, time: Duration) -> Result<()> {
+    let shared = tempfile::tempdir()?;
+    let scene = Scene::new(gateway, shared.path());
+    scene.component("echo.wasm", &test_artifacts::guest("echo-server"));
+    let soaked = soak::run(&scene, server, time, |line| println!("{line}")).await;
+    println!("{soaked:?}");
+    ensure!(soaked.is_good(), "a call was lost, or the memory grew");
+    Ok(())
 }
 
 async fn measure(
@@ -92,13 +119,15 @@ async fn measure(
     if wanted("memory") {
         start::memory(&mut report, effort, &scene).await;
     }
+    let Some(client) = client else {
+        report.skip("latency and processor time per call: no load client (set GATEWAY_TEST_MCPLOAD)");
+        return Ok(report);
+    };
     if wanted("relay") {
-        match &client {
-            Some(client) => relay::measure(&mut report, effort, &scene, client).await,
-            None => {
-                report.skip("latency and processor time per call: no load client (set GATEWAY_TEST_MCPLOAD)")
-            }
-        }
+        relay::measure(&mut report, effort, &scene, &client).await;
+    }
+    if wanted("embedded") {
+        embedded::measure(&mut report, effort, &scene, &client).await;
     }
     Ok(report)
 }

@@ -7,6 +7,7 @@
 //! | `--discover-after MS` | answers `server/discover` so much later, and refuses `initialize` |
 //! | `--deaf` | ends neither at the end of its input nor at SIGTERM |
 //! | `--banner TEXT` | prints a line of text first |
+//! | `--first-say TEXT` | sends a log message with this text before it answers a call |
 //! | `--die-at-start` | says why on standard error and ends with code 3 |
 
 #![expect(
@@ -40,6 +41,7 @@ fn main() {
     if has("--deaf") {
         ignore_term();
     }
+    let first_say = value("--first-say");
     let discover_after = value("--discover-after").map(|ms| Duration::from_millis(ms.parse().unwrap()));
     let modern = has("--modern") || discover_after.is_some();
     let mut lines = std::io::stdin().lock().lines();
@@ -47,6 +49,10 @@ fn main() {
         let message: Value = serde_json::from_str(&line).unwrap();
         if has("--silent") || message.get("id").is_none() {
             continue;
+        }
+        if let Some(text) = first_say.as_ref().filter(|_| message["method"] == "tools/call") {
+            let params = json!({"level": "info", "data": text});
+            println!("{}", json!({"jsonrpc": "2.0", "method": "notifications/message", "params": params}));
         }
         let answer = match message["method"].as_str().unwrap_or_default() {
             "server/discover" if modern => {
@@ -57,7 +63,12 @@ fn main() {
                 )
             }
             "initialize" if !modern => {
-                Ok(json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
+                let capabilities = if first_say.is_some() {
+                    json!({"tools": {}, "logging": {}})
+                } else {
+                    json!({"tools": {}})
+                };
+                Ok(json!({"protocolVersion": "2025-11-25", "capabilities": capabilities,
                 "serverInfo": {"name": "stdio-server", "version": "1"}}))
             }
             "ping" => Ok(json!({})),
@@ -96,6 +107,7 @@ fn tools(modern: bool) -> Value {
         "chatter",
         "mutter",
         "never",
+        "wait",
         "child",
     ];
     let tools: Vec<Value> =
@@ -151,6 +163,11 @@ fn call(params: &Value, id: &Value) -> Result<String, (i64, String)> {
         "never" => loop {
             std::thread::sleep(Duration::from_secs(3600));
         },
+        // Answers with its text, so many milliseconds later.
+        "wait" => {
+            std::thread::sleep(Duration::from_millis(arguments["millis"].as_u64().unwrap_or_default()));
+            arguments["text"].as_str().unwrap_or_default().to_owned()
+        }
         // Starts another process that outlives it, and tells its number.
         "child" => {
             let mut command = std::process::Command::new("sleep");

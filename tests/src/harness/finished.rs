@@ -13,7 +13,7 @@ pub struct Finished {
     /// Standard error.
     pub stderr: String,
     /// Folders whose place differs from run to run, with what is written instead.
-    pub(super) places: Vec<(PathBuf, &'static str)>,
+    pub places: Vec<(PathBuf, &'static str)>,
 }
 
 impl Finished {

@@ -108,7 +108,9 @@ impl<'s> Gateway<'s> {
             self.log.find(|line| {
                 let start = line.find("http://")?;
                 let url = line[start..].split(|c: char| c.is_whitespace() || "`'\")>,".contains(c)).next()?;
-                url.ends_with("/mcp").then(|| Endpoint::new(url, Some(TOKEN)))
+                // Streamable HTTP is served whichever transport is the one that is told.
+                let base = url.strip_suffix("/mcp").or(url.strip_suffix("/sse"))?;
+                Some(Endpoint::new(&format!("{base}/mcp"), Some(TOKEN)))
             }),
         );
         match found.await {
@@ -203,5 +205,14 @@ impl<'s> Gateway<'s> {
     pub async fn kill(self) -> Ended {
         self.signal(Signal::KILL);
         self.ended().await
+    }
+}
+
+impl Drop for Gateway<'_> {
+    /// A test that fails shows what the gateway had to say about it.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the gateway said:\n{}", self.log.text());
+        }
     }
 }

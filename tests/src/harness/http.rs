@@ -32,6 +32,12 @@ impl Endpoint {
         Self { authority: authority.to_owned(), path: format!("/{path}"), token: token.map(str::to_owned) }
     }
 
+    /// Another path of the same server.
+    #[must_use]
+    pub fn at(&self, path: &str) -> Self {
+        Self { path: path.to_owned(), ..self.clone() }
+    }
+
     /// The URL.
     #[must_use]
     pub fn url(&self) -> String {

@@ -126,7 +126,16 @@ impl Scene {
 
     /// Starts `gateway run` over HTTP on a free port with these further arguments, and waits until it says where it listens.
     pub async fn serve(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Gateway<'_> {
-        let mut command = self.command(["run", "--transport", "streaming", "--port", "0"]);
+        self.serve_by("streaming", arguments).await
+    }
+
+    /// The same with this value of `--transport`.
+    pub async fn serve_by(
+        &self,
+        transport: &str,
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Gateway<'_> {
+        let mut command = self.command(["run", "--transport", transport, "--port", "0"]);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
         let gateway = Gateway::started(self, command);
         gateway.endpoint().await;
@@ -158,7 +167,9 @@ impl Scene {
         assert!(sockets.is_empty(), "left in the folder of sockets: {sockets:?}");
     }
 
-    pub(super) fn places(&self) -> Vec<(PathBuf, &'static str)> {
+    /// Folders whose place differs from run to run, with what is written instead of each.
+    #[must_use]
+    pub fn places(&self) -> Vec<(PathBuf, &'static str)> {
         vec![
             (self.work(), "[WORK]"),
             (self.state(), "[STATE]"),

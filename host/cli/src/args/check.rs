@@ -1,7 +1,7 @@
 //! Commands that look at files and start nothing.
 
 use super::SourceArgs;
-use clap::{Subcommand, ValueHint};
+use clap::{Args, Subcommand, ValueHint};
 use std::path::PathBuf;
 
 /// `gateway config …`.
@@ -53,9 +53,41 @@ pub(crate) enum CatalogCommand {
     },
 }
 
+/// Where a secret is kept.
+#[derive(Debug, Args, Clone)]
+pub(crate) struct PlaceArgs {
+    /// `keychain[:SERVICE]`, `docker-credential:NAME`, `folder:DIR`, or a `.env` file (default: the first of `secrets:` in the settings where
+    /// secrets can be kept, else `keychain`)
+    #[arg(long, value_name = "PLACE")]
+    pub place: Option<String>,
+    /// Settings file (default: `gateway.yaml` in this folder, if it is there)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub settings: Option<PathBuf>,
+    /// For programs
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `gateway secret …`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SecretCommand {
+    /// Keep a secret; its value is read from standard input, or asked for at a terminal
+    Set {
+        /// Its name, for example `acme.token`
+        name: String,
+        /// Where
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+    /// Remove secrets from where they are kept
+    Rm {
+        /// Their names
+        #[arg(value_name = "NAME", required = true)]
+        names: Vec<String>,
+        /// Where
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
     /// The secrets that servers and plugins declare, and where each was found; never a value
     List {
         /// Whose secrets

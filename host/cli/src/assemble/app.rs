@@ -7,6 +7,7 @@ use crate::assemble::difference::{Change, Wanted, difference};
 use crate::assemble::direct::{self, DirectWays};
 use crate::assemble::grants;
 use crate::assemble::identity::Identity;
+use crate::assemble::images;
 use crate::assemble::kubernetes;
 use crate::assemble::placement::{Place, Placement, canonical};
 use crate::assemble::refusing::Refusing;
@@ -17,9 +18,11 @@ use crate::environment::Environment;
 use crate::output::{Usage, name, say};
 use anyhow::{Context, Result};
 use host_config::{PluginSettings, PluginSource, SecretSource, Server};
+use host_gateway::Checks;
 use host_pool::{Pool, PoolConfig, ServerEntry};
 use host_provisioner::{Class, Failure, Phase, Provisioner, ServerSpec, Workload, WorkloadKind};
 use host_resolver::{Resolver, Source};
+use host_toolbox::Toolbox;
 use host_wasm::{LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
 use host_workload_docker::{DockerEngine, Endpoint};
 use host_workload_embedded::{EmbeddedEngine, EngineConfig};
@@ -30,7 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long one plugin may compile. Python guests take up to fourteen seconds on a slow machine.
-const COMPILE_WITHIN: Duration = Duration::from_secs(120);
+pub(crate) const COMPILE_WITHIN: Duration = Duration::from_secs(120);
 /// How long one lease of a dead run may take to be released.
 const RELEASE_WITHIN: Duration = Duration::from_secs(60);
 
@@ -81,6 +84,8 @@ pub(crate) struct App {
     pub(crate) placed: Vec<Placed>,
     /// What became of `--tools`.
     pub(crate) tools_asked: Arc<ToolsAsked>,
+    /// What stands between clients and tools.
+    pub(crate) checks: Checks,
 }
 
 impl App {
@@ -112,7 +117,10 @@ impl App {
                 .collect(),
             compile_limit: COMPILE_WITHIN,
         });
-        let provisioners = provisioners(&inputs, &host, &resolver)?;
+        if let Some(policy) = images::policy(&inputs.images, environment)? {
+            host.trust_images_by(policy);
+        }
+        let provisioners = provisioners(&inputs, environment, &host, &resolver)?;
         let chosen = chosen(&inputs, &provisioners).await?;
         let processes = ProcessEngine::new(ProcessConfig::new(&identity.session, &inputs.state));
         let direct = DirectWays::new(&inputs, environment, &identity.session, &processes, &resolver);
@@ -128,6 +136,7 @@ impl App {
             environment: environment.clone(),
             placed: Vec::new(),
             tools_asked: Arc::default(),
+            checks: Checks::default(),
             inputs,
         };
         Ok(app.placed_anew(&[]))
@@ -149,6 +158,7 @@ impl App {
             environment: self.environment.clone(),
             placed: Vec::new(),
             tools_asked: Arc::default(),
+            checks: self.checks.clone(),
         };
         let next = next.placed_anew(&self.placed);
         let changes = difference(&wanted(&self.placed), &wanted(&next.placed));
@@ -181,7 +191,9 @@ impl App {
             .iter()
             .map(|server| {
                 let spec = server_spec(server, configs, &self.environment);
-                let spec = spec.map(|spec| self.direct.fixed(server, self.inputs.containers.completed(spec)));
+                let spec = spec.map(|spec| {
+                    self.direct.fixed(server, self.inputs.containers.completed(spec, server.long_lived))
+                });
                 let new = place(server, spec, &placement, &self.provisioners, &self.direct, &self.resolver);
                 match before.iter().find(|old| old.spec.name == new.spec.name) {
                     Some(old)
@@ -301,26 +313,44 @@ fn run_id(text: &str) -> Result<RunId> {
 /// # Errors
 /// No place of `--secrets` can be read.
 pub(crate) fn resolver(inputs: &Inputs, environment: &Environment) -> Result<Resolver> {
-    let settings = inputs.settings.secrets.iter().map(|source| match source {
-        SecretSource::EnvFile(file) => Source::env_file(&file.path),
-        SecretSource::Folder(folder) => Source::folder(&folder.path),
-        SecretSource::Keychain { service } => Source::keychain(service),
-        SecretSource::Environment { prefix } => Source::environment(prefix, environment.all()),
-    });
+    let settings = inputs.settings.secrets.iter().map(|source| source_of(source, environment));
     let sources = searched(inputs, environment)?.into_iter().chain(settings).collect();
     let mut key = [0; 16];
     getrandom::fill(&mut key).context("get random bytes")?;
     Ok(Resolver::new(sources, key))
 }
 
+/// A place of the settings.
+pub(crate) fn source_of(source: &SecretSource, environment: &Environment) -> Source {
+    match source {
+        SecretSource::EnvFile(file) => Source::env_file(&file.path),
+        SecretSource::Folder(folder) => Source::folder(&folder.path),
+        SecretSource::Keychain { service } => Source::keychain(service),
+        SecretSource::Helper { name } => Source::helper(name),
+        SecretSource::Engine { socket } => {
+            let usual = || environment.secrets_engine().unwrap_or_else(|| "engine.sock".into());
+            Source::engine(&socket.as_ref().map_or_else(usual, |socket| socket.path.clone()))
+        }
+        SecretSource::Environment { prefix } => Source::environment(prefix, environment.all()),
+    }
+}
+
 /// What `--secrets` leads to. In the original's container there is a list where no flag gives one, and nothing has to be there.
 fn searched(inputs: &Inputs, environment: &Environment) -> Result<Option<Source>> {
+    let engine = environment.secrets_engine();
+    let engine = engine.as_deref();
     let Some(list) = &inputs.secrets else {
         let in_container = environment.get(crate::environment::IN_CONTAINER) == Some("1");
-        let found = in_container.then(|| host_resolver::search(SECRETS_IN_CONTAINER).ok()).flatten();
-        return Ok(found.map(|searched| searched.source));
+        if in_container {
+            let found = host_resolver::search(SECRETS_IN_CONTAINER, engine).ok();
+            return Ok(found.map(|searched| searched.source));
+        }
+        // As the original without a word: Docker's secrets engine, where there is one.
+        let silent = inputs.settings.secrets.is_empty();
+        return Ok(engine.filter(|socket| silent && socket.exists()).map(Source::engine));
     };
-    let searched = host_resolver::search(list).map_err(|error| Usage(format!("`--secrets`: {error}")))?;
+    let searched =
+        host_resolver::search(list, engine).map_err(|error| Usage(format!("`--secrets`: {error}")))?;
     for place in &searched.passed_over {
         say(&format!("warning: --secrets: passed over {place}"));
     }
@@ -362,7 +392,7 @@ pub(crate) fn ours(file: &Path) -> Option<(&'static str, &'static [u8])> {
 }
 
 /// The container engine, as Docker's own command line would find it.
-fn docker(
+pub(crate) fn docker(
     inputs: &Inputs,
     environment: &Environment,
 ) -> Result<Arc<DockerEngine>, host_workload_docker::Error> {
@@ -377,6 +407,7 @@ fn docker(
 
 fn provisioners(
     inputs: &Inputs,
+    environment: &Environment,
     host: &Arc<PluginHost>,
     resolver: &Resolver,
 ) -> Result<BTreeMap<String, Arc<Deferred>>> {
@@ -392,7 +423,15 @@ fn provisioners(
     for name in bundled::plugin_names() {
         if !found.contains_key(name) {
             let plugin = bundled_settings(name);
-            let deferred = Deferred::new(Arc::clone(host), plugin_spec(&plugin)?, Named::of(&plugin));
+            let mut spec = plugin_spec(&plugin)?;
+            // The word of the operator in the original (`docker-mcp-gateway.md` 11.1): its container is the engine's machine.
+            if let Some(grant) = &mut spec.grants.docker
+                && environment.get(crate::environment::IN_DIND) == Some("1")
+            {
+                grant.privileged = true;
+                spec.settings = serde_json::json!({"privileged": true});
+            }
+            let deferred = Deferred::new(Arc::clone(host), spec, Named::of(&plugin));
             found.insert(name.to_owned(), deferred);
         }
     }
@@ -485,6 +524,11 @@ fn place(
     };
     resolver.declare(spec.id.as_str(), spec.secrets.iter().cloned());
     let spec = Arc::new(spec);
+    if matches!(spec.workload, Workload::Tools { .. }) {
+        // What speaks MCP for them is in this program; the plugin runs each call.
+        let provisioner = Toolbox::new(Arc::clone(deferred) as Arc<dyn Provisioner>);
+        return Placed { server: server.clone(), spec, provisioner, plugin: None, refusal: None };
+    }
     Placed {
         server: server.clone(),
         spec,

@@ -1,7 +1,7 @@
 //! What the command line says about all containers, as in Docker's gateway: limits for those that name none, and whether they are let out.
 
 use crate::args::SourceArgs;
-use host_provisioner::{Egress, ServerSpec, Workload};
+use host_provisioner::{Egress, Lifetime, ServerSpec, Workload};
 
 /// See the module. Says nothing about servers that are no containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +10,7 @@ pub(crate) struct Containers {
     cpu_millis: Option<u32>,
     memory_mib: Option<u32>,
     block_network: bool,
+    per_call: bool,
 }
 
 impl Containers {
@@ -23,13 +24,17 @@ impl Containers {
                 .map(|n| n.saturating_mul(1000)),
             memory_mib: (memory > 0).then(|| u32::try_from(memory.div_ceil(1 << 20)).unwrap_or(u32::MAX)),
             block_network: args.block_network,
+            per_call: args.container_per_call,
         }
     }
 
-    /// The server with what its entry does not say.
-    pub(crate) fn completed(self, mut spec: ServerSpec) -> ServerSpec {
-        if !matches!(spec.workload, Workload::Image { .. }) {
+    /// The server with what its entry does not say. `kept`: it says that it lives as long as the session.
+    pub(crate) fn completed(self, mut spec: ServerSpec, kept: bool) -> ServerSpec {
+        if !matches!(spec.workload, Workload::Image { .. } | Workload::Tools { .. }) {
             return spec;
+        }
+        if self.per_call && !kept && matches!(spec.workload, Workload::Image { .. }) {
+            spec.lifetime = Lifetime::Call;
         }
         spec.limits.cpu_millis = spec.limits.cpu_millis.or(self.cpu_millis);
         spec.limits.memory_mib = spec.limits.memory_mib.or(self.memory_mib);
@@ -55,7 +60,7 @@ mod tests {
     }
 
     fn completed(args: &SourceArgs, spec: ServerSpec) -> ServerSpec {
-        Containers::of(args).completed(spec)
+        Containers::of(args).completed(spec, false)
     }
 
     #[test]
@@ -76,6 +81,19 @@ mod tests {
         let component =
             ServerSpec::new("c", Workload::Bundled { name: "time".to_owned(), arguments: Vec::new() });
         assert_eq!(limits(&args, component), (None, None));
+    }
+
+    #[test]
+    fn a_container_per_call_is_for_those_that_do_not_say_otherwise() {
+        let lifetime = |container_per_call, kept| {
+            let args = SourceArgs { container_per_call, ..SourceArgs::default() };
+            Containers::of(&args).completed(image(), kept).lifetime
+        };
+        assert_eq!(
+            [lifetime(false, false), lifetime(false, true), lifetime(true, true)],
+            [Lifetime::Session; 3]
+        );
+        assert_eq!(lifetime(true, false), Lifetime::Call);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use crate::assemble::asks::{self, Named};
 use async_trait::async_trait;
 use host_provisioner::{
     Blueprint, Call, Class, Description, Failure, FieldReport, Health, Lease, ManagedObject, Phase,
-    Provisioned, Provisioner, Reconnected, ReleaseReason, RequestId, ServerSpec, SweepReport,
+    Provisioned, Provisioner, Reconnected, ReleaseReason, RequestId, ServerSpec, SweepReport, ToolOutput,
+    ToolRun,
 };
 use host_wasm::{
     Asks, Grants, Limits, LoadError, LoadErrorKind, Plugin, PluginHost, PluginSource, PluginSpec,
@@ -81,6 +82,11 @@ impl Deferred {
     /// It cannot be read, or is no plugin.
     pub(crate) async fn asks(&self) -> Result<Asks, LoadError> {
         asks::asks(&self.spec.name, &self.spec.source).await
+    }
+
+    /// By what it is loaded.
+    pub(crate) fn spec(&self) -> &PluginSpec {
+        &self.spec
     }
 
     /// What it was granted.
@@ -213,6 +219,18 @@ impl Provisioner for Deferred {
 
     async fn sweep(&self, call: &Call) -> Result<SweepReport, Failure> {
         self.ready().await?.sweep(call).await
+    }
+
+    async fn run_tool(&self, call: &Call, tool: &ToolRun) -> Result<ToolOutput, Failure> {
+        self.ready().await?.run_tool(call, tool).await
+    }
+
+    async fn validate_tool(&self, call: &Call, tool: &ToolRun) -> Result<Vec<FieldReport>, Failure> {
+        self.plugin().await.map_err(failure)?.validate_tool(call, tool).await
+    }
+
+    async fn plan_tool(&self, call: &Call, tool: &ToolRun) -> Result<Blueprint, Failure> {
+        self.plugin().await.map_err(failure)?.plan_tool(call, tool).await
     }
 
     async fn shutdown(&self, call: &Call) -> Result<(), Failure> {

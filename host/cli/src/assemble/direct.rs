@@ -126,7 +126,10 @@ impl DirectWays {
             Workload::Command { .. } => &self.commands,
             Workload::Remote { .. } => &self.remote,
             Workload::Listening { .. } => &self.listening,
-            Workload::Component { .. } | Workload::Bundled { .. } | Workload::Image { .. } => return None,
+            Workload::Component { .. }
+            | Workload::Bundled { .. }
+            | Workload::Image { .. }
+            | Workload::Tools { .. } => return None,
         };
         Some(Arc::clone(direct) as Arc<dyn Provisioner>)
     }

@@ -1,6 +1,6 @@
 //! What was asked for, from flags and files together: which servers, which plugins, where state is kept.
 
-use crate::args::{KubernetesArgs, SourceArgs};
+use crate::args::{ImageArgs, KubernetesArgs, SourceArgs};
 use crate::assemble::containers::Containers;
 use crate::assemble::direct::Fixed;
 use crate::assemble::enabled::Enabled;
@@ -54,6 +54,8 @@ pub(crate) struct Inputs {
     pub(crate) cache: Option<PathBuf>,
     /// `--max-server-startup-timeout`.
     pub(crate) start_timeout: Option<std::time::Duration>,
+    /// `--verify-signatures`, `--signature-key`.
+    pub(crate) images: ImageArgs,
     /// `--static`: servers that a plugin would start are up already.
     pub(crate) is_static: bool,
     /// `--static-endpoint`: where servers are that are up already.
@@ -68,6 +70,7 @@ impl Inputs {
     /// # Errors
     /// All problems of a file at once, an unknown name in `--servers`, or no place for state.
     pub(crate) fn load(args: &SourceArgs, environment: &Environment) -> Result<Self> {
+        args.images.refuse_later()?;
         let names: Vec<String> = args.plugin.iter().map(|given| plugin_name(given)).collect();
         let known = known(&names);
         let mut given = Vec::new();
@@ -89,7 +92,10 @@ impl Inputs {
     ///
     /// # Errors
     /// As [`Inputs::load`], but for the settings.
-    pub(crate) fn with(settings: Settings, args: &SourceArgs, environment: &Environment) -> Result<Self> {
+    pub(crate) fn with(mut settings: Settings, args: &SourceArgs, environment: &Environment) -> Result<Self> {
+        if let Some(names) = args.names {
+            settings.front.names = names.into();
+        }
         let names: Vec<String> = args.plugin.iter().map(|given| plugin_name(given)).collect();
         let known = known(&names);
         let mut plugins = settings.plugins.clone();
@@ -147,6 +153,7 @@ impl Inputs {
             state,
             cache: environment.cache_dir(),
             start_timeout: args.max_server_startup_timeout,
+            images: args.images.clone(),
             is_static: args.is_static,
             static_endpoints: args.static_endpoint.clone(),
             allow_hosts: args.allow_host.clone(),

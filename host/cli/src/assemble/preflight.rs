@@ -25,7 +25,10 @@ pub(crate) async fn server(app: &App, placed: &Placed, plan: &Blueprint) -> Vec<
         Workload::Image { .. } => WorkloadKind::Image,
         Workload::Component { .. } | Workload::Bundled { .. } => WorkloadKind::Component,
         // Brought up without a plugin, so there is none to ask.
-        Workload::Command { .. } | Workload::Remote { .. } | Workload::Listening { .. } => return found,
+        Workload::Command { .. }
+        | Workload::Remote { .. }
+        | Workload::Tools { .. }
+        | Workload::Listening { .. } => return found,
     };
     if !description.runs.contains(&kind) {
         let runs: Vec<&str> = description.runs.iter().map(|kind| kind.as_str()).collect();
@@ -157,6 +160,7 @@ fn source(workload: &Workload) -> Option<ComponentSource> {
         Workload::Image { .. }
         | Workload::Command { .. }
         | Workload::Remote { .. }
+        | Workload::Tools { .. }
         | Workload::Listening { .. } => None,
     }
 }

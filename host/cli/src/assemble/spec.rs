@@ -9,7 +9,6 @@ use host_config::{
 };
 use host_provisioner as p;
 use host_resolver::template::is_template;
-use std::path::PathBuf;
 
 /// Makes the specification of one server.
 ///
@@ -47,9 +46,7 @@ fn build(server: &Server, values: &Values<'_>) -> Result<p::ServerSpec> {
         Kind::Image => p::Workload::Image { reference: server.image.clone(), digest: None, arguments },
         Kind::Remote => remote(server, values, &environment)?,
         Kind::Process => bail!("only an editors' file can name a command"),
-        Kind::ToolContainers => {
-            bail!("tools that are containers are not in this version")
-        }
+        Kind::ToolContainers => tools(server)?,
     };
     if server.oauth.is_some() {
         bail!("`oauth` is not in this version; use a secret instead");
@@ -65,12 +62,20 @@ fn build(server: &Server, values: &Values<'_>) -> Result<p::ServerSpec> {
     } else {
         p::Egress::Hosts(server.allow_hosts.clone())
     };
-    spec.extra_hosts.clone_from(&server.extra_hosts);
+    spec.extra_hosts = server.extra_hosts.iter().filter(|host| !host.is_empty()).cloned().collect();
     spec.limits = p::Limits {
         memory_mib: server.memory.map(|bytes| u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX)),
         cpu_millis: server.cpus.map(|cpus| u32::try_from(cpus.millis()).unwrap_or(u32::MAX)),
     };
     spec.user = Some(values.text("user", &server.user)?).filter(|user| !user.is_empty());
+    for (field, text) in
+        spec.user.iter().map(|user| ("user", user)).chain(spec.extra_hosts.iter().map(|h| ("extraHosts", h)))
+    {
+        // The original leaves it out and starts the server without.
+        if text.starts_with('-') {
+            bail!("`{field}` has `{text}`, which looks like a flag");
+        }
+    }
     spec.lifetime = match server.lifetime {
         Lifetime::Session => p::Lifetime::Session,
         Lifetime::Shared => p::Lifetime::Shared,
@@ -91,6 +96,16 @@ fn build(server: &Server, values: &Values<'_>) -> Result<p::ServerSpec> {
         }
     }
     Ok(spec)
+}
+
+/// Tools that are containers. An entry without any serves nobody, which its author should know.
+fn tools(server: &Server) -> Result<p::Workload> {
+    let found = server.tool_containers();
+    if found.is_empty() {
+        bail!("it has neither an image nor a URL nor a component, and no `tools` that are containers");
+    }
+    let tools = found.into_iter().map(super::tool::spec).collect::<Result<_>>()?;
+    Ok(p::Workload::Tools { tools })
 }
 
 /// An endpoint elsewhere. `$NAME` in its headers stands for the server's own secrets and variables, as in the original.
@@ -184,43 +199,17 @@ fn mounts(server: &Server, values: &Values<'_>) -> Result<Vec<p::Mount>> {
                 Access::ReadOnly => p::Access::ReadOnly,
                 Access::ReadWrite => p::Access::ReadWrite,
             },
+            options: Vec::new(),
+            written: String::new(),
             by_operator: true,
         })
         .collect();
     for volume in &server.volumes {
         for volume in values.words("volumes", volume)?.iter().filter(|volume| !volume.is_empty()) {
-            mounts.push(volume_mount(volume)?);
+            mounts.push(host_resolver::volume::mount(volume).map_err(|text| anyhow!(text))?);
         }
     }
     Ok(mounts)
-}
-
-fn volume_mount(text: &str) -> Result<p::Mount> {
-    let mut parts = text.split(':');
-    let (Some(source), Some(target)) = (parts.next(), parts.next()) else {
-        bail!("`volumes` has `{text}`, which is not `source:target[:ro]`");
-    };
-    let mut access = None;
-    for option in parts.flat_map(|options| options.split(',')) {
-        match option {
-            "ro" => access = Some(p::Access::ReadOnly),
-            "rw" => access = access.or(Some(p::Access::ReadWrite)),
-            other => {
-                bail!("`volumes` has `{text}` with the option `{other}`, which this version cannot honour")
-            }
-        }
-    }
-    if source.is_empty() || !target.starts_with('/') {
-        bail!("`volumes` has `{text}`, which is not `source:target[:ro]` with an absolute target");
-    }
-    // A folder of this machine is for reading unless the entry asks for more in words (`docker-mcp-gateway.md` 12).
-    let (source, usual) = if source.starts_with('/') || source.starts_with('.') {
-        (p::MountSource::Folder(PathBuf::from(source)), p::Access::ReadOnly)
-    } else {
-        (p::MountSource::Volume(source.to_owned()), p::Access::ReadWrite)
-    };
-    let access = access.unwrap_or(usual);
-    Ok(p::Mount { source, target: target.to_owned(), access, by_operator: false })
 }
 
 #[cfg(test)]
@@ -284,8 +273,13 @@ mod tests {
                 "image: a\nvolumes: ['{{acme.paths|volume}}']",
                 "`volumes` has the template `{{acme.paths|volume}}`, and `acme.paths` has no value",
             ),
-            ("image: a\nvolumes: ['a:/b:z']", "the option `z`"),
-            ("image: a\nvolumes: ['a']", "not `source:target[:ro]`"),
+            ("image: a\nvolumes: ['a:/b:slave']", "the option `slave`"),
+            ("image: a\nvolumes: ['a']", "with an absolute target"),
+            ("image: a\nuser: '-x'", "`user` has `-x`, which looks like a flag"),
+            (
+                "image: a\nextraHosts: ['', '--privileged']",
+                "`extraHosts` has `--privileged`, which looks like a flag",
+            ),
         ];
         for (entry, expected) in cases {
             let error = format!("{:#}", spec(entry).unwrap_err());

@@ -8,6 +8,7 @@ use crate::environment::{self, Environment};
 use crate::output::{print, say};
 use anyhow::{Context, Result, bail};
 use host_config::{Context as FileContext, Settings};
+use host_gateway::Home;
 use rmcp::ServiceExt;
 use rmcp::model::CallToolRequestParams;
 use rmcp::transport::StreamableHttpClientTransport;
@@ -31,7 +32,7 @@ pub(super) async fn run(args: QuickstartArgs, environment: &Environment) -> Resu
     let token = serve::Token::from(environment.get(environment::AUTH_TOKEN))?;
     let secret = token.text().to_owned();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
-    let listener = serve::bind(address, Some(token)).await?;
+    let listener = serve::bind(address, Home::Streaming, Some(token)).await?;
     let once = args.once;
     serve::serve_with(app, listener, serve::Watching::default(), move |url| {
         Box::pin(async move {

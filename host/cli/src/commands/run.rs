@@ -7,25 +7,28 @@ use crate::environment::{self, Environment};
 use crate::output::{Usage, say};
 use anyhow::Result;
 use host_config::FrontTransport;
+use host_gateway::Home;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 /// The port of the original.
 const PORT: u16 = 8811;
 
 pub(super) async fn run(args: RunArgs, environment: &Environment) -> Result<u8> {
-    let inputs = Inputs::load(&args.source, environment)?;
+    let mut inputs = Inputs::load(&args.source, environment)?;
+    inputs.settings.pool.prestart |= args.prestart;
     let transport = transport(&args, &inputs)?;
     let token = match &transport {
         Transport::Stdio => None,
-        Transport::Http(address) => token(&args, address.ip(), environment)?,
+        Transport::Http(address, _) => token(&args, address.ip(), environment)?,
     };
-    let app = App::assemble(inputs, environment).await?;
+    let mut app = App::assemble(inputs, environment).await?;
+    app.check_calls(&args.checks);
     if args.dry_run {
         return crate::commands::plan::run(app, args.json).await;
     }
     let listener = match transport {
         Transport::Stdio => Listener::Stdio,
-        Transport::Http(address) => serve::bind(address, token).await?,
+        Transport::Http(address, home) => serve::bind(address, home, token).await?,
     };
     // As the original: files are watched unless it runs in its container. Plugins, which are code, only if asked for.
     let in_container = environment.get(environment::IN_CONTAINER) == Some("1");
@@ -35,7 +38,7 @@ pub(super) async fn run(args: RunArgs, environment: &Environment) -> Result<u8> 
 
 enum Transport {
     Stdio,
-    Http(SocketAddr),
+    Http(SocketAddr, Home),
 }
 
 /// The flag, else the file, else stdio.
@@ -59,16 +62,13 @@ fn transport(args: &RunArgs, inputs: &Inputs) -> Result<Transport> {
             }
             Ok(Transport::Stdio)
         }
-        TransportArg::Sse => Err(Usage(
-            "`--transport sse` (HTTP+SSE of 2024-11-05) is not in this version; use `streaming`".to_owned(),
-        )
-        .into()),
-        TransportArg::Streaming => {
+        kind @ (TransportArg::Streaming | TransportArg::Sse) => {
+            let home = if kind == TransportArg::Sse { Home::Sse } else { Home::Streaming };
             let host = args.host.as_deref().or(front.host.as_deref()).unwrap_or("127.0.0.1");
             let port = args.port.or(front.port).unwrap_or(PORT);
             let address = (host, port).to_socket_addrs().ok().and_then(|mut found| found.next());
             address
-                .map(Transport::Http)
+                .map(|address| Transport::Http(address, home))
                 .ok_or_else(|| Usage(format!("`--host {host}` is no address of this machine")).into())
         }
     }

@@ -1,6 +1,7 @@
 //! A gateway that runs, as the control socket, signals and `--watch` see it.
 
 use crate::assemble::App;
+use crate::assemble::sweep::Whose;
 use crate::commands::plan;
 use crate::control::{Answer, Request};
 use crate::output::{digest, say, short_digest};
@@ -9,7 +10,11 @@ use host_pool::{Pool, ServerStatus};
 use host_wasm::Watch;
 use serde_json::{Value, json};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// Between two looks at what dead gateways have left. Nothing waits for it: a start of theirs does the same.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// See the module.
 pub(crate) struct Running {
@@ -127,9 +132,15 @@ impl Running {
         }
     }
 
-    /// Takes down what earlier runs that no longer live have left.
-    pub(crate) async fn work_off_ledger(&self) {
+    /// Takes down what runs that no longer live have left: now, and again and again, because another gateway may be killed while this one runs.
+    pub(crate) async fn sweep(&self) {
+        // The ledger says which plugins are needed, and loads them.
         self.app().work_off_ledger().await.iter().for_each(|line| say(line));
+        loop {
+            tokio::time::sleep(SWEEP_EVERY).await;
+            let (lines, _) = self.app().sweep(Whose::Loaded).await;
+            lines.iter().for_each(|line| say(line));
+        }
     }
 
     fn names(&self) -> String {

@@ -1,4 +1,6 @@
-//! `gateway secret list`: what is declared and where it was found, never a value.
+//! `gateway secret`: what is declared and where it was found, keeping and removing; never a value on standard output or in an argument.
+
+mod keep;
 
 use crate::args::SecretCommand;
 use crate::assemble::Inputs;
@@ -23,7 +25,11 @@ pub(super) struct Declared {
 }
 
 pub(super) fn run(command: SecretCommand, environment: &Environment) -> Result<u8> {
-    let SecretCommand::List { source, json } = command;
+    let (source, json) = match command {
+        SecretCommand::List { source, json } => (source, json),
+        SecretCommand::Set { name, place } => return keep::set(&name, &place, environment),
+        SecretCommand::Rm { names, place } => return keep::remove(&names, &place, environment),
+    };
     let inputs = Inputs::load(&source, environment)?;
     let resolver = resolver(&inputs, environment)?;
     let mut declared: Vec<Declared> =

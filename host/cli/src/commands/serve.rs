@@ -11,7 +11,7 @@ use crate::signals::Signals;
 use crate::streams;
 use anyhow::{Context, Result};
 use host_config::NamePolicy;
-use host_gateway::{Front, FrontConfig, HttpConfig, Names, Stop};
+use host_gateway::{Front, FrontConfig, Home, HttpConfig, Names, Stop};
 use host_pool::ServerState;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -61,6 +61,8 @@ pub(crate) enum Listener {
         listener: TcpListener,
         /// Where it is bound.
         address: SocketAddr,
+        /// Which transport strays are sent to.
+        home: Home,
         /// What they must show.
         token: Option<Token>,
     },
@@ -70,7 +72,7 @@ pub(crate) enum Listener {
 ///
 /// # Errors
 /// The port is taken or not allowed.
-pub(crate) async fn bind(address: SocketAddr, token: Option<Token>) -> Result<Listener> {
+pub(crate) async fn bind(address: SocketAddr, home: Home, token: Option<Token>) -> Result<Listener> {
     let listener = TcpListener::bind(address).await.map_err(|error| {
         let taken = error.kind() == std::io::ErrorKind::AddrInUse;
         let error = anyhow::Error::new(error).context(format!("listen on {address}"));
@@ -81,7 +83,7 @@ pub(crate) async fn bind(address: SocketAddr, token: Option<Token>) -> Result<Li
         }
     })?;
     let address = listener.local_addr().context("ask for the port")?;
-    Ok(Listener::Http { listener, address, token })
+    Ok(Listener::Http { listener, address, home, token })
 }
 
 /// The front of a pool, as flags and files say.
@@ -118,6 +120,8 @@ fn front_config(app: &App, token: Option<&str>, list_wait: Option<Duration>) -> 
             asked.allows(&filter, server, tool) && (filter.is_given() || own.allows(server, tool))
         }),
         list_wait: list_wait.unwrap_or(settings.list_wait),
+        prestart: app.inputs.settings.pool.prestart,
+        checks: app.checks.clone(),
         ..FrontConfig::default()
     }
 }
@@ -190,7 +194,7 @@ pub(crate) async fn serve_with(
     .ok();
     let orphans = tokio::spawn({
         let running = Arc::clone(&running);
-        async move { running.work_off_ledger().await }
+        async move { running.sweep().await }
     });
     if watch.plugins {
         running.watch(&control_stop);
@@ -213,16 +217,21 @@ pub(crate) async fn serve_with(
             };
             (front, served)
         }
-        Listener::Http { listener, address, token } => {
+        Listener::Http { listener, address, home, token } => {
             let front = front(&app, &pool, token.as_ref(), None);
             follow(&running, &front, token.as_ref());
             tell_unfit_tools(&app, &pool, &front, &control_stop);
-            let url = format!("http://{address}/mcp");
+            let path = match home {
+                Home::Streaming => "mcp",
+                Home::Sse => "sse",
+            };
+            let url = format!("http://{address}/{path}");
             say(&format!("listening at {url}"));
             if let Some(token) = token.as_ref().filter(|token| token.made_here) {
                 say(&format!("bearer token: {} (set MCP_GATEWAY_AUTH_TOKEN to choose it)", token.text()));
             }
             let http = HttpConfig {
+                home,
                 allowed_hosts: app.inputs.settings.front.allowed_hosts.clone(),
                 allowed_origins: app.inputs.settings.front.allowed_origins.clone(),
                 ..HttpConfig::default()

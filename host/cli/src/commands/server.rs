@@ -1,12 +1,14 @@
 //! `gateway server list|inspect`: how the servers of a running gateway fare.
 
-use crate::args::{RunningArgs, ServerCommand};
+use crate::args::{RunningArgs, ServerCommand, SourceArgs};
 use crate::assemble::inputs::DEFAULT_SETTINGS;
+use crate::assemble::sweep::Whose;
+use crate::assemble::{App, Inputs};
 use crate::commands::plan;
 use crate::control::{self, Request};
 use crate::environment::Environment;
 use crate::exit;
-use crate::output::{print, print_json, table};
+use crate::output::{print, print_json, say, table};
 use anyhow::{Context, Result};
 use host_config::Settings;
 use serde_json::Value;
@@ -32,8 +34,21 @@ pub(super) async fn run(command: ServerCommand, environment: &Environment) -> Re
                 print(&describe(&answer));
             }
         }
+        ServerCommand::Sweep { source } => return sweep(&source, environment).await,
     }
     Ok(exit::DONE)
+}
+
+/// Does what a start does with what dead runs have left, and starts nothing.
+async fn sweep(source: &SourceArgs, environment: &Environment) -> Result<u8> {
+    let app = App::assemble(Inputs::load(source, environment)?, environment).await?;
+    let (lines, clean) = app.sweep(Whose::All).await;
+    lines.iter().for_each(|line| if line.starts_with("warning") { say(line) } else { print(line) });
+    if lines.is_empty() {
+        print("nothing was left");
+    }
+    app.close().await;
+    Ok(if clean { exit::DONE } else { exit::FAILED })
 }
 
 /// Asks the running gateway that the options name.

@@ -164,6 +164,7 @@ impl Server {
         check_kind(&server, at, &fields, report);
         check_endpoint(&server, &fields, report);
         check_hosts(&fields, report);
+        super::listening::check(&server, &fields, report);
         fields.done();
         server
     }

@@ -512,6 +512,20 @@ fn places_of_secrets() {
     let keychain = |service: &str| SecretSource::Keychain { service: service.to_owned() };
     assert_eq!(keychains[..2], [keychain("gateway"), keychain("work")]);
     assert!(matches!(&keychains[2], SecretSource::EnvFile(file) if file.written == "keychain.env"));
+    let of_docker = super::tests::settings(
+        "secrets: ['docker-credential:pass', docker-desktop, 'docker-desktop:./e.sock']",
+    );
+    assert_eq!(of_docker.secrets[0], SecretSource::Helper { name: "pass".to_owned() });
+    assert_eq!(of_docker.secrets[1], SecretSource::Engine { socket: None });
+    assert!(
+        matches!(&of_docker.secrets[2], SecretSource::Engine { socket: Some(at) } if at.path.ends_with("e.sock"))
+    );
+    insta::assert_snapshot!(problems("secrets: ['docker-credential:', 'docker-credential:../x']"), @r"
+    gateway.yaml:1:11: each of `secrets`: `docker-credential:` is not the name of a credential helper
+      hint: write `docker-credential:pass` for the program `docker-credential-pass`
+    gateway.yaml:1:33: each of `secrets`: `docker-credential:../x` is not the name of a credential helper
+      hint: write `docker-credential:pass` for the program `docker-credential-pass`
+    ");
     insta::assert_snapshot!(problems("secrets: ['folder:', 'env:', 'folder:~/x']"), @r"
     gateway.yaml:1:11: each of `secrets`: the empty text is not a path
     gateway.yaml:1:22: each of `secrets`: `env:` is the whole environment

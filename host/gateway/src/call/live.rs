@@ -182,8 +182,10 @@ async fn or_cancelled<T>(future: impl Future<Output = T>, ticket: &mut Option<Be
 
 impl Drop for Live {
     fn drop(&mut self) {
-        if let (Some((serial, _)), Some(session)) = (&self.ticket, &self.asked.caller.session) {
-            session.calls.end(*serial);
+        if let (Some((serial, cancelled)), Some(session)) = (self.ticket.take(), &self.asked.caller.session) {
+            // Before its sender, whose end would wake whoever listens: this task.
+            drop(cancelled);
+            session.calls.end(serial);
         }
         // The connection of a legacy client broke. That is no cancellation: the work is finished and the answer thrown away.
         if self.detach

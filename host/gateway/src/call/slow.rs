@@ -4,11 +4,11 @@ use super::held::{self, Lane};
 use super::live::Live;
 use super::progress::{Provisioning, Rising};
 use super::rounds::Rounds;
-use super::{Call, Event, Source, Wanted, refused};
+use super::{Call, Event, Source, WAITING, Wanted, refused};
 use crate::announce::Kinds;
 use crate::answer::Answer;
 use crate::directory::Route;
-use crate::error::{RpcError, SERVER_BUSY, SHUTTING_DOWN};
+use crate::error::{NAME_CLASH, RpcError, SERVER_BUSY, SHUTTING_DOWN};
 use crate::session::Session;
 use bytes::Bytes;
 use host_message::{ErrorBody, Kind, code};
@@ -17,9 +17,6 @@ use host_provisioner::ProgressSink;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-
-/// Messages that wait for a client. When it reads slowly, the call waits too.
-const WAITING: usize = 16;
 
 /// How long a name that nobody offers may still be that of a server which is coming up.
 const FIRST_WAIT: Duration = Duration::from_secs(30);
@@ -60,7 +57,7 @@ pub(crate) fn pump(mut live: Live, first: Option<Event>) -> mpsc::Receiver<Event
 
 /// Hands an event to whoever delivers it. Nobody may be left: that matters only to a client that takes its request back this way, and for what
 /// the client is asked, which finds it on another stream.
-async fn give(events: &mpsc::Sender<Event>, event: Event, session: Option<&Session>) {
+pub(super) async fn give(events: &mpsc::Sender<Event>, event: Event, session: Option<&Session>) {
     if let Err(mpsc::error::SendError(Event::Request(message))) = events.send(event).await
         && let Some(session) = session
     {
@@ -190,6 +187,15 @@ fn find(call: &Call) -> Result<Option<Route>, RpcError> {
 async fn search(call: &Call) -> Result<Answer, RpcError> {
     let name = call.name()?;
     let view = call.asked.front.directory().serve(call.asked.caller.session.as_deref());
+    let clash = match call.asked.wanted {
+        Wanted::Tool => &view.tools.clash,
+        Wanted::Prompt => &view.prompts.clash,
+        Wanted::Resource | Wanted::Completion => &None,
+    };
+    // Where equal names are an error, two servers may offer it, and that is what has to be mended.
+    if let Some(clash) = clash {
+        return Err(RpcError::new(NAME_CLASH, clash.clone()));
+    }
     let unknown = match call.asked.wanted {
         Wanted::Tool => RpcError::unknown("tool", &name, view.nearest(Kinds::TOOLS, &name)),
         Wanted::Prompt => RpcError::unknown("prompt", &name, view.nearest(Kinds::PROMPTS, &name)),

@@ -190,7 +190,7 @@ pub(super) struct Problem {
 }
 
 async fn list(pool: &Arc<Pool>, server: &str, kinds: Kinds, known: &Listing) -> Result<Listing, Problem> {
-    let client = pool.acquire(server, &Owner::Shared, None).await.map_err(|error| Problem {
+    let client = pool.acquire_to_list(server).await.map_err(|error| Problem {
         told: matches!(error, AcquireError::Failed { .. }),
         text: match &error {
             AcquireError::Failed { failure, .. } => format!("can't start `{server}`: {}", failure.one_line()),
@@ -211,7 +211,9 @@ async fn list(pool: &Arc<Pool>, server: &str, kinds: Kinds, known: &Listing) -> 
             _ => false,
         },
     })?;
-    fetch(&client, kinds, known).await
+    let listing = fetch(&client, kinds, known).await;
+    pool.listed(server);
+    listing
 }
 
 /// Asks a server for its lists of these kinds; the others are taken from what is known.

@@ -5,6 +5,7 @@
 
 use super::service::{Shared, handle};
 use super::strangers::Stranger;
+use super::woken::Woken;
 use crate::config::Stop;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -19,6 +20,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// Most that one connection buffers of what it reads; larger bodies come in pieces.
 const BUFFER: usize = 64 << 10;
@@ -67,7 +69,7 @@ pub(crate) async fn serve<S>(
     local: IpAddr,
     stranger: Stranger,
     shared: Arc<Shared>,
-    limits: Limits,
+    mut limits: Limits,
     stop: Stop,
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -96,12 +98,13 @@ pub(crate) async fn serve<S>(
     let io = TokioIo::new(Counted { stream, activity: Arc::clone(&activity) });
     let mut builder = http1::Builder::new();
     builder.header_read_timeout(None).max_buf_size(BUFFER);
-    let connection = builder.serve_connection(io, service);
-    tokio::pin!(connection);
-    let mut watch = std::pin::pin!(stalled(&activity, limits));
+    let connection = std::pin::pin!(builder.serve_connection(io, service));
+    let mut connection = Woken::new(connection);
     let mut ending = false;
+    let watch = |ending, limits| watch(&stop, &evicted, &activity, limits, ending);
+    let mut watching = Woken::new(Box::pin(watch(ending, limits)));
     loop {
-        tokio::select! {
+        let end = tokio::select! {
             biased;
             result = &mut connection => {
                 if let Err(error) = result {
@@ -109,41 +112,63 @@ pub(crate) async fn serve<S>(
                 }
                 return;
             }
-            () = stop.drain.cancelled(), if !ending => {
-                ending = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            () = stop.cut.cancelled() => return,
-            () = evicted.cancelled(), if !activity.known.load(Ordering::Relaxed) => {
+            end = &mut watching => end,
+        };
+        match end {
+            End::Drain => {}
+            End::Cut => return,
+            End::Evicted => {
                 tracing::debug!("a connection was closed that had shown no token when its place was needed");
                 return;
             }
-            end = &mut watch => match end {
-                Stall::Head => {
-                    tracing::debug!("a connection was closed because the head of a request did not arrive in time");
-                    return;
-                }
-                Stall::Idle => {
-                    // A request that arrives at this moment is still answered, if all of its head arrives.
-                    ending = true;
-                    connection.as_mut().graceful_shutdown();
-                    watch.set(stalled(&activity, Limits { idle: Duration::MAX, ..limits }));
-                }
+            End::Head => {
+                tracing::debug!(
+                    "a connection was closed because the head of a request did not arrive in time"
+                );
+                return;
             }
+            // A request that arrives at this moment is still answered, if all of its head arrives.
+            End::Idle => limits.idle = Duration::MAX,
         }
+        ending = true;
+        connection.get().as_mut().graceful_shutdown();
+        watching = Woken::new(Box::pin(watch(ending, limits)));
     }
 }
 
-/// Why a connection has come to its end.
-enum Stall {
+/// What may end a connection from outside.
+enum End {
+    /// The gateway ends: what is in flight is finished.
+    Drain,
+    /// The gateway ends now.
+    Cut,
+    /// Its place is needed.
+    Evicted,
     /// A request, or the first one, did not begin as it must.
     Head,
     /// Nobody asks anything.
     Idle,
 }
 
+/// Returns when one of these has come. `ending`: it was told already that it is to end.
+async fn watch(
+    stop: &Stop,
+    evicted: &CancellationToken,
+    activity: &Activity,
+    limits: Limits,
+    ending: bool,
+) -> End {
+    tokio::select! {
+        biased;
+        () = stop.drain.cancelled(), if !ending => End::Drain,
+        () = stop.cut.cancelled() => End::Cut,
+        () = evicted.cancelled(), if !activity.known.load(Ordering::Relaxed) => End::Evicted,
+        end = stalled(activity, limits) => end,
+    }
+}
+
 /// Returns when a request has begun to arrive and no more than its beginning came within the limit, or when none came for long.
-async fn stalled(activity: &Activity, limits: Limits) -> Stall {
+async fn stalled(activity: &Activity, limits: Limits) -> End {
     let mut before = (0, false);
     let (mut moved, mut idle_since) = ((0, 0), Instant::now());
     loop {
@@ -154,14 +179,14 @@ async fn stalled(activity: &Activity, limits: Limits) -> Stall {
             !busy && activity.received.load(Ordering::Relaxed) > activity.accounted.load(Ordering::Relaxed);
         // A connection on which nothing was ever asked has had its time after the first round.
         if begun == 0 || (partial && before == (begun, true)) {
-            return Stall::Head;
+            return End::Head;
         }
         // A stream of events is an answer that is being written; its signs of life are bytes too.
         let moving = (begun, activity.sent.load(Ordering::Relaxed));
         if busy || moving != moved {
             (moved, idle_since) = (moving, Instant::now());
         } else if idle_since.elapsed() >= limits.idle {
-            return Stall::Idle;
+            return End::Idle;
         }
         before = (begun, partial);
     }

@@ -5,7 +5,8 @@ use http::StatusCode;
 use http_body::Body;
 use hyper::body::Incoming;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 /// Reads a body. Usually it came together with the head: then it is a slice of what was read, and not copied.
@@ -34,8 +35,28 @@ pub(crate) async fn read(mut body: Incoming, limit: usize, within: Duration) -> 
         }
         Ok(if many.is_empty() { whole } else { many.freeze() })
     };
+    let mut work = pin!(work);
+    if let Some(result) = soon(work.as_mut()).await {
+        return result;
+    }
     match tokio::time::timeout(within, work).await {
         Ok(result) => result,
         Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
     }
+}
+
+/// What a future comes to when it is polled a second time at the latest. hyper hands a body out when it was asked for and not before, also one that
+/// has come already, and that is no reason to set a clock.
+async fn soon<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    let mut asked = false;
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if asked => Poll::Ready(None),
+        Poll::Pending => {
+            asked = true;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await
 }

@@ -128,6 +128,7 @@ fn initialize(front: &Front, envelope: &Envelope, params: Option<&Params>) -> Re
     match front.session_table().create(revision, declared.clone(), front.announcer()) {
         Ok((visit, evicted)) => {
             front.pool().declare(&visit.session().id, declared);
+            front.begin_session(visit.session());
             if let Some(evicted) = evicted {
                 tracing::debug!("the session that was idle longest has ended to make room for a new one");
                 front.end_session(&evicted);

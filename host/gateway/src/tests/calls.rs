@@ -155,6 +155,36 @@ async fn a_server_that_dies_says_so_and_the_next_call_brings_it_up() {
     }
 }
 
+/// The clock stands still, because a server that keeps dying is left alone for longer and longer.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_dies_ten_times_in_a_row_is_brought_up_ten_times() {
+    let world = World::of(vec![Script::new("a", Speaks::Legacy).tools(&["die", "echo"])]).await;
+    world.front.ready().await;
+    let mut pipe = super::streams::Pipe::open(&world);
+    let hello =
+        json!({"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}});
+    pipe.ask(0, "initialize", hello).await;
+    let before = world.provisioner.provisions();
+    let mut ask = async |id: i64, name: &str| {
+        pipe.write(&call(&id.to_string(), name, "")).await;
+        loop {
+            // Lists may change when a server comes back.
+            let message = pipe.read().await.unwrap();
+            if message["id"] == id {
+                return message;
+            }
+        }
+    };
+    for n in 1..=10 {
+        let died = ask(n * 2, "die").await;
+        assert_eq!(died["error"]["code"], crate::error::SERVER_GONE, "{n}: {died}");
+        let answer = ask(n * 2 + 1, "echo").await;
+        assert_eq!(answer["result"]["content"][0]["text"], "a:", "{n}: {answer}");
+    }
+    assert_eq!(world.provisioner.provisions(), before + 10);
+    assert_eq!(world.provisioner.held().len(), 1);
+}
+
 #[tokio::test]
 async fn a_server_that_does_not_come_up_says_why() {
     let world = World::of(vec![Script::new("a", Speaks::Legacy).tools(&["echo"])]).await;

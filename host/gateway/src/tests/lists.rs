@@ -105,6 +105,8 @@ async fn names_by_flag_prefix_and_filter() {
             .unwrap()
             .starts_with("tool name collision: server \"one\" and server \"two\"")
     );
+    let called = http.ask("tools/call", json!({"name":"echo"})).await;
+    assert_eq!(called["error"], error, "a call says the same");
 }
 
 #[tokio::test]

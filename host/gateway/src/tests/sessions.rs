@@ -1,8 +1,10 @@
 //! Legacy sessions over HTTP.
 
+use super::client::Http;
 use super::server::{Script, Speaks};
 use super::world::World;
 use crate::{FrontConfig, HttpConfig};
+use host_pool::Owner;
 use serde_json::json;
 use std::time::Duration;
 
@@ -26,7 +28,7 @@ async fn a_session_from_beginning_to_end() {
     assert_eq!(http.ask("ping", json!({})).await["result"], json!({}));
     assert_eq!(world.provisioner.provisions(), listed, "a session that only exists starts nothing");
     http.ask("tools/call", json!({"name":"echo"})).await;
-    assert_eq!(world.provisioner.provisions(), listed + 1, "the first call brings up a server of its own");
+    assert_eq!(world.provisioner.provisions(), listed, "the first call takes over what was started to list");
     for method in ["server/discover", "subscriptions/listen", "tasks/list", "x"] {
         assert_eq!(http.ask(method, json!({})).await["error"]["code"], -32601, "{method}");
     }
@@ -173,4 +175,36 @@ async fn a_batch_has_its_bounds() {
     // What is counted are messages, whatever they are: sixteen megabytes of zeros are eight million.
     let zeros = format!("[{}0]", "0,".repeat(1 << 20));
     assert_eq!(http.post(&zeros).await.json()["error"], error);
+}
+
+#[tokio::test]
+async fn servers_are_started_when_a_session_begins_if_that_is_wanted() {
+    for prestart in [false, true] {
+        let scripts = ["a", "b"].map(|name| Script::new(name, Speaks::Legacy).tools(&["echo"]));
+        let config = FrontConfig { prestart, ..FrontConfig::default() };
+        let world = World::with(scripts.into(), config, HttpConfig::default()).await;
+        world.front.ready().await;
+        // The first session takes over what was started to list; the second one finds nothing.
+        let (mut first, mut second) = (world.http().await, world.http().await);
+        first.initialize("2025-11-25").await;
+        while prestart && owned(&world, &first) < 2 {
+            tokio::task::yield_now().await;
+        }
+        second.initialize("2025-11-25").await;
+        if prestart {
+            while owned(&world, &second) < 2 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(world.provisioner.provisions(), 4);
+        } else {
+            second.ask("ping", json!({})).await;
+            assert_eq!((owned(&world, &second), world.provisioner.provisions()), (0, 2));
+        }
+    }
+}
+
+/// How many servers a session has for itself.
+fn owned(world: &World, client: &Http) -> usize {
+    let session = client.session.as_deref().unwrap();
+    world.pool.clients(&Owner::Session(session.into())).len()
 }

@@ -19,9 +19,10 @@ use super::events::Events;
 use crate::event::{Changed, Event};
 use crate::wire::Wire;
 use crate::writer::NotSent;
+use crate::{Client, ListKind};
 use bytes::{Bytes, BytesMut};
 use head::{Common, SESSION};
-use host_message::{Envelope, ErrorBody, Kind, Mirror, Revision, find_member, method};
+use host_message::{Envelope, ErrorBody, Kind, Mirror, Revision, code, find_member, method};
 use host_provisioner::{
     BoxBody, Class, Failure, HttpBody, HttpChannel, HttpEndpoint, HttpFailure, HttpProtocol, Phase, sanitize,
 };
@@ -53,6 +54,9 @@ pub(crate) struct Http {
     limit: usize,
     tracker: TaskTracker,
     wire: OnceLock<Weak<Wire>>,
+    client: OnceLock<Weak<Client>>,
+    /// Counts the sessions that were begun in the place of lost ones.
+    renewed: watch::Sender<u64>,
     state: Mutex<State>,
     /// Whether the server was told that the handshake is over; until then nothing else may be sent.
     open: watch::Sender<bool>,
@@ -73,6 +77,8 @@ struct State {
     stream: Option<CancellationToken>,
     /// The message that began the session.
     initialize: Option<Bytes>,
+    /// The message that asked for a level of log messages last, which a new session must hear too.
+    level: Option<Bytes>,
     /// Why the server was not reached, or would not have us.
     refusal: Option<Failure>,
     /// Arguments that tools want repeated in headers.
@@ -104,6 +110,8 @@ impl Http {
             limit,
             tracker: tracker.clone(),
             wire: OnceLock::new(),
+            client: OnceLock::new(),
+            renewed: watch::Sender::new(0),
             state: Mutex::default(),
             open: watch::Sender::new(false),
             renewing: tokio::sync::Mutex::default(),
@@ -114,6 +122,16 @@ impl Http {
     /// Says to whom messages are handed. Before the first one is sent.
     pub(crate) fn attach(&self, wire: &Arc<Wire>) {
         let _ = self.wire.set(Arc::downgrade(wire));
+    }
+
+    /// Says whose calls these are, once the handshake is over.
+    pub(crate) fn serve(&self, client: &Arc<Client>) {
+        let _ = self.client.set(Arc::downgrade(client));
+    }
+
+    /// See [`Client::renewals`].
+    pub(crate) fn renewals(self: &Arc<Self>) -> watch::Receiver<u64> {
+        self.renewed.subscribe()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -253,6 +271,9 @@ impl Http {
             }
             _ => self.is_open().await,
         }
+        if name == method::SET_LEVEL {
+            self.state().level = Some(message.clone());
+        }
         let trouble = match self.exchange(id, name, message).await {
             Ok(Done::Elsewhere) => return,
             Ok(Done::Here) => Trouble::Call("the server answered something else than was asked".to_owned()),
@@ -284,7 +305,17 @@ impl Http {
             };
         }
         let tool = (name == method::TOOLS_CALL).then(|| self.tool(message)).flatten();
-        let response = self.post(message, tool).await?;
+        let mut response = self.post(message, tool.clone()).await?;
+        if name == method::TOOLS_CALL && response.status() == StatusCode::BAD_REQUEST {
+            let (wanted, refused) = self.wants_headers(response).await?;
+            response = refused;
+            if wanted && self.lists_anew().await {
+                let now = self.tool(message);
+                if now != tool {
+                    response = self.post(message, now).await?;
+                }
+            }
+        }
         let status = response.status();
         if status.is_success() {
             if name == method::INITIALIZE {
@@ -308,6 +339,30 @@ impl Http {
             };
         }
         self.refused(id, response).await
+    }
+
+    /// The same answer, and whether it says that headers and body disagree: the server was not called, and may want other arguments repeated
+    /// than when it listed its tools (`mcp-ecosystem.md` 3 and 4).
+    async fn wants_headers(&self, response: Response<BoxBody>) -> Result<(bool, Response<BoxBody>), Trouble> {
+        let (head, body) = response.into_parts();
+        let body = collect(body, REFUSAL_LIMIT).await?;
+        let error = Envelope::parse(body.clone()).ok().and_then(|envelope| envelope.error());
+        let wants = error.is_some_and(|error| ErrorBody::scan(&error).code == code::HEADER_MISMATCH);
+        Ok((wants, Response::from_parts(head, BoxBody::new(Whole(body)))))
+    }
+
+    /// Has the server list its tools again, and says so to those who keep the list. False if it does not.
+    async fn lists_anew(&self) -> bool {
+        let Some(client) = self.client.get().and_then(Weak::upgrade) else { return false };
+        if let Err(error) = client.list(ListKind::Tools).await {
+            tracing::debug!(url = self.url, %error, "tools were not listed again");
+            return false;
+        }
+        if let Some(wire) = self.wire() {
+            let (server, owner) = (Arc::clone(&wire.server), wire.owner());
+            wire.emit(Event::ListChanged { server, owner, what: Changed::Tools });
+        }
+        true
     }
 
     /// Sends a message and gives what comes back; begins a lost session anew and sends it once more.
@@ -460,15 +515,22 @@ impl Http {
         let initialized = host_message::notification(method::INITIALIZED, None);
         let request = common.post(&self.url, &initialized, &[]).map_err(|error| lost(&error.to_string()))?;
         self.channel.send(request).await.map_err(|failure| self.unsent(failure))?;
-        {
+        let level = self.state().level.clone();
+        if let Some(request) = level.and_then(|level| common.post(&self.url, &level, &[]).ok()) {
+            // Whether it agrees changes nothing here.
+            let _ = self.channel.send(request).await;
+        }
+        let generation = {
             let mut state = self.state();
             state.common = common;
             state.generation += 1;
-        }
+            state.generation
+        };
+        self.renewed.send_replace(generation);
         tracing::info!(url = self.url, "the server has lost its session; a new one was begun");
         self.listen();
         if let Some(wire) = self.wire() {
-            let (server, owner) = (Arc::clone(&wire.server), wire.owner.clone());
+            let (server, owner) = (Arc::clone(&wire.server), wire.owner());
             wire.emit(Event::Ready { server: Arc::clone(&server), owner: owner.clone() });
             for what in [Changed::Tools, Changed::Prompts, Changed::Resources] {
                 wire.emit(Event::ListChanged { server: Arc::clone(&server), owner: owner.clone(), what });

@@ -123,7 +123,7 @@ async fn an_unusable_answer_is_an_error_for_its_caller() {
         let answer = answer(call(&client, "tools/call", &json!({}))).await;
         assert_eq!(answer["error"]["code"], -32603);
         let text = answer["error"]["message"].as_str().unwrap();
-        assert!(text.starts_with("the server's answer is not usable: "), "{text}");
+        assert!(text.starts_with("server `a`: the server's answer is not usable: "), "{text}");
         assert!(client.is_alive());
         assert_eq!(pool.statuses()[0].rubbish, 1);
     }

@@ -1,7 +1,7 @@
 //! Servers behind HTTP: a channel whose other end is the test.
 
 use super::harness::{Twisted, answer, call, next, session, value};
-use crate::{AcquireError, Client, Event, Owner, Pool, PoolConfig, ServerEntry};
+use crate::{AcquireError, Client, Event, ListKind, Owner, Pool, PoolConfig, ServerEntry};
 use async_trait::async_trait;
 use bytes::Bytes;
 use host_provisioner::fake::FakeProvisioner;
@@ -401,6 +401,85 @@ async fn lost_session(status: u16, code: i64, text: &'static str) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_session_hears_the_level_of_the_lost_one_and_is_told_of() {
+    let sessions = Mutex::new(0);
+    let mut scene = Scene::new(None, move |seen: &Seen| match seen.short().as_str() {
+        "POST initialize" => {
+            let mut sessions = sessions.lock().unwrap();
+            *sessions += 1;
+            let id = if *sessions == 1 { "s-1" } else { "s-2" };
+            let hello = json!({"protocolVersion": "2025-06-18", "capabilities": {"logging": {}}});
+            Say::Head(200, vec![("mcp-session-id", id)], result(seen, &hello))
+        }
+        "POST tools/call" if seen.header("mcp-session-id") == Some("s-1") => {
+            Say::Text(404, "text/plain", "gone")
+        }
+        _ => legacy(echo)(seen),
+    });
+    let client = scene.client().await;
+    let mut renewals = client.renewals();
+    client.log(host_message::Level::Debug);
+    let first = scene.sees("POST logging/setLevel").await;
+    assert_eq!(first.header("mcp-session-id"), Some("s-1"));
+    answer(call(&client, "tools/call", &json!({"name": "x"}))).await;
+    let again = scene.sees("POST logging/setLevel").await;
+    assert_eq!((again.header("mcp-session-id"), &again.body), (Some("s-2"), &first.body));
+    renewals.next().await;
+    let all = scene.all();
+    let place = |short: &str| all.iter().rposition(|other| other == short);
+    assert!(place("POST logging/setLevel") < place("POST tools/call"), "{all:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_that_wants_other_headers_than_before_is_looked_up_and_called_again() {
+    // The tool wants its argument repeated from its second list on; `mends` says whether it is content with that.
+    let server = |mends: bool| {
+        let lists = Mutex::new(0);
+        modern(move |seen: &Seen| match seen.short().as_str() {
+            "POST tools/list" => {
+                *lists.lock().unwrap() += 1;
+                let property = match *lists.lock().unwrap() {
+                    1 => json!({"type": "string"}),
+                    _ => json!({"type": "string", "x-mcp-header": "Region"}),
+                };
+                let tool = json!({"name": "x", "inputSchema": {"type": "object", "properties": {"region": property}}});
+                Say::Json(200, result(seen, &json!({"resultType": "complete", "tools": [tool]})))
+            }
+            "POST tools/call" if mends && seen.header("mcp-param-region") == Some("north") => echo(seen),
+            _ => {
+                let error = json!({"code": -32020, "message": "Header mismatch: Mcp-Param-Region"});
+                Say::Json(400, json!({"jsonrpc": "2.0", "id": seen.body["id"], "error": error}))
+            }
+        })
+    };
+    let with = json!({"name": "x", "arguments": {"region": "north"}});
+    let scene = Scene::new(None, server(true));
+    let client = scene.client().await;
+    assert_eq!(client.list(ListKind::Tools).await.unwrap().items.len(), 1);
+    let mut events = scene.pool.events();
+    let got = answer(call(&client, "tools/call", &with)).await;
+    assert_eq!(got["result"]["params"]["arguments"]["region"], "north");
+    let event = events.recv().await.unwrap();
+    assert!(matches!(event, Event::ListChanged { what: crate::Changed::Tools, .. }), "{event:?}");
+    let [call_, list] = ["POST tools/call", "POST tools/list"];
+    assert_eq!(scene.all()[1..], [list, call_, list, call_]);
+    // The next call knows.
+    answer(call(&client, "tools/call", &with)).await;
+    assert_eq!(scene.all()[5..], [call_]);
+
+    // Once is enough: the client hears what the server says.
+    let scene = Scene::new(None, server(false));
+    let client = scene.client().await;
+    client.list(ListKind::Tools).await.unwrap();
+    let got = answer(call(&client, "tools/call", &with)).await;
+    assert_eq!(got["error"]["code"], -32020);
+    assert_eq!(scene.all()[1..], [list, call_, list, call_]);
+    let got = answer(call(&client, "tools/call", &with)).await;
+    assert_eq!(got["error"]["code"], -32020);
+    assert_eq!(scene.all()[5..], [call_, list], "the list says nothing new");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_forgets_every_session_is_given_up() {
     let scene = Scene::new(None, legacy(|_| Say::Text(404, "text/plain", "gone")));
     let client = scene.client().await;
@@ -455,7 +534,7 @@ async fn a_stream_that_ends_without_numbers_fails_its_call_alone() {
     );
     let client = scene.client().await;
     let got = answer(call(&client, "tools/call", &json!({"name": "bad"}))).await;
-    assert_eq!(got["error"]["message"], "the server ended its stream before it answered");
+    assert_eq!(got["error"]["message"], "server `a`: the server ended its stream before it answered");
     assert_eq!(
         answer(call(&client, "tools/call", &json!({"name": "good"}))).await["result"]["params"]["name"],
         "good"
@@ -481,10 +560,10 @@ async fn answers_that_are_no_mcp_are_told_in_words() {
     );
     let client = scene.client().await;
     for (name, expected) in [
-        ("html", "the server answered with `text/html`, which is no MCP"),
-        ("accepted", "the server took the request and answered nothing"),
-        ("other", "the server answered something else than was asked"),
-        ("status", "the server answered HTTP 500 Internal Server Error: oh \\u{1b}[31mno"),
+        ("html", "server `a`: the server answered with `text/html`, which is no MCP"),
+        ("accepted", "server `a`: the server took the request and answered nothing"),
+        ("other", "server `a`: the server answered something else than was asked"),
+        ("status", "server `a`: the server answered HTTP 500 Internal Server Error: oh \\u{1b}[31mno"),
         ("error", "no such tool"),
     ] {
         let got = answer(call(&client, "tools/call", &json!({"name": name}))).await;
@@ -492,7 +571,7 @@ async fn answers_that_are_no_mcp_are_told_in_words() {
     }
     let got = answer(call(&client, "tools/call", &json!({"name": "broken"}))).await;
     let text = got["error"]["message"].as_str().unwrap();
-    assert!(text.starts_with("the server's answer is not usable: "), "{text}");
+    assert!(text.starts_with("server `a`: the server's answer is not usable: "), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

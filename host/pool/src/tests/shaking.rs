@@ -259,3 +259,32 @@ async fn the_gateway_introduces_itself_by_its_name() {
     let initialize = stage.peer().await.sees("initialize").await;
     assert_eq!(initialize["params"]["clientInfo"], json!({ "name": "my \"gate\"", "version": "9" }));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_refuses_the_version_it_names_is_asked_once_more() {
+    let refusals = |times: usize| -> Manner {
+        let left = std::sync::Mutex::new(times);
+        Arc::new(move |message: &Value| match message["method"].as_str() {
+            Some("server/discover") => {
+                let mut left = left.lock().unwrap();
+                if *left == 0 {
+                    return result(message, &modern_hello());
+                }
+                *left -= 1;
+                let data = json!({"supported": ["2026-07-28"], "requested": "2026-07-28"});
+                let error = json!({"code": -32022, "message": "Unsupported protocol version", "data": data});
+                vec![say(&json!({"jsonrpc": "2.0", "id": message["id"], "error": error}))]
+            }
+            _ => echo(message),
+        })
+    };
+    let stage = Stage::one(refusals(1));
+    let client = stage.pool().acquire("a", &Owner::Shared, None).await.unwrap();
+    assert_eq!(client.era(), Era::Modern);
+    let stage = Stage::one(refusals(usize::MAX));
+    let Err(AcquireError::Failed { failure, .. }) = stage.pool().acquire("a", &Owner::Shared, None).await
+    else {
+        panic!("it never agrees")
+    };
+    assert!(failure.text.contains("it supports 2026-07-28"), "{failure:?}");
+}

@@ -1,7 +1,10 @@
 //! Who shares what: attempts, clients, failures, places under the cap.
 
 use super::harness::*;
-use crate::{AcquireError, Client, Event, Owner, Pool, PoolConfig, ServerEntry, ServerState};
+use crate::{
+    AcquireError, Client, Declared, Event, Outgoing, Owner, Pool, PoolConfig, SendError, ServerEntry,
+    ServerState,
+};
 use host_provisioner::{Class, Lifetime, Progress, ProgressSink, ReleaseReason};
 use serde_json::json;
 use std::sync::{Arc, Mutex};
@@ -42,9 +45,32 @@ async fn a_shared_server_has_one_client_for_all() {
     let one = pool.acquire("a", &session("one"), None).await.unwrap();
     let two = pool.acquire("a", &session("two"), None).await.unwrap();
     assert!(Arc::ptr_eq(&one, &two));
-    assert_eq!(one.owner(), &Owner::Shared);
+    assert_eq!(one.owner(), Owner::Shared);
     pool.end_session("one");
     assert!(pool.peek("a", &session("two")).is_some_and(|client| client.is_alive()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_for_one_call_serves_one_and_ends() {
+    let stage = Stage::new(vec![Ok(legacy(echo)), Ok(legacy(echo))]);
+    let pool = Pool::new(vec![stage.entry("a", Lifetime::Call)], PoolConfig::default());
+    let one = pool.acquire("a", &session("s"), None).await.unwrap();
+    assert!(pool.peek("a", &session("s")).is_some());
+    let first = call(&one, "tools/call", &json!({"name": "x"}));
+    // Whoever comes now, also with the same client in hand, gets another.
+    assert!(pool.peek("a", &session("s")).is_none());
+    let second = params(&json!({"name": "y"}));
+    let refused = one.request(Outgoing::new("tools/call").params(&second)).unwrap_err();
+    assert!(matches!(refused, SendError::Gone { .. }), "{refused}");
+    let two = pool.acquire("a", &session("s"), None).await.unwrap();
+    assert!(!Arc::ptr_eq(&one, &two));
+    answer(first).await;
+    one.ended().await;
+    assert!(two.is_alive());
+    assert_eq!(stage.fake.provisions(), 2);
+    // One that nobody calls goes by itself.
+    two.ended().await;
+    stage.nothing_held().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -268,4 +294,101 @@ async fn a_server_that_changes_while_it_comes_up_comes_up_as_the_new_one() {
     pool.replace_servers(vec![entry]);
     assert!(waiter.await.unwrap().unwrap().is_alive());
     assert_eq!(stage.fake.held(), ["fake-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_started_to_list_becomes_the_first_sessions_own() {
+    let mut stage = Stage::one(legacy(echo));
+    let pool = stage.pool();
+    let lister = pool.acquire_to_list("a").await.unwrap();
+    let own = pool.acquire("a", &session("one"), None).await.unwrap();
+    assert!(Arc::ptr_eq(&lister, &own));
+    assert_eq!((own.owner(), stage.fake.provisions()), (session("one"), 1));
+    assert!(pool.peek("a", &Owner::Shared).is_none());
+    let two = pool.acquire("a", &session("two"), None).await.unwrap();
+    assert!(!Arc::ptr_eq(&own, &two));
+    // What it says from now on, it says to its session.
+    let mut events = pool.events();
+    stage.peer().await.says(&json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}));
+    let Event::ListChanged { owner, .. } = events.recv().await.unwrap() else { panic!() };
+    assert_eq!(owner, session("one"));
+    pool.end_session("one");
+    own.ended().await;
+    let Event::Ended { owner, .. } = events.recv().await.unwrap() else { panic!() };
+    assert_eq!(owner, session("one"));
+    while stage.fake.held() != ["fake-1"] {
+        tokio::task::yield_now().await;
+    }
+    assert!(two.is_alive());
+    assert_eq!(pool.statuses()[0].clients, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_waits_for_what_is_being_started_to_list() {
+    let stage = Stage::one(legacy(echo));
+    let pool = stage.pool();
+    let lister = {
+        let pool = Arc::clone(&pool);
+        tokio::spawn(async move { pool.acquire_to_list("a").await })
+    };
+    tokio::task::yield_now().await;
+    // Only one of them can have it, and the other does not wait for it in vain.
+    let (one, two) = (spawn(&pool, &session("one")), spawn(&pool, &session("two")));
+    let (lister, one) = (lister.await.unwrap().unwrap(), one.await.unwrap().unwrap());
+    assert!(Arc::ptr_eq(&lister, &one));
+    assert!(!Arc::ptr_eq(&one, &two.await.unwrap().unwrap()));
+    assert_eq!(stage.fake.provisions(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_share_for_calls_stays_theirs() {
+    let stage = Stage::one(legacy(echo));
+    let pool = stage.pool();
+    let shared = pool.acquire_to_list("a").await.unwrap();
+    assert!(pool.peek("a", &Owner::Shared).is_some());
+    let own = pool.acquire("a", &session("s"), None).await.unwrap();
+    assert!(!Arc::ptr_eq(&shared, &own) && shared.is_alive());
+    // Somebody who shares it comes while it starts.
+    let stage = Stage::one(legacy(echo));
+    let pool = stage.pool();
+    let shared = spawn(&pool, &Owner::Shared);
+    tokio::task::yield_now().await;
+    let own = pool.acquire("a", &session("s"), None).await.unwrap();
+    assert!(!Arc::ptr_eq(&shared.await.unwrap().unwrap(), &own));
+    // Somebody without a session wants to hear of changes.
+    let stage = Stage::one(legacy(echo));
+    let pool = stage.pool();
+    let kept = pool.acquire_to_list("a").await.unwrap();
+    pool.keep_listers();
+    let own = pool.acquire("a", &session("s"), None).await.unwrap();
+    pool.listed("a");
+    assert!(!Arc::ptr_eq(&kept, &own) && kept.is_alive());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_was_told_of_another_client_is_not_handed_over_and_ends_when_nobody_needs_it() {
+    let stage = Stage::one(legacy(echo));
+    let pool = stage.pool();
+    pool.declare("s", Declared::of(br#"{"sampling":{}}"#));
+    let lister = pool.acquire_to_list("a").await.unwrap();
+    let busy = call(&lister, "tools/list", &json!({}));
+    let own = pool.acquire("a", &session("s"), None).await.unwrap();
+    assert!(!Arc::ptr_eq(&lister, &own));
+    // It is still at it, and then it is not.
+    assert!(lister.is_alive());
+    answer(busy).await;
+    pool.listed("a");
+    lister.ended().await;
+    while stage.fake.held() != ["fake-1"] {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(stage.fake.released(), vec![("fake-0".to_owned(), ReleaseReason::Ended)]);
+    assert!(own.is_alive());
+
+    // A modern server is told with each call, so any client will do.
+    let stage = Stage::one(modern(echo));
+    let pool = stage.pool();
+    pool.declare("s", Declared::of(br#"{"sampling":{}}"#));
+    let lister = pool.acquire_to_list("a").await.unwrap();
+    assert!(Arc::ptr_eq(&lister, &pool.acquire("a", &session("s"), None).await.unwrap()));
 }

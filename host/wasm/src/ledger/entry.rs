@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Subject {
     /// A server.
     Server,
+    /// A run of a tool; taken down by `stop`.
+    Tool,
     /// What `prepare` made; taken down by `shutdown`.
     Shared,
 }

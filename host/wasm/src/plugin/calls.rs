@@ -1,7 +1,7 @@
 //! The trait's methods.
 
 use crate::error;
-use crate::ledger::Record;
+use crate::ledger::{Record, Subject};
 use crate::load::Loaded;
 use crate::plugin::{Plugin, detached};
 use crate::reaper::{self, Unfinished};
@@ -12,7 +12,8 @@ use crate::v0_1::{answers, context, exported, server, types};
 use async_trait::async_trait;
 use host_provisioner::{
     Blueprint, Call, Class, Connection, Description, Failure, FieldReport, Health, Lease, ManagedObject,
-    Phase, Provisioned, Provisioner, Reconnected, ReleaseReason, ServerSpec, SweepReport,
+    Phase, Provisioned, Provisioner, Reconnected, ReleaseReason, ServerSpec, SweepReport, ToolOutput,
+    ToolRun,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +41,7 @@ impl Plugin {
         answer.map_err(|failure| answers::failure(self.name(), phase, failure))
     }
 
-    fn broken(&self, phase: Phase, what: &str) -> Failure {
+    pub(super) fn broken(&self, phase: Phase, what: &str) -> Failure {
         let text = format!("plugin `{}` broke the contract: {what}", self.name());
         error::named(Failure::new(phase, Class::Permanent, text), self.name())
     }
@@ -85,7 +86,8 @@ impl Plugin {
         let number = resumed.as_ref().map_or(1, |attempt| attempt.number.saturating_add(1));
         let resume = resumed.as_ref().map(|attempt| self.resume(&loaded, &attempt.record));
         let record = resumed.map(|attempt| attempt.record);
-        let record = record.unwrap_or_else(|| self.begin(&loaded, spec, &context::request(call)));
+        let record =
+            record.unwrap_or_else(|| self.begin(&loaded, Subject::Server, spec, &context::request(call)));
         let request = record.begin.request.clone();
         let unfinished = Unfinished::new(self.this.upgrade(), Arc::clone(&record));
         let mut scope = self.scope(phase, call);
@@ -148,7 +150,7 @@ impl Plugin {
         }
     }
 
-    fn no_required(&self, phase: Phase, extras: &[types::Extra]) -> Result<(), Failure> {
+    pub(super) fn no_required(&self, phase: Phase, extras: &[types::Extra]) -> Result<(), Failure> {
         match extras.iter().find(|extra| extra.required) {
             None => Ok(()),
             Some(extra) => {
@@ -276,7 +278,7 @@ impl Provisioner for Plugin {
         scope.record = self.record_of(lease);
         let context = self.context(call, &context::request(call), None);
         let loaded = self.current.load_full();
-        let wire = context::lease(lease, crate::ledger::Subject::Server, &loaded.description.reads_state);
+        let wire = context::lease(lease, Subject::Server, &loaded.description.reads_state);
         let done = self.run_of(&loaded, scope, Probe { context: &context, lease: &wire }).await?;
         let health = self.answer(phase, done.answer)?;
         Ok(answers::health(Plugin::name(self), health))
@@ -372,6 +374,18 @@ impl Provisioner for Plugin {
             }
         }
         Err(self.broken(phase, "its listing has no end"))
+    }
+
+    async fn run_tool(&self, call: &Call, tool: &ToolRun) -> Result<ToolOutput, Failure> {
+        self.tool_run(call, tool).await
+    }
+
+    async fn validate_tool(&self, call: &Call, tool: &ToolRun) -> Result<Vec<FieldReport>, Failure> {
+        self.tool_validation(call, tool).await
+    }
+
+    async fn plan_tool(&self, call: &Call, tool: &ToolRun) -> Result<Blueprint, Failure> {
+        self.tool_plan(call, tool).await
     }
 
     async fn shutdown(&self, call: &Call) -> Result<(), Failure> {

@@ -136,7 +136,14 @@ fn with_secret(mut server: ServerSpec, host: &PluginHost) -> ServerSpec {
 
 fn mounted(mut server: ServerSpec, folder: &Path, access: Access, by_operator: bool) -> ServerSpec {
     let source = MountSource::Folder(folder.to_owned());
-    server.mounts = vec![Mount { source, target: "/data".to_owned(), access, by_operator }];
+    server.mounts = vec![Mount {
+        source,
+        target: "/data".to_owned(),
+        access,
+        options: Vec::new(),
+        written: String::new(),
+        by_operator,
+    }];
     server
 }
 

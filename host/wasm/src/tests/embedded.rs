@@ -105,6 +105,8 @@ async fn only_the_component_of_the_call_with_what_its_entry_has() {
         source: MountSource::Folder(folder.clone()),
         target: "/data".to_owned(),
         access: Access::ReadOnly,
+        options: Vec::new(),
+        written: String::new(),
         by_operator,
     };
     for (name, text) in [
@@ -155,7 +157,14 @@ async fn a_folder_that_only_a_catalogue_asks_for_needs_a_grant() {
     let asks = |path: &Path, access| {
         with("component", |spec| {
             let source = MountSource::Folder(path.to_owned());
-            spec.mounts = vec![Mount { source, target: "/data".to_owned(), access, by_operator: false }];
+            spec.mounts = vec![Mount {
+                source,
+                target: "/data".to_owned(),
+                access,
+                options: Vec::new(),
+                written: String::new(),
+                by_operator: false,
+            }];
         })
     };
     assert!(plugin.provision(&call(), &asks(&granted.join("inner"), Access::ReadOnly)).await.is_ok());
@@ -276,7 +285,14 @@ async fn a_folder_of_the_operators_that_becomes_a_link_is_not_followed() {
     let server = with("component", |spec| {
         let source = MountSource::Folder(folder.clone());
         let target = "/data".to_owned();
-        spec.mounts = vec![Mount { source, target, access: Access::ReadWrite, by_operator: true }];
+        spec.mounts = vec![Mount {
+            source,
+            target,
+            access: Access::ReadWrite,
+            options: Vec::new(),
+            written: String::new(),
+            by_operator: true,
+        }];
     });
     assert!(plugin.provision(&call(), &server).await.is_ok());
     std::fs::remove_dir(&folder).unwrap();

@@ -3,6 +3,7 @@
 use crate::limits::{LIST, Met, TEXT};
 use crate::v0_1::exported::{Description, Prepared, Provisioned, Reconnected, Refused};
 use crate::v0_1::imported::embedded::Spec;
+use crate::v0_1::ran::Ran;
 use crate::v0_1::types::{
     Blueprint, Cost, Egress, Extra, Failure, FieldReport, Finding, Health, ManagedPage, ObjectRef, Part,
     State, SweepPage, Validation, Value,
@@ -64,6 +65,13 @@ impl Bounded for u32 {
 impl Bounded for () {
     fn bounded(&self) -> Result<(), Met> {
         Ok(())
+    }
+}
+
+impl Bounded for Ran {
+    fn bounded(&self) -> Result<(), Met> {
+        self.fields.bounded()?;
+        self.extras.bounded()
     }
 }
 

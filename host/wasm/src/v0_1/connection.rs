@@ -41,10 +41,10 @@ impl Held {
 pub struct RunOutput {
     /// For logs.
     pub(crate) label: String,
-    /// How it ended.
-    pub(crate) ending: Ending,
-    /// Absent for what carried secrets.
-    pub(crate) exit_code: Option<i32>,
+    /// What the host has of it.
+    pub(crate) ran: provisioner::ToolOutput,
+    /// Whether nothing of it is shown to the plugin, because it carried secrets.
+    pub(crate) closed: bool,
 }
 
 impl HostConnection for CallState {
@@ -67,12 +67,13 @@ impl HostRunOutput for CallState {
 
     fn ending(&mut self, this: Resource<RunOutput>) -> wasmtime::Result<Ending> {
         self.enter("run-output.ending")?;
-        Ok(self.table.get(&this)?.ending)
+        Ok(ending(self.table.get(&this)?.ran.ending))
     }
 
     fn exit_code(&mut self, this: Resource<RunOutput>) -> wasmtime::Result<Option<i32>> {
         self.enter("run-output.exit-code")?;
-        Ok(self.table.get(&this)?.exit_code)
+        let output = self.table.get(&this)?;
+        Ok(output.ran.exit_code.filter(|_| !output.closed))
     }
 
     fn drop(&mut self, this: Resource<RunOutput>) -> wasmtime::Result<()> {
@@ -125,8 +126,7 @@ impl Host for CallState {
 
     fn hand_over_output(&mut self, output: Resource<RunOutput>) -> wasmtime::Result<()> {
         self.enter("connection.hand-over-output")?;
-        // Nobody asks plugins to run tools yet, so what is handed over has nobody to take it and goes.
-        self.table.delete(output)?;
+        self.handed_output = Some(self.table.delete(output)?);
         Ok(())
     }
 
@@ -134,15 +134,44 @@ impl Host for CallState {
         &mut self,
         stdout: Vec<u8>,
         stderr: Vec<u8>,
-        _truncated: bool,
-        _ending: Ending,
-        _exit_code: Option<i32>,
+        truncated: bool,
+        ending: Ending,
+        exit_code: Option<i32>,
     ) -> wasmtime::Result<Result<Resource<RunOutput>, Failure>> {
         self.enter("connection.output")?;
-        drop((stdout, stderr));
-        // Nobody asks plugins to run tools yet, so there is nobody to take it.
-        let text = "this gateway does not run tools through plugins yet";
-        Ok(Err(self.scope.refuse(FailureCategory::Unsupported, text)))
+        if self.scope.phase != provisioner::Phase::Run {
+            let text = "`connection.output` is for tools, inside `container-runtime.run`";
+            return Ok(Err(self.scope.refuse(FailureCategory::Permission, text)));
+        }
+        if self.scope.server.as_ref().is_none_or(|server| server.has_secrets()) {
+            let text = "the output of what carries secrets does not pass through a plugin";
+            return Ok(Err(self.scope.refuse(FailureCategory::Permission, text)));
+        }
+        let captured = |bytes| provisioner::Captured { bytes, left_out: (!truncated).then_some(0) };
+        let ran = provisioner::ToolOutput {
+            ending: match ending {
+                Ending::Exited => provisioner::Ending::Exited,
+                Ending::TimedOut => provisioner::Ending::TimedOut,
+                Ending::OutOfMemory => provisioner::Ending::OutOfMemory,
+                Ending::Lost | Ending::Other => provisioner::Ending::Lost,
+            },
+            exit_code,
+            stdout: captured(stdout),
+            stderr: captured(stderr),
+            fields: Vec::new(),
+        };
+        let label = "output that the plugin fetched".to_owned();
+        Ok(Ok(self.push(RunOutput { label, ran, closed: false })?))
+    }
+}
+
+/// The word of this track.
+fn ending(ending: provisioner::Ending) -> Ending {
+    match ending {
+        provisioner::Ending::Exited => Ending::Exited,
+        provisioner::Ending::TimedOut => Ending::TimedOut,
+        provisioner::Ending::OutOfMemory => Ending::OutOfMemory,
+        provisioner::Ending::Lost => Ending::Lost,
     }
 }
 

@@ -98,6 +98,7 @@ pub(crate) fn lease(lease: &Lease, subject: Subject, reads: &[u32]) -> types::Le
     types::Lease {
         subject: match subject {
             Subject::Server => types::Subject::Server,
+            Subject::Tool => types::Subject::Tool,
             Subject::Shared => types::Subject::Other,
         },
         server_id: lease.server_id.as_str().to_owned(),

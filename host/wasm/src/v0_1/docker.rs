@@ -57,11 +57,17 @@ type Answer<T> = wasmtime::Result<Result<T, Failure>>;
 impl Host for CallState {
     async fn engine(&mut self) -> Answer<EngineInfo> {
         self.enter("docker.engine")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         Ok(Docker(&self.scope).engine_info().await)
     }
 
     async fn ensure_image(&mut self, image: ImageRequest) -> Answer<ImageInfo> {
         self.enter("docker.ensure-image")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         image.bounded()?;
         if !self.scope.may_create() && image.pull != PullPolicy::Never {
             return Ok(Err(Docker(&self.scope).not_in_this_phase("pulled")));
@@ -71,18 +77,27 @@ impl Host for CallState {
 
     async fn resolve_image(&mut self, image: ImageRequest) -> Answer<String> {
         self.enter("docker.resolve-image")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         image.bounded()?;
         Ok(Docker(&self.scope).resolve_image(image).await)
     }
 
     async fn check(&mut self, spec: ContainerSpec) -> Answer<Vec<Finding>> {
         self.enter("docker.check")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         spec.bounded()?;
         Ok(Docker(&self.scope).findings(&spec).await)
     }
 
     async fn start_attached(&mut self, spec: ContainerSpec) -> Answer<Attached> {
         self.enter("docker.start-attached")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         spec.bounded()?;
         match Docker(&self.scope).start_attached(spec).await? {
             Err(failure) => Ok(Err(failure)),
@@ -95,6 +110,9 @@ impl Host for CallState {
 
     async fn start(&mut self, spec: ContainerSpec) -> Answer<String> {
         self.enter("docker.start")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         spec.bounded()?;
         Docker(&self.scope).start(spec).await
     }
@@ -107,6 +125,9 @@ impl Host for CallState {
         timeout_ms: u32,
     ) -> Answer<Resource<RunOutput>> {
         self.enter("docker.run")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         spec.bounded()?;
         // With input of its own, a plugin could call a server's tools with the user's folders and secrets, and no client would have asked.
         if self.scope.phase != Phase::Run {
@@ -122,6 +143,9 @@ impl Host for CallState {
 
     async fn attach(&mut self, container: String) -> Answer<Resource<Held>> {
         self.enter("docker.attach")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         container.bounded()?;
         match Docker(&self.scope).attach_again(&container).await {
             Err(failure) => Ok(Err(failure)),
@@ -138,12 +162,18 @@ impl Host for CallState {
 
     async fn inspect(&mut self, container: String) -> Answer<Option<ContainerInfo>> {
         self.enter("docker.inspect")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         container.bounded()?;
         Ok(Docker(&self.scope).inspect(&container).await)
     }
 
     async fn wait(&mut self, conditions: Vec<Condition>, timeout_ms: u32) -> Answer<u32> {
         self.enter("docker.wait")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         conditions.bounded()?;
         let time = Duration::from_millis(u64::from(timeout_ms)).min(self.remaining());
         Ok(Docker(&self.scope).wait_for_one(&conditions, time).await)
@@ -151,6 +181,9 @@ impl Host for CallState {
 
     async fn stop(&mut self, container: String, grace_ms: u32) -> Answer<()> {
         self.enter("docker.stop")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         container.bounded()?;
         let grace = Duration::from_millis(u64::from(grace_ms)).min(self.remaining());
         Ok(Docker(&self.scope).stop(&container, grace).await)
@@ -158,12 +191,18 @@ impl Host for CallState {
 
     async fn remove(&mut self, container: String) -> Answer<()> {
         self.enter("docker.remove")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         container.bounded()?;
         Ok(Docker(&self.scope).remove(&container).await)
     }
 
     async fn exec(&mut self, container: String, words: Vec<String>, output_limit: u32) -> Answer<ExecResult> {
         self.enter("docker.exec")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         container.bounded()?;
         words.bounded()?;
         Ok(Docker(&self.scope).exec(&container, &words, output_limit as usize).await)
@@ -171,12 +210,18 @@ impl Host for CallState {
 
     async fn log_tail(&mut self, container: String, lines: u32) -> Answer<String> {
         self.enter("docker.log-tail")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         container.bounded()?;
         Ok(Docker(&self.scope).log_tail(&container, lines).await)
     }
 
     async fn containers(&mut self, labels: Vec<Label>, page: Page) -> Answer<ContainerPage> {
         self.enter("docker.containers")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         labels.bounded()?;
         page.cursor.bounded()?;
         Ok(Docker(&self.scope).containers(&labels, page).await)
@@ -184,6 +229,9 @@ impl Host for CallState {
 
     async fn networks(&mut self, labels: Vec<Label>, page: Page) -> Answer<NetworkPage> {
         self.enter("docker.networks")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         labels.bounded()?;
         page.cursor.bounded()?;
         Ok(Docker(&self.scope).networks(&labels, page).await)
@@ -191,6 +239,9 @@ impl Host for CallState {
 
     async fn create_network(&mut self, spec: NetworkSpec) -> Answer<String> {
         self.enter("docker.create-network")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         spec.name.bounded()?;
         spec.labels.bounded()?;
         Docker(&self.scope).create_network(spec).await
@@ -203,6 +254,9 @@ impl Host for CallState {
         aliases: Vec<String>,
     ) -> Answer<()> {
         self.enter("docker.connect-network")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         network.bounded()?;
         container.bounded()?;
         aliases.bounded()?;
@@ -211,6 +265,9 @@ impl Host for CallState {
 
     async fn remove_network(&mut self, network: String) -> Answer<()> {
         self.enter("docker.remove-network")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         network.bounded()?;
         Ok(Docker(&self.scope).remove_network(&network).await)
     }

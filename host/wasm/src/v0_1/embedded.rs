@@ -8,11 +8,10 @@ pub(crate) use own::Workloads;
 use crate::state::{CallState, Scope};
 use crate::v0_1::bounds::Bounded;
 use crate::v0_1::connection::{Held, RunOutput};
-use crate::v0_1::imported::connection::Ending;
 use crate::v0_1::imported::embedded::{Host, Spec, Started, WorkloadInfo, WorkloadStatus};
 use crate::v0_1::types::{Failure, FailureCategory, ObjectRef};
 use host_provisioner as provisioner;
-use host_provisioner::{Phase, Streams};
+use host_provisioner::{Ending, Phase, Streams};
 use host_workload_embedded::{Error, ErrorKind, Status};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +23,9 @@ pub(crate) const KIND: &str = "component";
 impl Host for CallState {
     async fn start(&mut self, spec: Spec) -> wasmtime::Result<Result<Started, Failure>> {
         self.enter("embedded.start")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         spec.bounded()?;
         let (server, record, id) = match self.begin(spec).await? {
             Ok(begun) => begun,
@@ -56,6 +58,9 @@ impl Host for CallState {
         timeout_ms: u32,
     ) -> wasmtime::Result<Result<Resource<RunOutput>, Failure>> {
         self.enter("embedded.run")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         spec.bounded()?;
         // With input of its own, a plugin could call a server's tools with the user's folders and secrets, and no client would have asked.
         if self.scope.phase != Phase::Run {
@@ -68,7 +73,6 @@ impl Host for CallState {
         };
         let engine = Arc::clone(&self.scope.host.config.embedded);
         let time = Duration::from_millis(u64::from(timeout_ms)).min(self.remaining());
-        // Nobody takes the bytes yet, but a program must be able to write them.
         let limit = (output_limit as usize).min(16 << 20);
         let closed = self.scope.host.workloads.is_closed(&id);
         let ran = engine.run(server, input.unwrap_or_default().into(), limit, time).await;
@@ -80,10 +84,16 @@ impl Host for CallState {
                     _ if ran.timed_out => Ending::TimedOut,
                     Some(_) => Ending::Exited,
                     None if ran.info.out_of_memory => Ending::OutOfMemory,
-                    None => Ending::Other,
+                    None => Ending::Lost,
                 };
-                let exit_code = if closed { None } else { ran.info.exit_code };
-                let output = RunOutput { label: format!("output of component {id}"), ending, exit_code };
+                let captured = |stream: host_workload_embedded::Captured| provisioner::Captured {
+                    bytes: stream.bytes,
+                    left_out: Some(stream.truncated),
+                };
+                let exit_code = ran.info.exit_code;
+                let (stdout, stderr) = (captured(ran.stdout), captured(ran.stderr));
+                let ran = provisioner::ToolOutput { ending, exit_code, stdout, stderr, fields: Vec::new() };
+                let output = RunOutput { label: format!("output of component {id}"), ran, closed };
                 Ok(Ok(self.push(output)?))
             }
         }
@@ -110,6 +120,9 @@ impl Host for CallState {
 
     async fn stop(&mut self, workload: String, grace_ms: u32) -> wasmtime::Result<Result<(), Failure>> {
         self.enter("embedded.stop")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         if !self.scope.may_remove() {
             let text = format!("nothing is stopped in `{}`", self.scope.phase.as_str());
             return Ok(Err(self.scope.refuse(FailureCategory::Permission, text)));

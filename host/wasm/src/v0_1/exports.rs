@@ -1,6 +1,7 @@
 //! The exports of a plugin as values, so that one function can run any of them in a fresh instance.
 
 use crate::state::CallState;
+use crate::v0_1::ran::Ran;
 use crate::v0_1::{Plugin, exported, types};
 use std::future::Future;
 use wasmtime::Store;
@@ -19,7 +20,7 @@ pub(crate) trait Export: Send {
 }
 
 macro_rules! exports {
-    ($($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty),* } $method:ident => $answer:ty;)*) => {$(
+    ($interface:ident $($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty),* } $method:ident => $answer:ty;)*) => {$(
         $(#[$doc])*
         pub(crate) struct $name<'a> { $(pub(crate) $field: &'a $type,)* }
 
@@ -27,7 +28,7 @@ macro_rules! exports {
             type Answer = Result<$answer, types::Failure>;
 
             async fn call(self, store: &mut Store<CallState>, plugin: &Plugin) -> wasmtime::Result<Self::Answer> {
-                plugin.gateway_provisioner_provisioner().$method(store $(, self.$field.pass())*).await
+                plugin.$interface().$method(store $(, self.$field.pass())*).await
             }
         }
     )*};
@@ -52,6 +53,7 @@ by_reference! {
     types::Context => types::Context,
     types::Server => types::Server,
     types::Lease => types::Lease,
+    types::ToolContainer => types::ToolContainer,
     types::Page => types::Page,
     types::Leftovers => types::Leftovers,
     Vec<types::Server> => [types::Server],
@@ -84,6 +86,19 @@ impl Export for Describe {
 }
 
 exports! {
+    gateway_provisioner_container_runtime
+    /// `container-runtime.validate-run`.
+    ValidateRun { context: types::Context, container: types::ToolContainer } call_validate_run => types::Validation;
+    /// `container-runtime.plan-run`.
+    PlanRun { context: types::Context, container: types::ToolContainer } call_plan_run => types::Blueprint;
+    /// `container-runtime.run`.
+    Run { context: types::Context, container: types::ToolContainer } call_run => Ran;
+    /// `container-runtime.stop`.
+    Stop { context: types::Context, lease: types::Lease, reason: types::ReleaseReason } call_stop => ();
+}
+
+exports! {
+    gateway_provisioner_provisioner
     /// `prepare`.
     Prepare { context: types::Context, servers: Vec<types::Server>, tools: Vec<types::ToolEntry> } call_prepare => exported::Prepared;
     /// `validate`.

@@ -25,7 +25,8 @@ pub(crate) fn record(scope: &ServerScope, named: bool) -> Server {
         workload: workload(scope),
         transport: transport(&spec.transport),
         lifetime: match spec.lifetime {
-            provisioner::Lifetime::Session => Lifetime::Session,
+            // To a plugin both are a server of one client.
+            provisioner::Lifetime::Session | provisioner::Lifetime::Call => Lifetime::Session,
             provisioner::Lifetime::Shared => Lifetime::Shared,
         },
         environment: spec
@@ -92,6 +93,7 @@ fn workload(scope: &ServerScope) -> Workload {
         (
             provisioner::Workload::Command { .. }
             | provisioner::Workload::Remote { .. }
+            | provisioner::Workload::Tools { .. }
             | provisioner::Workload::Listening { .. },
             _,
         ) => Workload::Component(ComponentWorkload {
@@ -157,12 +159,12 @@ fn mount(at: usize, mount: &provisioner::Mount) -> Mount {
         provisioner::MountSource::Volume(name) => (MountSource::Volume(name.clone()), name.clone()),
         provisioner::MountSource::Empty => (MountSource::Empty(None), String::new()),
     };
-    let written = written(mount, &label);
+    let written = if mount.written.is_empty() { written(mount, &label) } else { mount.written.clone() };
     let access = match mount.access {
         provisioner::Access::ReadOnly => Access::ReadOnly,
         provisioner::Access::ReadWrite => Access::ReadWrite,
     };
-    Mount { source, label, target: mount.target.clone(), access, options: Vec::new(), written }
+    Mount { source, label, target: mount.target.clone(), access, options: mount.options.clone(), written }
 }
 
 /// As the operator's file has it, in Docker's words.

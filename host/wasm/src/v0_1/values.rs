@@ -93,7 +93,10 @@ impl Scope {
             Workload::Component { arguments, .. }
             | Workload::Bundled { arguments, .. }
             | Workload::Image { arguments, .. } => arguments.as_slice(),
-            Workload::Command { .. } | Workload::Remote { .. } | Workload::Listening { .. } => &[],
+            Workload::Command { .. }
+            | Workload::Remote { .. }
+            | Workload::Tools { .. }
+            | Workload::Listening { .. } => &[],
         };
         if arguments != own {
             return Err(self.refuse(
@@ -248,8 +251,9 @@ fn secrets_in(value: &types::Value) -> impl Iterator<Item = &types::SecretName> 
 
 /// Whether a variable is one of the entry's, part by part.
 fn own_variable(variable: &Variable, server: &ServerScope) -> bool {
-    let own = server.spec.environment.iter().find(|own| own.name == variable.name);
-    own.is_some_and(|own| same(&variable.value, &crate::v0_1::server::value(&own.value, None), server))
+    // A name may stand there more than once, each time with another value.
+    let mut own = server.spec.environment.iter().filter(|own| own.name == variable.name);
+    own.any(|own| same(&variable.value, &crate::v0_1::server::value(&own.value, None), server))
 }
 
 fn same(a: &types::Value, b: &types::Value, server: &ServerScope) -> bool {

@@ -97,7 +97,10 @@ impl Pulls {
         {
             return pull;
         }
-        let (sender, state) = watch::channel(State::Running(PullProgress::default()));
+        // Until the engine says something, this is what happens.
+        let status = format!("asking registry `{}`", key.target.registry());
+        let begun = PullProgress { status, ..PullProgress::default() };
+        let (sender, state) = watch::channel(State::Running(begun));
         let (target, platform) = (key.target.clone(), key.platform.clone());
         let task = tokio::spawn(async move {
             let result = fetch(&docker, &target, &platform, login, &sender).await;

@@ -311,8 +311,8 @@ fn what_the_original_cannot_say_stands_before_the_image() {
         server.mounts = vec![empty];
     })
     .line();
-    let expected = "--tmpfs /tmp:size=64m --pids-limit 50 -p 127.0.0.1::80 -p 127.0.0.1:8081:81 -w /srv \
-                    --entrypoint /bin/sh reg/acme:1@sha256:ab -c serve";
+    let expected = "--mount type=tmpfs,destination=/tmp,tmpfs-size=64m --pids-limit 50 -w /srv --entrypoint /bin/sh -p 127.0.0.1::80/tcp \
+                    -p 127.0.0.1:8081:81/tcp reg/acme:1@sha256:ab -c serve";
     assert_eq!(line, format!("{B} {expected}"));
 }
 

@@ -1,8 +1,10 @@
 //! What becomes of the fields of an entry.
 
-use super::{Around, plan, proxy};
-use gateway_plugin::docker::EngineInfo;
-use gateway_plugin::types::{Access, Amount, Egress, Mount, MountSource, Part, ServerEndpoint, Transport};
+use super::{Around, extra_hosts, plan, proxy};
+use gateway_plugin::docker::{EgressProxy, EngineInfo};
+use gateway_plugin::types::{
+    Access, Amount, Destination, Egress, Mount, MountSource, Part, Protocol, Transport,
+};
 use gateway_plugin::{FailureCategory, Server, Workload, fake, value};
 
 fn engine() -> EngineInfo {
@@ -62,16 +64,11 @@ fn an_approved_digest_is_what_runs() {
 
 #[test]
 fn what_cannot_be_run_is_refused_by_name() {
-    let endpoint =
-        ServerEndpoint { port: 80, path: "/mcp".to_owned(), health_path: None, headers: Vec::new() };
-    let mut http = notes();
-    http.transport = Transport::StreamableHttp(endpoint);
-    let error = planned(&http, &engine()).expect_err("HTTP");
+    let mut bridge = notes();
+    bridge.transport = Transport::Tcp(4444);
+    let error = planned(&bridge, &engine()).expect_err("TCP");
     assert_eq!(error.category(), FailureCategory::Config);
-    assert_eq!(
-        error.to_string(),
-        "speak with the server over streamable HTTP: this plugin speaks over standard streams only"
-    );
+    assert_eq!(error.to_string(), "speak with the server over TCP: this plugin does not");
     let error = planned(&fake::component_server("notes"), &engine()).expect_err("a component");
     assert_eq!(error.category(), FailureCategory::Unsupported);
     assert_eq!(error.to_string(), "run `notes` with Docker: it is no container image");
@@ -139,7 +136,32 @@ fn the_way_out_decides_about_networks_and_proxy() {
     assert!(spec.no_network && spec.networks.is_empty());
     server.network.egress = Egress::Public;
     let wanted = proxy(&server, "mcp-notes-r1").expect("known").expect("needed");
-    assert_eq!((wanted.name.as_str(), wanted.egress), ("mcp-notes-r1-egress", Egress::Public));
+    assert_eq!((wanted.name.as_str(), wanted.egress), ("mcp-notes-r1", Egress::Public));
     server.network.egress = Egress::Other("{}".to_owned());
     assert_eq!(proxy(&server, "x").expect_err("later").category(), FailureCategory::Unsupported);
+}
+
+#[test]
+fn what_leads_to_the_proxy_is_the_proxys_to_look_up() {
+    let mut server = notes();
+    server.network.extra_hosts =
+        ["api.example:10.0.0.5", "a.b.wild.example:10.0.0.6", "db:10.0.0.7"].map(str::to_owned).into();
+    let destination = |host: &str| Destination {
+        host: host.to_owned(),
+        port: Some(443),
+        protocol: Protocol::Https,
+        written: format!("{host}:443"),
+    };
+    server.network.egress = Egress::Only(vec![destination("API.example"), destination("*.wild.example")]);
+    let proxy = EgressProxy {
+        container: "p".to_owned(),
+        objects: Vec::new(),
+        networks: vec!["p-inside".to_owned()],
+        links: Vec::new(),
+        dns: Vec::new(),
+        extra_hosts: Vec::new(),
+        environment: Vec::new(),
+    };
+    assert_eq!(extra_hosts(&server, Some(&proxy)), ["db:10.0.0.7"]);
+    assert_eq!(extra_hosts(&server, None), server.network.extra_hosts);
 }

@@ -48,7 +48,7 @@ fn nothing_is_left_however_it_ends() {
 fn a_limited_way_out_goes_through_a_proxy_and_goes_with_the_server() {
     let host = FakeHost::new();
     let provisioned = host.provision::<Docker>(&limited()).expect("nothing is in the way");
-    let proxy = format!("{NAME}-egress");
+    let proxy = "mcp-egress-r234567890123456".to_owned();
     assert_eq!(provisioned.objects.len(), 4);
     let started = host.containers_started().pop().expect("started");
     assert_eq!(started.networks, [format!("{proxy}-inside")]);

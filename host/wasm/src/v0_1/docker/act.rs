@@ -3,13 +3,12 @@
 use super::{Answer, CONTAINER, Docker, LOG, NETWORK, OUTPUT, PAGE, engine, output, own, records};
 use crate::sanitize;
 use crate::v0_1::connection::RunOutput;
-use crate::v0_1::imported::connection::Ending;
 use crate::v0_1::imported::docker::{
     ContainerInfo, ContainerPage, ContainerSpec, EngineInfo, ExecResult, ImageInfo, ImageRequest,
     NetworkPage, NetworkSpec,
 };
 use crate::v0_1::types::{Failure, FailureCategory, Finding, Label, Page, Severity};
-use host_provisioner::{Progress, Streams};
+use host_provisioner::{Captured, Ending, Progress, Streams, ToolOutput};
 use host_workload_docker::{Error, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +22,9 @@ impl Docker<'_> {
 
     pub(super) async fn ensure_image(&self, image: ImageRequest) -> Result<ImageInfo, Failure> {
         let request = self.image_request(image)?;
+        if request.pull != engine::PullPolicy::Never {
+            self.image_trusted(&request.reference, request.digest.as_deref()).await?;
+        }
         let sink = self.call.progress.clone();
         let reference = sanitize::line(&request.reference, 200);
         let shown = std::sync::Mutex::new(None::<std::time::Instant>);
@@ -143,20 +145,25 @@ impl Docker<'_> {
             Ok(engine) => Arc::clone(engine),
             Err(failure) => return Ok(Err(failure)),
         };
-        // Nobody takes the bytes yet, but a program must be able to write them.
         let ran = engine.run(&wanted, input.map(Into::into), limit.min(16 << 20), time).await;
         self.forget_noted(CONTAINER, &wanted.name);
         Ok(match ran {
             Err(error) => Err(self.of_engine(&error)),
             Ok(ran) => {
-                let (ending, code) = match ran.ending {
+                let (ending, exit_code) = match ran.ending {
                     engine::Ending::Exited(code) => (Ending::Exited, Some(code)),
                     engine::Ending::TimedOut => (Ending::TimedOut, None),
                     engine::Ending::OutOfMemory(code) => (Ending::OutOfMemory, Some(code)),
                     engine::Ending::Lost => (Ending::Lost, None),
                 };
+                let captured = |stream: engine::Captured| {
+                    let left_out = stream.total.saturating_sub(stream.bytes.len() as u64);
+                    Captured { bytes: stream.bytes, left_out: Some(left_out) }
+                };
+                let (stdout, stderr) = (captured(ran.stdout), captured(ran.stderr));
+                let ran = ToolOutput { ending, exit_code, stdout, stderr, fields: Vec::new() };
                 let label = format!("output of container {}", wanted.name);
-                Ok(RunOutput { label, ending, exit_code: code.filter(|_| !begun.closed) })
+                Ok(RunOutput { label, ran, closed: begun.closed })
             }
         })
     }

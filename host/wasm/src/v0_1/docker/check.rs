@@ -4,6 +4,7 @@ mod folders;
 mod images;
 mod lengths;
 mod networks;
+mod trusted;
 
 use super::own::Begun;
 use super::{CONTAINER, Docker, engine};

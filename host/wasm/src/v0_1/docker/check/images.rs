@@ -26,6 +26,7 @@ impl Docker<'_> {
             | Workload::Bundled { .. }
             | Workload::Command { .. }
             | Workload::Remote { .. }
+            | Workload::Tools { .. }
             | Workload::Listening { .. } => None,
         };
         let is_own = match own {
@@ -50,7 +51,10 @@ impl Docker<'_> {
             return Err(self.refuse(FailureCategory::Permission, text));
         }
         let written = own.filter(|_| is_own).map_or(spec.image.as_str(), |(reference, _)| reference.as_str());
-        self.image_granted(written, grant)
+        self.image_granted(written, grant)?;
+        // An id says nothing about where an image comes from; the entry's own reference led to it.
+        let named = if spec.image.starts_with("sha256:") { written } else { &spec.image };
+        self.image_trusted(named, own.filter(|_| is_own).and_then(|(_, digest)| digest.as_deref())).await
     }
 
     pub(super) fn image_granted(&self, image: &str, grant: &DockerGrant) -> Checked {

@@ -1,0 +1,76 @@
+//! The policy for images, as the flags say.
+
+use crate::args::ImageArgs;
+use crate::environment::Environment;
+use crate::output::Usage;
+use anyhow::Result;
+use async_trait::async_trait;
+use host_signature::{Key, Policy, Registries, Rule, Trust};
+use host_wasm::{ImagePolicy, NotTrusted};
+use std::sync::Arc;
+
+struct Signed(Policy);
+
+#[async_trait]
+impl ImagePolicy for Signed {
+    async fn check(&self, reference: &str) -> Result<(), NotTrusted> {
+        let checked = self.0.check(reference).await;
+        checked.map_err(|refusal| NotTrusted { text: refusal.text, hint: refusal.hint, later: refusal.later })
+    }
+}
+
+/// The policy; `None` where every image may run.
+///
+/// # Errors
+/// A key cannot be read.
+pub(crate) fn policy(args: &ImageArgs, environment: &Environment) -> Result<Option<Arc<dyn ImagePolicy>>> {
+    if !args.verify_signatures {
+        return Ok(None);
+    }
+    let rules = args.signature_key.iter().map(|text| rule(text)).collect::<Result<Vec<_>, Usage>>()?;
+    let registries = Registries { docker_config: environment.docker().config_dir };
+    Ok(Some(Arc::new(Signed(Policy::new(rules, registries)))))
+}
+
+/// `[IMAGES=]FILE`.
+fn rule(text: &str) -> Result<Rule, Usage> {
+    let (images, file) = text.split_once('=').unwrap_or(("", text));
+    let images = complete(images);
+    if file == "digest" {
+        return Ok(Rule { images, trust: Trust::Digest });
+    }
+    let pem = std::fs::read_to_string(file)
+        .map_err(|error| Usage(format!("`--signature-key {text}`: read `{file}`: {error}")))?;
+    let key = Key::parse(file, &pem).map_err(|why| Usage(format!("`--signature-key {text}`: {why}")))?;
+    Ok(Rule { images, trust: Trust::Key(key) })
+}
+
+/// `mcp/*` is `docker.io/mcp/*`, as references are written out.
+fn complete(images: &str) -> String {
+    let is_host = |first: &str| first.contains(['.', ':']) || first == "localhost";
+    match images.split_once('/') {
+        _ if images.is_empty() || images == "*" => images.to_owned(),
+        Some((first, _)) if is_host(first) => images.to_owned(),
+        Some(_) => format!("docker.io/{images}"),
+        None => format!("docker.io/library/{images}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::complete;
+
+    #[test]
+    fn patterns_are_written_out_as_references_are() {
+        for (written, whole) in [
+            ("", ""),
+            ("*", "*"),
+            ("mcp/*", "docker.io/mcp/*"),
+            ("notes", "docker.io/library/notes"),
+            ("registry.example/a/*", "registry.example/a/*"),
+            ("localhost/a", "localhost/a"),
+        ] {
+            assert_eq!(complete(written), whole);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What dead runs have left, whoever finds it: first by the ledger, which knows how it was made, then by the labels on the platform, which also
+//! show what no ledger noted. What belongs to a run that lives, or of which that cannot be told, is never touched.
+
+use crate::assemble::App;
+use crate::output::name;
+use host_provisioner::{Call, Provisioner, RequestId, SweepReport};
+use std::time::Duration;
+
+/// How long one plugin may take to look through its platform.
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// Whose platforms are looked through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// Those of the plugins that this run uses anyway.
+    Loaded,
+    /// Those of every plugin that has servers here, and of the bundled ones.
+    All,
+}
+
+impl App {
+    /// Takes everything down that dead runs have left; lines for the operator, and whether nothing resisted.
+    pub(crate) async fn sweep(&self, whose: Whose) -> (Vec<String>, bool) {
+        let mut lines = self.work_off_ledger().await;
+        let mut clean = lines.iter().all(|line| !line.starts_with("warning"));
+        for (plugin, deferred) in &self.provisioners {
+            // What runs in a gateway's own process ends with it.
+            if plugin == "embedded" || (whose == Whose::Loaded && deferred.loaded().is_none()) {
+                continue;
+            }
+            let call = Call::new(RequestId::from_bits(getrandom::u64().unwrap_or_default()), WITHIN);
+            match deferred.sweep(&call).await {
+                Ok(SweepReport { removed, failed }) => {
+                    lines.extend(removed.iter().map(|object| {
+                        format!(
+                            "removed {} `{}`, which a dead session left",
+                            name(&object.kind),
+                            name(&object.name)
+                        )
+                    }));
+                    clean &= failed.is_empty();
+                    lines.extend(failed.iter().map(|failure| format!("warning: {}", failure.one_line())));
+                }
+                Err(failure) => {
+                    clean = false;
+                    lines.push(format!(
+                        "warning: plugin `{plugin}` could not look for what is left: {}",
+                        failure.one_line()
+                    ));
+                }
+            }
+        }
+        (lines, clean)
+    }
+}

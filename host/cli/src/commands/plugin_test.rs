@@ -1,0 +1,126 @@
+//! `gateway plugin test`: the contract suite of `sdk/testkit` against one plugin, on the platform that it is granted.
+
+use crate::args::SourceArgs;
+use crate::assemble::app;
+use crate::assemble::{App, Inputs};
+use crate::bundled;
+use crate::environment::Environment;
+use crate::exit;
+use crate::output::{Usage, print, print_json, table};
+use anyhow::Result;
+use gateway_testkit::{Bench, Row};
+use host_provisioner::{Provisioner, ServerSpec, Workload, WorkloadKind};
+use host_wasm::{PluginHost, PluginHostConfig, PluginSpec, RunId};
+use serde_json::json;
+use std::path::Path;
+use std::sync::Arc;
+
+/// See the module.
+struct Here {
+    app: App,
+    plugin: PluginSpec,
+    server: Arc<ServerSpec>,
+}
+
+impl Bench for Here {
+    fn host(&self, state: &Path, gateway: RunId, session: RunId) -> Arc<PluginHost> {
+        PluginHost::new(PluginHostConfig {
+            gateway,
+            session,
+            state_dir: state.to_owned(),
+            cache_dir: self.app.inputs.cache.as_ref().map(|folder| folder.join("plugins")),
+            embedded: Arc::clone(&self.app.embedded),
+            docker: app::docker(&self.app.inputs, &self.app.environment),
+            resolver: Arc::clone(&self.app.resolver),
+            bundled_servers: bundled::SERVERS
+                .iter()
+                .map(|(name, bytes)| ((*name).to_owned(), *bytes))
+                .collect(),
+            compile_limit: app::COMPILE_WITHIN,
+        })
+    }
+
+    fn plugin(&self) -> PluginSpec {
+        self.plugin.clone()
+    }
+
+    fn server(&self) -> Arc<ServerSpec> {
+        Arc::clone(&self.server)
+    }
+}
+
+/// Runs the suite and prints a table; says no if a case failed.
+///
+/// # Errors
+/// The plugin cannot be loaded, or there is no server to try it with.
+pub(super) async fn run(
+    mut source: SourceArgs,
+    environment: &Environment,
+    given: &str,
+    inject: bool,
+    as_json: bool,
+) -> Result<u8> {
+    let by_file = crate::assemble::inputs::is_path(given);
+    if by_file {
+        source.plugin.push(given.to_owned());
+    }
+    let inputs = Inputs::load(&source, environment)?;
+    let name = if by_file { inputs.chosen.last().cloned() } else { None }.unwrap_or_else(|| given.to_owned());
+    let app = App::assemble(inputs, environment).await?;
+    let Some(deferred) = app.provisioners.get(&name) else {
+        let known = app.provisioners.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        return Err(Usage(format!(
+            "there is no plugin `{given}` (there are {known}); a file is given by its path"
+        ))
+        .into());
+    };
+    let plugin = deferred.plugin().await.map_err(crate::assemble::deferred::failure)?;
+    let placed =
+        app.placed.iter().find(|placed| placed.refusal.is_none() && placed.provisioner.name() == name);
+    let server = match placed {
+        Some(placed) => Arc::clone(&placed.spec),
+        None if plugin.description().runs.contains(&WorkloadKind::Component) => {
+            let workload = Workload::Bundled { name: "time".to_owned(), arguments: Vec::new() };
+            Arc::new(ServerSpec::new("testkit", workload))
+        }
+        None => {
+            let text = format!(
+                "no server goes to plugin `{name}`: give it one to run, for example with `--catalog FILE --servers NAME`"
+            );
+            return Err(Usage(text).into());
+        }
+    };
+    let spec = deferred.spec().clone();
+    let here = Here { plugin: spec, server, app };
+    let mut rows = gateway_testkit::contract(&here).await;
+    if inject {
+        rows.extend(gateway_testkit::inject(&here).await);
+    }
+    here.app.close().await;
+    show(&name, &rows, as_json);
+    Ok(if rows.iter().all(Row::passed) { exit::DONE } else { exit::SAID_NO })
+}
+
+fn show(plugin: &str, rows: &[Row], as_json: bool) {
+    if as_json {
+        let cases: Vec<_> = rows
+            .iter()
+            .map(|row| json!({"case": row.case, "passed": row.passed(), "failure": row.failure}))
+            .collect();
+        print_json(&json!({"plugin": plugin, "cases": cases}));
+        return;
+    }
+    let lines: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| {
+            let (outcome, why) = match &row.failure {
+                None => ("passed", String::new()),
+                Some(why) => ("FAILED", why.clone()),
+            };
+            vec![row.case.clone(), outcome.to_owned(), why]
+        })
+        .collect();
+    print(&table(&["CASE", "OUTCOME", "WHY"], &lines));
+    let failed = rows.iter().filter(|row| !row.passed()).count();
+    print(&format!("{} cases, {failed} failed", rows.len()));
+}

@@ -1,0 +1,98 @@
+//! Every call of a host function that brings a server up and takes it down, disturbed in every way, one at a time.
+
+use crate::stand::{PATIENCE, Stand, call};
+use crate::{Bench, Row};
+use host_provisioner::{Phase, Provisioner, ReleaseReason};
+use host_wasm::{Fault, Faults};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long a call may take in which a host function never answers.
+const SHORT: Duration = Duration::from_secs(3);
+
+/// What can happen, with its name in the table.
+const ALL: [(&str, Fault); 7] = [
+    ("refused", Fault::Refused),
+    ("conflict", Fault::Conflict),
+    ("away", Fault::Away),
+    ("slow", Fault::Slow(Duration::from_millis(500))),
+    ("never answered", Fault::Silent),
+    ("answer lost", Fault::Lost),
+    ("cut", Fault::Trap),
+];
+
+/// Writes down which host functions are called, and disturbs one of them: the so manieth of a phase.
+#[derive(Default)]
+struct One {
+    seen: Mutex<Vec<(Phase, String)>>,
+    disturb: Option<(Phase, usize, Fault)>,
+}
+
+impl Faults for One {
+    fn at(&self, phase: Phase, function: &str) -> Option<Fault> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = seen.iter().filter(|(known, _)| *known == phase).count();
+        seen.push((phase, function.to_owned()));
+        // Only once: what is repeated afterwards finds a platform that is well again.
+        self.disturb.filter(|(where_, at, _)| *where_ == phase && *at == before).map(|(.., fault)| fault)
+    }
+}
+
+/// Runs a server's life once undisturbed, to see which host functions it takes, and then once for each of them and each fault.
+pub async fn inject(bench: &dyn Bench) -> Vec<Row> {
+    let calls = match calls(bench).await {
+        Ok(calls) => calls,
+        Err(why) => return vec![Row::of("undisturbed", Err(why))],
+    };
+    let mut rows = vec![Row::of("undisturbed", Ok(()))];
+    for phase in [Phase::Provision, Phase::Release] {
+        let functions = calls.iter().filter(|(known, _)| *known == phase).map(|(_, function)| function);
+        for (at, function) in functions.enumerate() {
+            // What acts on no platform cannot fail on one.
+            if !["docker.", "embedded.", "kubernetes.", "http.", "registry."]
+                .iter()
+                .any(|i| function.starts_with(i))
+            {
+                continue;
+            }
+            for (name, fault) in ALL {
+                let outcome = life(bench, One { disturb: Some((phase, at, fault)), ..One::default() }).await;
+                rows.push(Row::of(format!("{} · {function} · {name}", phase.as_str()), outcome.map(drop)));
+            }
+        }
+    }
+    rows
+}
+
+async fn calls(bench: &dyn Bench) -> Result<Vec<(Phase, String)>, String> {
+    let faults = life(bench, One::default()).await?;
+    let seen = faults.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Ok(seen)
+}
+
+/// Brings a server up, takes it down if it came up, and looks at what is left.
+async fn life(bench: &dyn Bench, one: One) -> Result<Arc<One>, String> {
+    let stand = Stand::new(bench).await?;
+    let undisturbed = one.disturb.is_none();
+    let silent = matches!(one.disturb, Some((.., Fault::Silent)));
+    let faults = Arc::new(one);
+    stand.host.disturb(Arc::clone(&faults) as Arc<dyn Faults>);
+    let within = if silent { SHORT } else { PATIENCE };
+    match stand.plugin.provision(&call(within)?, &stand.server).await {
+        Ok(provisioned) => {
+            let released =
+                stand.plugin.release(&call(within)?, &provisioned.lease, ReleaseReason::Ended).await;
+            // One that fails is repeated by the host until it succeeds; that is what is looked at below.
+            if let Err(failure) = released
+                && failure.text.trim().is_empty()
+            {
+                return Err("its release failed without a word".to_owned());
+            }
+        }
+        Err(failure) if undisturbed => return Err(format!("provision: {}", failure.one_line())),
+        Err(failure) if failure.text.trim().is_empty() => return Err("it failed without a word".to_owned()),
+        Err(_) => {}
+    }
+    stand.end().await?;
+    Ok(faults)
+}

@@ -1,0 +1,267 @@
+//! What goes wrong with containers: what the person sees, and that nothing is left.
+
+use super::command::{docker, output};
+use super::engine_front::{self, Refusals};
+use super::events::{created, none_with, now};
+use super::{ECHO, LEGACY, World, variable};
+use crate::program::scene;
+use gateway_tests::harness::{InFlight, Scene, eventually};
+use serde_json::json;
+
+/// An MCP server as a shell script: `ok` answers, `hang` never does. `STUBBORN` is what it does when its input has ended.
+const SERVER: &str = r#"
+while read -r line; do
+  id=$(echo "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
+  answer() { echo '{"jsonrpc":"2.0","id":'"$id"',"result":'"$1"'}'; }
+  case "$line" in
+    *'"initialize"'*) answer '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}';;
+    *'"tools/list"'*) answer '{"tools":[{"name":"ok","inputSchema":{"type":"object"}},{"name":"hang","inputSchema":{"type":"object"}}]}';;
+    *'"name":"ok"'*) answer '{"content":[{"type":"text","text":"fine"}]}';;
+    *'"name":"hang"'*) ;;
+    *'"id":'*) echo '{"jsonrpc":"2.0","id":'"$id"',"error":{"code":-32601,"message":"no such method"}}';;
+  esac
+done
+STUBBORN
+"#;
+
+/// A scene in which the world's server is the script.
+fn scripted(world: &World, stubborn: &str) -> Scene {
+    let scene = world.scene("image: none");
+    let script = scene.file("srv/server.sh", SERVER.replace("STUBBORN", stubborn));
+    let folder = script.parent().unwrap().display().to_string();
+    let entry = format!(
+        "image: mcp/busybox:1\n    command: [sh, /srv/server.sh]\n    volumes: ['{folder}:/srv', /anonymous]"
+    );
+    scene.file("catalog.yaml", format!("registry:\n  {}:\n    {entry}\n", world.name));
+    scene
+}
+
+/// Names of the volumes without a name that this container has.
+async fn volumes(container: &str) -> Vec<String> {
+    let format = "{{range .Mounts}}{{if eq .Type \"volume\"}}{{.Name}} {{end}}{{end}}";
+    let text = output(docker().args(["inspect", "--format", format, container])).await.unwrap();
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_hundred_calls_that_are_let_go_leave_nothing_and_hold_nobody_up() {
+    let Some(world) = World::new().await else { return };
+    let scene = scripted(&world, "");
+    let gateway = world.serve(&scene).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["hang", "ok"]).await;
+    assert_eq!(client.text("ok", json!({})).await, "fine");
+    let before = world.containers().await;
+    for _ in 0..100 {
+        let InFlight::Http(call) = client.begin("tools/call", json!({"name": "hang", "arguments": {}})).await
+        else {
+            panic!("over HTTP")
+        };
+        call.abort();
+    }
+    assert_eq!(client.text("ok", json!({})).await, "fine");
+    assert_eq!(world.containers().await, before);
+    let own = volumes(&before[0]).await;
+    assert_eq!(own.len(), 1, "{own:?}");
+    // SIGTERM with a call in flight: the call is cut after a while, and the end is a good one.
+    let hanging = client.begin("tools/call", json!({"name": "hang", "arguments": {}})).await;
+    gateway.end().await;
+    drop(hanging);
+    world.nothing_left().await;
+    let left = output(docker().args(["volume", "inspect", &own[0]])).await;
+    assert!(
+        left.is_err_and(|text| text.to_lowercase().contains("no such volume")),
+        "its volume is still there"
+    );
+    scene.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn a_server_that_ignores_the_end_of_its_input_holds_nobody_up_and_does_not_stay() {
+    let Some(world) = World::new().await else { return };
+    let scene = scripted(&world, "trap '' TERM; while :; do sleep 1; done");
+    let gateway = world.serve(&scene).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["hang", "ok"]).await;
+    for _ in 0..5 {
+        assert_eq!(client.text("ok", json!({})).await, "fine");
+    }
+    // Killed in a call: the next start takes it down, whoever else runs on the engine.
+    let hanging = client.begin("tools/call", json!({"name": "hang", "arguments": {}})).await;
+    gateway.kill().await;
+    drop(hanging);
+    assert!(!world.containers().await.is_empty());
+    let gateway = world.serve(&scene).await;
+    let mut client = gateway.client(LEGACY).await;
+    gateway.says("took down server").await;
+    client.await_tools(&["ok"]).await;
+    assert_eq!(client.text("ok", json!({})).await, "fine");
+    // SIGTERM in a call.
+    let hanging = client.begin("tools/call", json!({"name": "hang", "arguments": {}})).await;
+    gateway.end().await;
+    drop(hanging);
+    world.nothing_left().await;
+    scene.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn what_a_living_gateway_has_is_never_touched() {
+    let Some(world) = World::new().await else { return };
+    let (one, other) = (scripted(&world, "sleep 1000"), World::new().await.unwrap());
+    let gateway = world.serve(&one).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["ok"]).await;
+    assert_eq!(client.text("ok", json!({})).await, "fine");
+    let living = world.containers().await;
+    // A second gateway, with the same state folder even, is killed; what it leaves is swept by hand.
+    let catalog = std::fs::read_to_string(one.work().join("catalog.yaml")).unwrap();
+    one.file("other.yaml", catalog.replace(&world.name, &other.name));
+    let arguments = ["--catalog", "other.yaml", "--servers", &other.name];
+    let second = one.serve(arguments).await;
+    let mut user = second.client(LEGACY).await;
+    user.await_tools(&["ok"]).await;
+    second.kill().await;
+    let left = other.containers().await;
+    assert!(!left.is_empty());
+    // An engine closes the input of a container whose client has gone; this one does not care.
+    let swept = one.run(["server", "sweep"].iter().chain(&arguments)).await.expect_code(0);
+    assert!(swept.stdout.contains("took down server"), "{}", swept.seen());
+    other.nothing_left().await;
+    assert_eq!(world.containers().await, living);
+    assert_eq!(client.text("ok", json!({})).await, "fine");
+    // A third, of somebody else, sees dead and living ones and touches neither.
+    let strangers = scene();
+    let swept = strangers.run(["server", "sweep"]).await.expect_code(0);
+    assert!(swept.stdout.contains("nothing was left"), "{}", swept.seen());
+    assert_eq!(world.containers().await, living);
+    // The socket of the one that was killed lies there until the next start.
+    gateway.signal(gateway_tests::harness::Signal::TERM);
+    assert_eq!(gateway.ended().await.finished.code, Some(0));
+    world.nothing_left().await;
+    assert!(one.ledger().is_empty(), "{:?}", one.ledger());
+}
+
+#[tokio::test]
+async fn an_engine_that_refuses_is_quoted_and_one_that_is_away_is_named() {
+    let Some(world) = World::new().await else { return };
+    let refusals = Refusals::default();
+    let scene = world.scene(&format!("image: {ECHO}"));
+    let host = engine_front::start(&scene.work(), &variable("DOCKER_HOST").unwrap_or_default(), &refusals);
+    let scene = scene.with_variable("DOCKER_HOST", &host);
+    let scene_file = |image: &str| {
+        scene.file("catalog.yaml", format!("registry:\n  {}:\n    image: {image}\n", world.name))
+    };
+    refusals.refuse(
+        "/containers/create",
+        "500 Internal Server Error",
+        r#"{"message": "this engine is on strike"}"#,
+    );
+    let gateway = world.serve(&scene).await;
+    let said = gateway.says("this engine is on strike").await;
+    assert!(said.contains("create container"), "{said}");
+    gateway.end().await;
+    refusals.none();
+    let gateway = world.serve(&scene).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["echo"]).await;
+    gateway.end().await;
+    world.nothing_left().await;
+    // A pull for which there is no room.
+    scene_file("127.0.0.1:5000/mcp/not-here:1");
+    let body = r#"{"errorDetail":{"message":"write /var/lib/x: no space left on device"},"error":"write /var/lib/x: no space left on device"}"#;
+    refusals.refuse("/images/create", "200 OK", body);
+    let gateway = world.serve(&scene).await;
+    // The person sees it while it is tried again.
+    eventually("the reason", async || {
+        let list = scene.run(["server", "inspect", &world.name]).await.seen();
+        if list.contains("no space left on device") { Ok(()) } else { Err(list) }
+    })
+    .await;
+    gateway.end().await;
+    refusals.none();
+    // No engine at all: the gateway serves, and says where it looked.
+    let nowhere = format!("unix://{}", scene.work().join("none.sock").display());
+    let scene = scene.with_variable("DOCKER_HOST", &nowhere);
+    let gateway = world.serve(&scene).await;
+    let said = gateway.says("none.sock").await;
+    assert!(said.contains("engine"), "{said}");
+    gateway.end().await;
+    scene.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn warm_by_default_and_a_container_a_call_on_request() {
+    let Some(world) = World::new().await else { return };
+    let scene = world.scene(&format!("image: {ECHO}"));
+    let since = now();
+    let gateway = world.serve(&scene).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["echo"]).await;
+    client.text("echo", json!({"message": "first"})).await;
+    let warm = created(&world.name, since).await;
+    for _ in 0..5 {
+        client.text("echo", json!({"message": "again"})).await;
+    }
+    assert_eq!(created(&world.name, since).await, warm, "a warm server starts nothing");
+    gateway.end().await;
+    world.nothing_left().await;
+
+    let since = now() + 1;
+    eventually("another second", async || if now() >= since { Ok(()) } else { Err(String::new()) }).await;
+    let flags = ["--catalog", "catalog.yaml", "--servers", &world.name, "--container-per-call"];
+    let gateway = scene.serve(flags).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["echo"]).await;
+    // What was started for the lists does not stay.
+    world.nothing_left().await;
+    let listed = created(&world.name, since).await;
+    for n in 0..3 {
+        assert!(
+            client.text("echo", json!({"message": format!("call {n}")})).await.contains(&format!("call {n}"))
+        );
+    }
+    assert_eq!(created(&world.name, since).await, listed + 3);
+    world.nothing_left().await;
+    gateway.end().await;
+
+    // `longLived` is kept all the same.
+    scene.file(
+        "catalog.yaml",
+        format!("registry:\n  {}:\n    image: {ECHO}\n    longLived: true\n", world.name),
+    );
+    let gateway = scene.serve(flags).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["echo"]).await;
+    client.text("echo", json!({"message": "first"})).await;
+    let kept = world.containers().await;
+    client.text("echo", json!({"message": "second"})).await;
+    assert_eq!(world.containers().await, kept);
+    gateway.end().await;
+    world.nothing_left().await;
+}
+
+#[tokio::test]
+async fn fifty_at_once_come_up_and_one_of_them_that_never_answers_holds_up_nobody() {
+    let Some(world) = World::new().await else { return };
+    let scene = world.scene("image: none");
+    let mut catalog = "registry:\n".to_owned();
+    let names: Vec<String> = (0..50).map(|n| format!("{}-{n}", world.name)).collect();
+    for name in &names {
+        catalog.push_str(&format!("  {name}:\n    image: {ECHO}\n    prefix: {name}\n"));
+    }
+    let silent = format!("{}-silent", world.name);
+    catalog.push_str(&format!(
+        "  {silent}:\n    image: mcp/busybox:1\n    command: [sh, -c, 'cat > /dev/null']\n"
+    ));
+    scene.file("catalog.yaml", catalog);
+    let servers = format!("{silent},{}", names.join(","));
+    let gateway = scene.serve(["--catalog", "catalog.yaml", "--servers", &servers]).await;
+    let mut client = gateway.client(LEGACY).await;
+    let tools: Vec<String> = names.iter().map(|name| format!("{name}__echo")).collect();
+    client.await_tools(&tools.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    gateway.end().await;
+    for name in names.iter().chain([&silent]) {
+        none_with(&format!("docker-mcp-name={name}")).await;
+    }
+    scene.assert_nothing_left();
+}
