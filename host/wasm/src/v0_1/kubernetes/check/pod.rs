@@ -415,7 +415,7 @@ pub(crate) fn literal(text: &str) -> Option<String> {
             out.push(c);
             continue;
         }
-        match rest.peek() {
+        match rest.peek().copied() {
             Some('$') => {
                 rest.next();
                 out.push('$');
