@@ -16,7 +16,9 @@ use bollard::query_parameters::{
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http_body_util::{Either, Full};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// Shortest values of variables that are taken out of an engine's sentence. Shorter ones would take ordinary words with them.
 const SHORTEST_HIDDEN: usize = 4;
@@ -90,11 +92,28 @@ impl ContainerInfo {
 impl DockerEngine {
     /// Makes a container, joins it to its networks and places its files. It does not run yet. Its id.
     ///
-    /// When it fails half-way the container is removed again; when the future is dropped half-way it may exist under its name.
+    /// When it fails half-way the container is removed again, and so it is, by a task, when the future is dropped. Until then
+    /// [`DockerEngine::remove`] of its name waits.
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] when the name is taken, [`ErrorKind::Image`] when the image is not there, [`ErrorKind::Specification`].
-    pub async fn create(&self, spec: &ContainerSpec) -> Result<String, Error> {
+    pub async fn create(self: &Arc<Self>, spec: &ContainerSpec) -> Result<String, Error> {
+        let making = self.creating.begin(&spec.name);
+        let (tell, told) = oneshot::channel();
+        let (engine, spec) = (Arc::clone(self), spec.clone());
+        // In a task of its own: the engine goes on when nobody listens any more, and somebody must hear what became of it.
+        tokio::spawn(async move {
+            if let Err(Ok(id)) = tell.send(engine.make(&spec).await)
+                && let Err(error) = engine.remove(&id).await
+            {
+                tracing::warn!(%error, "a container that nobody waits for could not be removed");
+            }
+            drop(making);
+        });
+        told.await.unwrap_or_else(|_| Err(Error::cut("create a container", "the program is ending")))
+    }
+
+    async fn make(&self, spec: &ContainerSpec) -> Result<String, Error> {
         let what = format!("create container `{}`", spec.name);
         let body = spec.body()?;
         let options = CreateContainerOptionsBuilder::default().name(&spec.name).build();
@@ -190,6 +209,7 @@ impl DockerEngine {
     /// The engine does not answer.
     pub async fn inspect(&self, container: &str) -> Result<Option<ContainerInfo>, Error> {
         let what = format!("inspect container `{}`", checked("container", container)?);
+        self.creating.settled(container).await;
         match self.docker().await?.inspect_container(container, None).await {
             Ok(found) => Ok(Some(info(found))),
             Err(error) => match Error::of(&what, &error) {
@@ -253,6 +273,7 @@ impl DockerEngine {
     /// The engine does not answer, or cannot remove it.
     pub async fn remove(&self, container: &str) -> Result<(), Error> {
         let what = format!("remove container `{}`", checked("container", container)?);
+        self.creating.settled(container).await;
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         match self.docker().await?.remove_container(container, Some(options)).await {
             Ok(()) => Ok(()),

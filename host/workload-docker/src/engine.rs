@@ -1,5 +1,6 @@
 //! The engine as its users see it: made from a value, connected at the first use.
 
+use crate::creating::Creating;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::image::Pulls;
@@ -54,6 +55,7 @@ pub struct DockerEngine {
     docker: OnceCell<Docker>,
     pub(crate) watch: Watch,
     pub(crate) pulls: Pulls,
+    pub(crate) creating: Creating,
 }
 
 impl DockerEngine {
@@ -67,6 +69,7 @@ impl DockerEngine {
             wire,
             docker: OnceCell::new(),
             pulls: Pulls::default(),
+            creating: Creating::default(),
         })
     }
 

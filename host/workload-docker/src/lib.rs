@@ -14,6 +14,7 @@
 
 mod attach;
 mod container;
+mod creating;
 mod dial;
 mod endpoint;
 mod engine;

@@ -146,7 +146,7 @@ async fn requests_of_two_meanings_hide_none() {
         // With both framings the coding counts, and the connection ends behind it (RFC 9112, 6.1).
         let by_coding = what.starts_with("both framings") && answers.contains("connection: close");
         assert!(
-            statuses.len() <= 1 && statuses.iter().all(|status| by_coding || refused(&status)),
+            statuses.len() <= 1 && statuses.iter().all(|status| by_coding || refused(status)),
             "{what}: {answers}"
         );
         assert_eq!(world.front.sessions(), 1, "{what}: what was hidden was served");
