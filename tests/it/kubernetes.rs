@@ -156,7 +156,7 @@ async fn a_secret_is_in_the_cluster_s_secret_and_in_no_manifest() {
     scene.file(".env", format!("one.token={secret}\ntwo.token=other\n"));
     let gateway = world.serve(&scene, "one,two", &["--secrets", ".env"]).await;
     let mut client = gateway.client(LEGACY).await;
-    client.await_tools(&["one__echo", "two__echo"]).await;
+    client.await_tools(&["echo", "two__echo"]).await;
     let pods = world.get("pods").await;
     for pod in &pods {
         assert!(!pod.to_string().contains(secret), "{pod}");
