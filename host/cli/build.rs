@@ -1,5 +1,5 @@
 //! Builds the bundled plugins and the quickstart servers for `wasm32-wasip2` and compiles them into the program, so that a fresh checkout
-//! needs nothing but cargo.
+//! needs nothing but cargo. The egress proxy, a program for containers, is built the same way.
 //!
 //! Writes `$OUT_DIR/bundled.rs`, which the program includes: two tables of name and bytes, `PLUGINS` and `SERVERS`. The guests are always
 //! built in release mode and share one target directory beside the program's profiles, so debug, release and clippy builds of the
@@ -53,6 +53,9 @@ const ALL: &[Guests] = &[
     },
 ];
 
+/// The package of the egress proxy, and what cargo calls its program.
+const EGRESS: (&str, &str) = ("host-egress", "gateway-egress");
+
 /// What the guests are made of. Folders are watched with everything in them, so none with build output is named.
 const SOURCES: &[&str] = &[
     "Cargo.lock",
@@ -62,6 +65,8 @@ const SOURCES: &[&str] = &[
     "examples/servers/kit",
     "examples/servers/notes",
     "examples/servers/time",
+    "host/egress/Cargo.toml",
+    "host/egress/src",
     "plugins/docker/Cargo.toml",
     "plugins/docker/src",
     "plugins/embedded/Cargo.toml",
@@ -93,7 +98,7 @@ fn bundle() -> Result<(), String> {
         println!("cargo::rerun-if-changed={}", root.join(source).display());
     }
     println!("cargo::rerun-if-changed=build.rs");
-    ensure_target(&root)?;
+    ensure_target(&root, TARGET)?;
     // `OUT_DIR` is `<target>/<profile>/build/<package>/out`.
     let target = out.ancestors().nth(4).ok_or("`OUT_DIR` is not inside a target directory")?.join("bundled");
     let mut source = String::new();
@@ -101,7 +106,31 @@ fn bundle() -> Result<(), String> {
         build(&root, &target, group)?;
         source.push_str(&table(&target.join(TARGET).join("release"), &out, group)?);
     }
+    source.push_str(&egress(&root, &target, &out)?);
     write_if_changed(&out.join("bundled.rs"), source.as_bytes())
+}
+
+/// The egress proxy runs in containers, so it is built static, for Linux, and for the processor of this build. A compiler that cannot do so
+/// makes a program without it, which refuses what it would be needed for.
+fn egress(root: &Path, target: &Path, out: &Path) -> Result<String, String> {
+    let item = "/// The program of the egress proxy, and what it was built for.\n\
+                pub(crate) static EGRESS: Option<(&str, &[u8])> = ";
+    let architecture = variable("CARGO_CFG_TARGET_ARCH")?.to_string_lossy().into_owned();
+    let triple = format!("{architecture}-unknown-linux-musl");
+    if let Err(text) = ensure_target(root, &triple) {
+        println!("cargo::warning=built without the egress proxy: {text}");
+        return Ok(format!("{item}None;\n"));
+    }
+    let mut command = cargo(root.join("Cargo.toml"), target, &triple);
+    command.args(["--package", EGRESS.0]);
+    // What goes wrong with one connection ends that one.
+    command.env("CARGO_PROFILE_RELEASE_PANIC", "unwind");
+    run(command, EGRESS.0)?;
+    let file = target.join(&triple).join("release").join(EGRESS.1);
+    let bytes = fs::read(&file).map_err(|e| format!("read `{}`: {e}", file.display()))?;
+    write_if_changed(&out.join(EGRESS.1), &bytes)?;
+    let include = format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{}\"))", EGRESS.1);
+    Ok(format!("{item}Some(({architecture:?}, {include}));\n"))
 }
 
 fn variable(name: &str) -> Result<OsString, String> {
@@ -109,34 +138,38 @@ fn variable(name: &str) -> Result<OsString, String> {
 }
 
 /// Installs the target if the toolchain lacks it. A toolchain that is not rustup's is asked, not changed.
-fn ensure_target(root: &Path) -> Result<(), String> {
-    if has_target() {
+fn ensure_target(root: &Path, target: &str) -> Result<(), String> {
+    if has_target(target) {
         return Ok(());
     }
-    let added = Command::new("rustup").args(["target", "add", TARGET]).current_dir(root).output();
-    if added.is_ok_and(|output| output.status.success()) && has_target() {
+    let added = Command::new("rustup").args(["target", "add", target]).current_dir(root).output();
+    if added.is_ok_and(|output| output.status.success()) && has_target(target) {
         return Ok(());
     }
     Err(format!(
-        "the compiler has no target `{TARGET}`, which the bundled plugins need: rustup target add {TARGET}"
+        "the compiler has no target `{target}`, which what is bundled needs: rustup target add {target}"
     ))
 }
 
-fn has_target() -> bool {
+fn has_target(target: &str) -> bool {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let asked = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output();
+    let asked = Command::new(rustc).args(["--print", "target-libdir", "--target", target]).output();
     asked.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
 }
 
 fn build(root: &Path, target: &Path, group: &Guests) -> Result<(), String> {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .args(["build", "--quiet", "--release", "--target", TARGET, "--manifest-path"])
-        .arg(root.join(group.manifest));
-    command.arg("--target-dir").arg(target);
+    let mut command = cargo(root.join(group.manifest), target, TARGET);
     for guest in group.guests {
         command.args(["--package", guest.package]);
     }
+    run(command, group.manifest)
+}
+
+/// Cargo for what is bundled, without what is meant for the program around it.
+fn cargo(manifest: PathBuf, target_dir: &Path, target: &str) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["build", "--quiet", "--release", "--target", target, "--manifest-path"]).arg(manifest);
+    command.arg("--target-dir").arg(target_dir);
     // Flags, wrappers (clippy is one) and directories are meant for the program, not for code of another machine.
     for meant_for_the_program in [
         "CARGO_BUILD_RUSTFLAGS",
@@ -164,12 +197,16 @@ fn build(root: &Path, target: &Path, group: &Guests) -> Result<(), String> {
     ] {
         command.env(format!("CARGO_PROFILE_RELEASE_{key}"), value);
     }
-    let output = command.output().map_err(|e| format!("run cargo for `{}`: {e}", group.manifest))?;
+    command
+}
+
+fn run(mut command: Command, what: &str) -> Result<(), String> {
+    let output = command.output().map_err(|e| format!("run cargo for `{what}`: {e}"))?;
     if output.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("the guests of `{}` could not be built ({})\n{said}", group.manifest, output.status))
+    Err(format!("`{what}` could not be built ({})\n{said}", output.status))
 }
 
 /// Copies the components beside `bundled.rs`, so that a later build of another profile cannot change them under the compiler.

@@ -4,9 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "what is not as the story says ends the test there")]
 
 mod command;
+mod egress;
 mod engine_front;
 mod events;
 mod faults;
+mod http;
+mod inside;
 mod inspect;
 mod lines;
 mod registry;

@@ -162,7 +162,7 @@ pub(crate) struct SourceArgs {
 
     /// Memory of a container that names no limit of its own; an empty text: all (default: 2Gb)
     #[arg(long, value_name = "SIZE", value_parser = memory, help_heading = "Provisioners")]
-    pub memory: Option<u64>,
+    pub memory: Option<Memory>,
 
     /// Let containers reach what their entries name under `allowHosts`, and nothing else. Without it they reach the network as Docker lets
     /// them, as in Docker's gateway
@@ -195,9 +195,23 @@ pub(crate) struct SourceArgs {
     pub verbose: bool,
 }
 
+/// An amount of memory as it was written, so that a plan can repeat it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// In bytes; 0 is no limit.
+    pub bytes: u64,
+    /// `2Gb`.
+    pub written: String,
+}
+
 /// `2Gb`; nothing means no limit.
-fn memory(text: &str) -> Result<u64, String> {
-    if text.is_empty() { Ok(0) } else { host_config::parse_size(text).map_err(|misfit| misfit.to_string()) }
+fn memory(text: &str) -> Result<Memory, String> {
+    let bytes = if text.is_empty() {
+        0
+    } else {
+        host_config::parse_size(text).map_err(|misfit| misfit.to_string())?
+    };
+    Ok(Memory { bytes, written: text.to_owned() })
 }
 
 /// Which plugins there are. What concerns servers is not asked for, because nothing is started.

@@ -21,8 +21,8 @@ pub use provisioned::{
     Provisioned, Reconnected, ReleaseReason, State, Status, SweepReport, WorkloadKind,
 };
 pub use spec::{
-    Access, Address, Egress, File, Lifetime, Limits, Mount, MountSource, Part, ServerId, ServerSpec,
-    Transport, Value, Variable, Workload,
+    Access, Address, Egress, File, Lifetime, Limits, Mount, MountSource, Part, Port, ServerEndpoint,
+    ServerId, ServerSpec, Transport, Value, Variable, Workload,
 };
 
 pub use tool::{Captured, Ending, ToolOutput, ToolRun, ToolSpec};

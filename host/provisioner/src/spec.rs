@@ -175,15 +175,37 @@ impl fmt::Display for Address {
     }
 }
 
+/// Where a server listens inside its workload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerEndpoint {
+    /// The port.
+    pub port: u16,
+    /// Path of the MCP endpoint, beginning with `/`.
+    pub path: String,
+    /// A path that answers 2xx when the server is ready.
+    pub health_path: Option<String>,
+}
+
 /// How the server speaks MCP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transport {
     /// Standard streams.
     Stdio,
-    /// Streamable HTTP on a port and path inside the workload.
-    StreamableHttp(u16, String),
-    /// HTTP+SSE on a port and path inside the workload.
-    Sse(u16, String),
+    /// Streamable HTTP.
+    StreamableHttp(ServerEndpoint),
+    /// HTTP+SSE; the path is that of the event stream.
+    Sse(ServerEndpoint),
+}
+
+/// A port of the workload that is reached from outside, on loopback of the machine it runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Port {
+    /// The port inside.
+    pub container_port: u16,
+    /// Whether it is UDP; else TCP.
+    pub udp: bool,
+    /// The port outside; `None`: the platform chooses.
+    pub host_port: Option<u16>,
 }
 
 /// How long a workload is kept.
@@ -229,7 +251,7 @@ pub struct Mount {
     pub access: Access,
     /// Further words of Docker's `-v` that change nothing outside the workload: `z`, `Z`, `nocopy`.
     pub options: Vec<String>,
-    /// How a file wrote it, in the words of Docker's `-v`, evaluated; empty where no file did so.
+    /// How a file wrote it, in the words of Docker's `-v`, evaluated. For plans; it grants nothing. Empty where no file did so.
     pub written: String,
     /// True if the operator's own file named it; false if it came from a catalogue, which may only ask.
     pub by_operator: bool,
@@ -248,10 +270,12 @@ pub enum Egress {
 }
 
 /// Ceilings for one workload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Limits {
     /// Memory in MiB.
     pub memory_mib: Option<u32>,
+    /// The same as the operator wrote it: `2Gb`. Empty where nobody wrote it.
+    pub memory_written: String,
     /// Thousandths of a processor.
     pub cpu_millis: Option<u32>,
 }
@@ -279,6 +303,8 @@ pub struct ServerSpec {
     pub egress: Egress,
     /// `host:address` pairs.
     pub extra_hosts: Vec<String>,
+    /// Ports that are reached from outside, in the order of the file.
+    pub ports: Vec<Port>,
     /// Ceilings.
     pub limits: Limits,
     /// `uid[:gid]` or name.
@@ -319,6 +345,7 @@ impl ServerSpec {
             mounts: Vec::new(),
             egress: Egress::default(),
             extra_hosts: Vec::new(),
+            ports: Vec::new(),
             limits: Limits::default(),
             user: None,
             secrets: Vec::new(),

@@ -11,7 +11,7 @@ use crate::load::PluginSource;
 use crate::plugin::Plugin;
 use crate::reaper::Reaper;
 use crate::server::Digests;
-use crate::v0_1::docker::Containers;
+use crate::v0_1::docker::{Containers, EgressProgram};
 use crate::v0_1::embedded::Workloads;
 use crate::v0_1::kubernetes::KubernetesState;
 use host_provisioner::{Failure, Lease, ReleaseReason};
@@ -112,6 +112,8 @@ pub struct PluginHost {
     pub(crate) kubernetes: KubernetesState,
     pub(crate) digests: Digests,
     pub(crate) compilations: Arc<Compilations>,
+    /// See [`PluginHost::carry_egress`].
+    pub(crate) egress: OnceLock<EgressProgram>,
     faults: OnceLock<Arc<dyn Faults>>,
     image_policy: OnceLock<Arc<dyn ImagePolicy>>,
     engines: OnceCell<Arc<Engines>>,
@@ -138,12 +140,18 @@ impl PluginHost {
             containers: Containers::default(),
             kubernetes,
             digests: Digests::default(),
+            egress: OnceLock::new(),
             faults: OnceLock::new(),
             engines: OnceCell::new(),
             plugins: Mutex::default(),
             number: AtomicU64::new(0),
             abandoned: Mutex::default(),
         })
+    }
+
+    /// Gives it the program that egress proxies run. Without one, nobody's way out can be limited by name, and that is said. The first counts.
+    pub fn carry_egress(&self, program: EgressProgram) {
+        let _ = self.egress.set(program);
     }
 
     /// From now on, host functions are disturbed as this says. For tests of plugins; it can be said once.

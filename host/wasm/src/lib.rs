@@ -51,4 +51,5 @@ pub use limits::Limits;
 pub use load::PluginSource;
 pub use plugin::Plugin;
 pub use swap::PluginStatus;
+pub use v0_1::docker::EgressProgram;
 pub use watch::Watch;

@@ -218,6 +218,7 @@ async fn describe(
         prepared: None,
         description: None,
         tunnels: Arc::default(),
+        told: Arc::default(),
     };
     let done =
         run::run(&engines, &loaded, &limits, Lane::Load, scope, Describe).await.map_err(|failure| {

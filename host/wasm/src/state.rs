@@ -9,6 +9,7 @@ use crate::output::Tail;
 use crate::plugin::Identity;
 use crate::server::ServerScope;
 use crate::v0_1::connection::Held as Connection;
+use crate::v0_1::docker::Told;
 use crate::v0_1::kubernetes::Tunnels;
 use crate::v0_1::types::{Failure, FailureCategory};
 use host_provisioner::{Call, Description, Phase, ServerSpec};
@@ -39,6 +40,8 @@ pub(crate) struct Scope {
     pub(crate) description: Option<Arc<Description>>,
     /// What `kubernetes` has opened in this call.
     pub(crate) tunnels: Arc<Tunnels>,
+    /// What `docker` has told the plugin in this call.
+    pub(crate) told: Arc<Told>,
 }
 
 impl Scope {

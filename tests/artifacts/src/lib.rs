@@ -1,4 +1,4 @@
-//! Builds the test guests of `tests/guests` and says where they are. For tests only.
+//! Builds the test guests of `tests/guests`, and the egress proxy, and says where they are. For tests only.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,16 +25,42 @@ pub fn guest(name: &str) -> PathBuf {
     file
 }
 
+/// Path of the egress proxy's program, static and for the processor of this machine, built as [`guest`] builds.
+///
+/// # Panics
+///
+/// When it does not compile.
+#[must_use]
+#[expect(clippy::panic, reason = "a test that lacks its program cannot go on, and this is the clearest end")]
+pub fn egress() -> PathBuf {
+    static FILE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let triple = egress_triple();
+    match FILE.get_or_init(|| cargo_build("Cargo.toml", &triple, &["--package", "host-egress"])) {
+        Ok(folder) => folder.join("gateway-egress"),
+        Err(text) => panic!("the egress proxy could not be built: {text}"),
+    }
+}
+
+fn egress_triple() -> String {
+    format!("{}-unknown-linux-musl", std::env::consts::ARCH)
+}
+
 fn build() -> Result<PathBuf, String> {
+    cargo_build("tests/guests/Cargo.toml", "wasm32-wasip2", &[])
+}
+
+fn cargo_build(manifest: &str, triple: &str, further: &[&str]) -> Result<PathBuf, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let target = root.join("target/guests");
     std::fs::create_dir_all(&target).map_err(|e| format!("create `{}`: {e}", target.display()))?;
     let lock = std::fs::File::create(target.join(".test-artifacts.lock")).map_err(|e| e.to_string())?;
     lock.lock().map_err(|e| format!("lock `{}`: {e}", target.display()))?;
-    // The guests are for another machine than the tests, so flags meant for the tests must not reach their compiler.
+    // They are for another machine than the tests, so flags meant for the tests must not reach their compiler.
     let output = Command::new(cargo())
-        .args(["build", "--quiet", "--release", "--locked", "--target", "wasm32-wasip2", "--manifest-path"])
-        .arg(root.join("tests/guests/Cargo.toml"))
+        .args(["build", "--quiet", "--release", "--locked", "--target", triple])
+        .args(further)
+        .arg("--manifest-path")
+        .arg(root.join(manifest))
         .arg("--target-dir")
         .arg(&target)
         .env_remove("RUSTFLAGS")
@@ -44,7 +70,7 @@ fn build() -> Result<PathBuf, String> {
         .output()
         .map_err(|e| format!("run cargo: {e}"))?;
     if output.status.success() {
-        Ok(target.join("wasm32-wasip2/release"))
+        Ok(target.join(triple).join("release"))
     } else {
         Err(format!("{}\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
     }

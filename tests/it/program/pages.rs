@@ -31,6 +31,7 @@ async fn pages_name_only_flags_that_there_are() {
         &["plugin", "check"],
         &["plugin", "export"],
         &["plugin", "reload"],
+        &["plugin", "test"],
         &["server", "list"],
         &["server", "inspect"],
         &["tools", "list"],

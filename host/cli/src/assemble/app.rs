@@ -23,7 +23,7 @@ use host_pool::{Pool, PoolConfig, ServerEntry};
 use host_provisioner::{Class, Failure, Phase, Provisioner, ServerSpec, Workload, WorkloadKind};
 use host_resolver::{Resolver, Source};
 use host_toolbox::Toolbox;
-use host_wasm::{LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
+use host_wasm::{EgressProgram, LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
 use host_workload_docker::{DockerEngine, Endpoint};
 use host_workload_embedded::{EmbeddedEngine, EngineConfig};
 use host_workload_process::{EngineConfig as ProcessConfig, ProcessEngine};
@@ -117,6 +117,10 @@ impl App {
                 .collect(),
             compile_limit: COMPILE_WITHIN,
         });
+        if let Some((architecture, bytes)) = bundled::EGRESS {
+            let architecture = architecture.to_owned();
+            host.carry_egress(EgressProgram { bytes: bytes.into(), architecture });
+        }
         if let Some(policy) = images::policy(&inputs.images, environment)? {
             host.trust_images_by(policy);
         }

@@ -1,14 +1,14 @@
 //! What the command line says about all containers, as in Docker's gateway: limits for those that name none, and whether they are let out.
 
-use crate::args::SourceArgs;
+use crate::args::{Memory, SourceArgs};
 use host_provisioner::{Egress, Lifetime, ServerSpec, Workload};
 
 /// See the module. Says nothing about servers that are no containers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Containers {
     /// Thousandths of a processor.
     cpu_millis: Option<u32>,
-    memory_mib: Option<u32>,
+    memory: Option<(u32, String)>,
     block_network: bool,
     per_call: bool,
 }
@@ -16,20 +16,22 @@ pub(crate) struct Containers {
 impl Containers {
     /// The flags, with the defaults of the original (`docker-mcp-gateway.md` 4.1): one processor, `2Gb`.
     pub(crate) fn of(args: &SourceArgs) -> Self {
-        let memory = args.memory.unwrap_or(2 << 30);
+        let usual = || Memory { bytes: 2 << 30, written: "2Gb".to_owned() };
+        let memory = args.memory.clone().unwrap_or_else(usual);
         Self {
             cpu_millis: u32::try_from(args.cpus.unwrap_or(1))
                 .ok()
                 .filter(|n| *n > 0)
                 .map(|n| n.saturating_mul(1000)),
-            memory_mib: (memory > 0).then(|| u32::try_from(memory.div_ceil(1 << 20)).unwrap_or(u32::MAX)),
+            memory: (memory.bytes > 0)
+                .then(|| (u32::try_from(memory.bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX), memory.written)),
             block_network: args.block_network,
             per_call: args.container_per_call,
         }
     }
 
     /// The server with what its entry does not say. `kept`: it says that it lives as long as the session.
-    pub(crate) fn completed(self, mut spec: ServerSpec, kept: bool) -> ServerSpec {
+    pub(crate) fn completed(&self, mut spec: ServerSpec, kept: bool) -> ServerSpec {
         if !matches!(spec.workload, Workload::Image { .. } | Workload::Tools { .. }) {
             return spec;
         }
@@ -37,7 +39,9 @@ impl Containers {
             spec.lifetime = Lifetime::Call;
         }
         spec.limits.cpu_millis = spec.limits.cpu_millis.or(self.cpu_millis);
-        spec.limits.memory_mib = spec.limits.memory_mib.or(self.memory_mib);
+        if let (None, Some((mib, written))) = (spec.limits.memory_mib, &self.memory) {
+            (spec.limits.memory_mib, spec.limits.memory_written) = (Some(*mib), written.clone());
+        }
         spec.egress = match (std::mem::take(&mut spec.egress), self.block_network) {
             (Egress::Hosts(hosts), true) => Egress::Hosts(hosts),
             // In the original, who names nothing is let out everywhere in spite of the flag; that is a mistake there.
@@ -74,10 +78,12 @@ mod tests {
         let mut own = image();
         (own.limits.cpu_millis, own.limits.memory_mib) = (Some(500), Some(64));
         assert_eq!(limits(&args, own), (Some(500), Some(64)));
-        (args.cpus, args.memory) = (Some(0), Some(0));
+        let memory = |bytes, written: &str| Some(Memory { bytes, written: written.to_owned() });
+        (args.cpus, args.memory) = (Some(0), memory(0, ""));
         assert_eq!(limits(&args, image()), (None, None));
-        (args.cpus, args.memory) = (Some(-1), Some(512 << 20));
+        (args.cpus, args.memory) = (Some(-1), memory(512 << 20, "0.5g"));
         assert_eq!(limits(&args, image()), (None, Some(512)));
+        assert_eq!(completed(&args, image()).limits.memory_written, "0.5g");
         let component =
             ServerSpec::new("c", Workload::Bundled { name: "time".to_owned(), arguments: Vec::new() });
         assert_eq!(limits(&args, component), (None, None));

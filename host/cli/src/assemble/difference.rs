@@ -52,7 +52,7 @@ fn changed(old: &Wanted<'_>, new: &Wanted<'_>) -> Vec<&'static str> {
         ("environment", a.environment != b.environment),
         ("secrets", a.secrets != b.secrets),
         ("folders", a.mounts != b.mounts || a.files != b.files),
-        ("network", a.egress != b.egress || a.extra_hosts != b.extra_hosts),
+        ("network", a.egress != b.egress || a.extra_hosts != b.extra_hosts || a.ports != b.ports),
         (
             "limits",
             a.limits != b.limits

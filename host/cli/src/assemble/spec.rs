@@ -1,7 +1,7 @@
 //! From an entry of a file to the specification of a server: templates and variables evaluated, folders and volumes told apart.
 
-use crate::assemble::editor;
 use crate::assemble::values::Values;
+use crate::assemble::{editor, listening};
 use crate::environment::Environment;
 use anyhow::{Context, Result, anyhow, bail};
 use host_config::{
@@ -63,8 +63,10 @@ fn build(server: &Server, values: &Values<'_>) -> Result<p::ServerSpec> {
         p::Egress::Hosts(server.allow_hosts.clone())
     };
     spec.extra_hosts = server.extra_hosts.iter().filter(|host| !host.is_empty()).cloned().collect();
+    listening::apply(server, &mut spec)?;
     spec.limits = p::Limits {
         memory_mib: server.memory.map(|bytes| u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX)),
+        memory_written: String::new(),
         cpu_millis: server.cpus.map(|cpus| u32::try_from(cpus.millis()).unwrap_or(u32::MAX)),
     };
     spec.user = Some(values.text("user", &server.user)?).filter(|user| !user.is_empty());

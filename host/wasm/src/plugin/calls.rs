@@ -101,7 +101,8 @@ impl Plugin {
         let exported::Provisioned { connection, state, fields, objects, extras } =
             match self.answer(phase, answer) {
                 Ok(answer) => answer,
-                Err(failure) => {
+                Err(mut failure) => {
+                    self.host().containers.explain(&self.identity().name, &mut failure).await;
                     if Self::may_resume(call, &record, &failure) {
                         unfinished.finished();
                         self.halt(call, record, number);

@@ -442,3 +442,34 @@ async fn what_a_dead_gateway_left_is_taken_down_by_the_next() {
     drop(provisioned);
     second.ends().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_egress_proxy_lets_through_what_the_entry_names_and_no_plugin_more() {
+    let Some(run) = Run::new().await else { return };
+    let plugin = run.plugin("docker", DockerGrant::default()).await;
+    let limited = |name: &str| {
+        let mut server = server(name);
+        server.egress = Egress::Hosts(vec!["api.example:443".to_owned(), "h:1/udp".to_owned()]);
+        server
+    };
+    // Who was given no program says so.
+    let text = refused(&plugin, limited("egress api.example")).await.text;
+    assert_eq!(text, "this gateway was built without its egress proxy");
+    let bytes = std::fs::read(test_artifacts::egress()).unwrap().into();
+    run.host.carry_egress(crate::EgressProgram { bytes, architecture: std::env::consts::ARCH.to_owned() });
+    for wider in ["evil.example", "public"] {
+        let text = refused(&plugin, limited(&format!("egress {wider}"))).await.text;
+        assert!(text.ends_with("reach more than its entry names"), "{wider}: {text}");
+    }
+    let text = refused(&plugin, limited("egress everything")).await.text;
+    assert!(text.starts_with("an egress proxy that limits nothing"), "{text}");
+    let mut none = limited("egress api.example");
+    none.egress = Egress::None;
+    let text = refused(&plugin, none).await.text;
+    assert!(text.ends_with("reach more than its entry names"), "{text}");
+    assert_eq!(run.left().await, Vec::<String>::new());
+    // The guest fails after it was started, so that it is taken down like everything else.
+    let text = refused(&plugin, limited("egress api.example")).await.text;
+    assert!(text.starts_with("[\"mcp-egress-") && text.ends_with(":api.example\"]"), "{text}");
+    run.ends().await;
+}

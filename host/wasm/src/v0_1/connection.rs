@@ -204,10 +204,12 @@ impl Scope {
             Ok(tunnel) => tunnel,
             Err(failure) => return Ok(Err(failure)),
         };
-        let (grants, tunnels) = (Arc::clone(&self.plugin), Arc::clone(&self.tunnels));
+        let grants = Arc::clone(&self.plugin);
+        let (tunnels, told) = (Arc::clone(&self.tunnels), Arc::clone(&self.told));
         let access = host_web::Access::of_names(
             move |host, port| {
                 tunnels.reaches(host, port)
+                    || told.reaches(host, port)
                     || grants.grants.connect.iter().any(|pattern| pattern.covers(host, Some(port)))
             },
             &format!("grant it: add `HOST:PORT` to `plugins.{}.grants.connect`", self.plugin.name),
@@ -238,7 +240,7 @@ impl Scope {
             let text = format!("no connection is made in `{}`", self.phase.as_str());
             return Err(self.refuse(FailureCategory::Permission, text));
         }
-        if self.tunnels.reaches(host, port) {
+        if self.tunnels.reaches(host, port) || self.told.reaches(host, port) {
             return Ok(());
         }
         let plugin = &self.plugin;

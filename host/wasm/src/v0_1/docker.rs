@@ -5,10 +5,14 @@ mod act;
 mod check;
 mod output;
 mod own;
+mod proxy;
+mod reach;
 mod records;
 mod wait;
 
 pub(crate) use own::Containers;
+pub use proxy::EgressProgram;
+pub(crate) use reach::Told;
 
 use crate::state::{CallState, Scope};
 use crate::v0_1::bounds::Bounded;
@@ -153,11 +157,10 @@ impl Host for CallState {
         }
     }
 
-    fn address_of(&mut self, container: String, _container_port: u16) -> Answer<Address> {
+    async fn address_of(&mut self, container: String, container_port: u16) -> Answer<Address> {
         self.enter("docker.address-of")?;
         container.bounded()?;
-        let text = "this gateway does not reach ports of containers yet";
-        Ok(Err(self.scope.refuse(FailureCategory::Unsupported, text)))
+        Ok(Docker(&self.scope).address_of(&container, container_port).await)
     }
 
     async fn inspect(&mut self, container: String) -> Answer<Option<ContainerInfo>> {
@@ -272,14 +275,16 @@ impl Host for CallState {
         Ok(Docker(&self.scope).remove_network(&network).await)
     }
 
-    fn plan_egress_proxy(&mut self, _spec: ProxySpec) -> Answer<EgressProxy> {
+    fn plan_egress_proxy(&mut self, spec: ProxySpec) -> Answer<EgressProxy> {
         self.enter("docker.plan-egress-proxy")?;
-        Ok(Err(Docker(&self.scope).no_proxy()))
+        spec.bounded()?;
+        Ok(Docker(&self.scope).plan_proxy(&spec))
     }
 
-    fn start_egress_proxy(&mut self, _spec: ProxySpec) -> Answer<EgressProxy> {
+    async fn start_egress_proxy(&mut self, spec: ProxySpec) -> Answer<EgressProxy> {
         self.enter("docker.start-egress-proxy")?;
-        Ok(Err(Docker(&self.scope).no_proxy()))
+        spec.bounded()?;
+        Docker(&self.scope).start_proxy(spec).await
     }
 }
 
@@ -310,12 +315,6 @@ impl Docker<'_> {
     fn not_in_this_phase(&self, what: &str) -> Failure {
         let text = format!("nothing is {what} in `{}`", self.phase.as_str());
         self.refuse(FailureCategory::Permission, text)
-    }
-
-    fn no_proxy(&self) -> Failure {
-        let text = "this gateway has no egress proxy for containers yet";
-        let hint = "take `allowHosts` out of the entry, cut it off with `disableNetwork`, or accept it with `onUnenforced: report`";
-        self.refuse_with(FailureCategory::Unsupported, text, hint)
     }
 }
 

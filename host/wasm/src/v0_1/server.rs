@@ -3,8 +3,8 @@
 use crate::server::ServerScope;
 use crate::v0_1::types::{
     Access, Amount, ComponentWorkload, Destination, Egress, File, ImageWorkload, Lifetime, Limits, Mount,
-    MountSource, Network, Part, Pin, Protocol, PullPolicy, SecretName, SecretOwner, Server, ServerEndpoint,
-    Transport, Value, Variable, Workload,
+    MountSource, Network, Part, Pin, Port, Protocol, PullPolicy, SecretName, SecretOwner, Server,
+    ServerEndpoint, Transport, Value, Variable, Workload,
 };
 use host_provisioner as provisioner;
 use host_provisioner::ServerSpec;
@@ -46,7 +46,13 @@ pub(crate) fn record(scope: &ServerScope, named: bool) -> Server {
         mounts: spec.mounts.iter().enumerate().map(|(at, m)| mount(at, m)).collect(),
         network: network(spec),
         limits: Limits {
-            memory: spec.limits.memory_mib.map(|mib| Amount { mib, written: in_dockers_words(mib) }),
+            memory: spec.limits.memory_mib.map(|mib| Amount {
+                mib,
+                written: match spec.limits.memory_written.as_str() {
+                    "" => in_dockers_words(mib),
+                    written => written.to_owned(),
+                },
+            }),
             cpu_millis: spec.limits.cpu_millis,
             processes: None,
             disk: None,
@@ -114,18 +120,16 @@ fn pins(spec: &ServerSpec) -> Vec<Pin> {
 }
 
 fn transport(transport: &provisioner::Transport) -> Transport {
-    let endpoint = |port: u16, path: &str| ServerEndpoint {
-        port,
-        path: path.to_owned(),
-        health_path: None,
+    let endpoint = |endpoint: &provisioner::ServerEndpoint| ServerEndpoint {
+        port: endpoint.port,
+        path: endpoint.path.clone(),
+        health_path: endpoint.health_path.clone(),
         headers: Vec::new(),
     };
     match transport {
         provisioner::Transport::Stdio => Transport::Stdio,
-        provisioner::Transport::StreamableHttp(port, path) => {
-            Transport::StreamableHttp(endpoint(*port, path))
-        }
-        provisioner::Transport::Sse(port, path) => Transport::Sse(endpoint(*port, path)),
+        provisioner::Transport::StreamableHttp(at) => Transport::StreamableHttp(endpoint(at)),
+        provisioner::Transport::Sse(at) => Transport::Sse(endpoint(at)),
     }
 }
 
@@ -186,7 +190,15 @@ fn network(spec: &ServerSpec) -> Network {
         detached: false,
         names: Vec::new(),
         extra_hosts: spec.extra_hosts.clone(),
-        ports: Vec::new(),
+        ports: spec.ports.iter().map(port).collect(),
+    }
+}
+
+fn port(port: &provisioner::Port) -> Port {
+    Port {
+        container_port: port.container_port,
+        protocol: if port.udp { Protocol::Udp } else { Protocol::Tcp },
+        host_port: port.host_port,
     }
 }
 

@@ -104,7 +104,13 @@ impl Scope {
                 "the arguments of a server that carries secrets must be those of its entry",
             ));
         }
-        match wanted.iter().find(|variable| !own_variable(variable, server)) {
+        let proxies = self.told.proxies(self.starts());
+        let of_proxy = |variable: &Variable| {
+            let [Part::Text(value)] = variable.value.as_slice() else { return false };
+            let mut known = proxies.iter().flat_map(|proxy| &proxy.environment);
+            known.any(|(name, own)| *name == variable.name && own == value)
+        };
+        match wanted.iter().find(|variable| !own_variable(variable, server) && !of_proxy(variable)) {
             None => Ok(generated),
             Some(variable) => {
                 let name = line(&variable.name, SHOWN);

@@ -120,6 +120,25 @@ fn provision(context: &Context, server: &Server) -> Result<Provisioned, Failure>
         "arguments" => spec.arguments = vec!["env".to_owned()],
         "elsewhere" => spec.environment.iter_mut().for_each(|variable| variable.name = "OTHER".to_owned()),
         "dns" => spec.dns = vec!["10.0.0.9".to_owned()],
+        "egress" => {
+            let destination = Destination {
+                host: word(1),
+                port: Some(443),
+                protocol: Protocol::Http,
+                written: word(1),
+            };
+            let wanted = docker::ProxySpec {
+                name: format!("mcp-egress-{}", context.request),
+                egress: match words.get(1) {
+                    Some(&"public") => Egress::Public,
+                    Some(&"everything") => Egress::Unrestricted,
+                    _ => Egress::Only(vec![destination]),
+                },
+                ingress: Vec::new(),
+                server_alias: String::new(),
+            };
+            return says(format!("{:?}", docker::start_egress_proxy(&wanted)?.links));
+        }
         "link" => spec.links = vec![format!("{}:victim", word(1))],
         "forge" => {
             let label = |key: &str, value: &str| Label { key: key.to_owned(), value: value.to_owned() };

@@ -1,5 +1,6 @@
 //! What the host functions do once they have been entered: ask whether it may be, then ask the engine.
 
+use super::output::Tail;
 use super::{Answer, CONTAINER, Docker, LOG, NETWORK, OUTPUT, PAGE, engine, output, own, records};
 use crate::sanitize;
 use crate::v0_1::connection::RunOutput;
@@ -88,7 +89,8 @@ impl Docker<'_> {
             }
             Err(error) => return Ok(Err(self.of_engine(&error))),
         };
-        self.host.containers.add(&attached.container, begun, attached.watched);
+        // Its streams are the relay's, and so are its last words.
+        self.host.containers.add(&attached.container, begun, attached.watched, Tail::default());
         let streams = Streams {
             label: label(&attached.container),
             stdin: Box::new(attached.stdin),
@@ -125,8 +127,8 @@ impl Docker<'_> {
         let attached = engine.attach(&id).await.map_err(failed)?;
         let watched = attached.watched.clone();
         engine.start(&id).await.map_err(|error| failed(wanted.hide(error)))?;
-        output::follow(&begun.server, attached);
-        self.host.containers.add(&id, begun, watched);
+        let tail = output::follow(&begun.server, attached);
+        self.host.containers.add(&id, begun, watched, tail);
         Ok(id)
     }
 
@@ -197,7 +199,10 @@ impl Docker<'_> {
         }
         match self.own(container).await? {
             None => Ok(()),
-            Some(info) => self.docker()?.stop(&info.id, grace).await.map_err(|error| self.of_engine(&error)),
+            Some(info) => {
+                self.host.containers.expect_end(&info.id);
+                self.docker()?.stop(&info.id, grace).await.map_err(|error| self.of_engine(&error))
+            }
         }
     }
 
@@ -207,6 +212,7 @@ impl Docker<'_> {
         }
         let name = match self.own(container).await? {
             Some(info) => {
+                self.host.containers.expect_end(&info.id);
                 self.docker()?.remove(&info.id).await.map_err(|error| self.of_engine(&error))?;
                 info.name
             }

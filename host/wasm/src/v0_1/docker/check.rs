@@ -11,7 +11,7 @@ use super::{CONTAINER, Docker, engine};
 use crate::grants::DockerGrant;
 use crate::sanitize::line;
 use crate::server::ServerScope;
-use crate::v0_1::imported::docker::ContainerSpec;
+use crate::v0_1::imported::docker::{ContainerSpec, EgressProxy};
 use crate::v0_1::server::folder;
 use crate::v0_1::types::{self, Failure, FailureCategory, MountSource, Protocol};
 use crate::v0_1::values::FileValue;
@@ -88,7 +88,7 @@ impl Docker<'_> {
             self.files_fit(&spec.files, server),
             self.rights_fit(spec, &grant),
             self.options_fit(spec, &grant),
-            self.ports_fit(spec),
+            self.ports_fit(spec, server),
         ];
         for mount in &spec.mounts {
             found.push(self.mount_fits(mount, server, &grant).await.map(drop));
@@ -143,10 +143,13 @@ impl Docker<'_> {
         Ok(())
     }
 
-    /// Ports are chosen by the engine: a plugin could otherwise stand in another program's place.
-    fn ports_fit(&self, spec: &ContainerSpec) -> Checked {
+    /// Ports are chosen by the engine, or by the operator: a plugin could otherwise stand in another program's place.
+    fn ports_fit(&self, spec: &ContainerSpec, server: &ServerScope) -> Checked {
         for port in &spec.publish {
-            if let Some(host_port) = port.host_port {
+            let own = |own: &provisioner::Port| {
+                (own.container_port, own.host_port) == (port.container_port, port.host_port)
+            };
+            if let Some(host_port) = port.host_port.filter(|_| !server.spec.ports.iter().any(own)) {
                 let text = format!("port {host_port} of this machine is not one of the server's entry");
                 return Err(self.refuse(FailureCategory::Permission, text));
             }
@@ -164,18 +167,23 @@ impl Docker<'_> {
     /// A container that carries secrets is the entry's own, unchanged: a stranger's word in it could send them elsewhere.
     fn closed_fits(&self, spec: &ContainerSpec, server: &ServerScope) -> Checked {
         let own = &server.spec;
-        let foreign = |list: &[String], known: &[String]| list.iter().any(|item| !known.contains(item));
+        let proxies = self.told.proxies(self.starts());
+        let foreign = |list: &[String], known: &[String], of_proxy: fn(&EgressProxy) -> &Vec<String>| {
+            let known =
+                |item| known.contains(item) || proxies.iter().any(|proxy| of_proxy(proxy).contains(item));
+            list.iter().any(|item| !known(item))
+        };
         let what = if spec.entrypoint.is_some() {
             "another entry point"
         } else if spec.working_directory.is_some() {
             "another working directory"
         } else if spec.user != own.user {
             "another user than its entry's"
-        } else if !spec.dns.is_empty() {
+        } else if foreign(&spec.dns, &[], |proxy| &proxy.dns) {
             "DNS servers of a plugin's choice"
-        } else if !spec.links.is_empty() {
+        } else if foreign(&spec.links, &[], |proxy| &proxy.links) {
             "links of a plugin's choice"
-        } else if foreign(&spec.extra_hosts, &own.extra_hosts) {
+        } else if foreign(&spec.extra_hosts, &own.extra_hosts, |proxy| &proxy.extra_hosts) {
             "extra hosts that are not its entry's"
         } else {
             return Ok(());
@@ -292,7 +300,7 @@ impl Docker<'_> {
             .map(|port| PublishSpec {
                 container_port: port.container_port,
                 udp: port.protocol == Protocol::Udp,
-                host_port: None,
+                host_port: port.host_port,
             })
             .collect();
         wanted.stop_signal = spec.stop_signal;

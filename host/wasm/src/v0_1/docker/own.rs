@@ -1,5 +1,6 @@
 //! Whose an object is: by its labels, which the host sets and a plugin cannot. And what was heard of containers that this run started.
 
+use super::output::Tail;
 use super::{CONTAINER, Docker, NETWORK};
 use crate::ledger::{Liveness, Record};
 use crate::sanitize::line;
@@ -10,6 +11,7 @@ use host_workload_docker as engine;
 use host_workload_docker::{End, Watched};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio_util::sync::CancellationToken;
 
 /// The label that every object of any gateway has.
 const GATEWAY: &str = "gateway-id";
@@ -37,6 +39,19 @@ pub(crate) struct Begun {
 struct Known {
     begun: Begun,
     watched: Watched,
+    /// What it wrote last, where nobody is attached.
+    tail: Tail,
+    /// Cancelled before it is taken down on purpose.
+    expected: CancellationToken,
+}
+
+/// What is known of a container at the end of a call that failed.
+pub(super) struct Last {
+    /// How it ended, if it has.
+    pub(super) end: Option<End>,
+    /// It carries secrets.
+    pub(super) closed: bool,
+    pub(super) tail: Tail,
 }
 
 /// Containers that this run has started, until they are removed or their lease ends.
@@ -57,8 +72,40 @@ impl Containers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn add(&self, id: &str, begun: Begun, watched: Watched) {
-        self.lock().insert(id.to_owned(), Known { begun, watched });
+    /// Adds one; what is given back is cancelled before it is taken down on purpose.
+    pub(super) fn add(&self, id: &str, begun: Begun, watched: Watched, tail: Tail) -> CancellationToken {
+        let expected = CancellationToken::new();
+        let known = Known { begun, watched, tail, expected: expected.clone() };
+        self.lock().insert(id.to_owned(), known);
+        expected
+    }
+
+    /// It is about to be taken down on purpose.
+    pub(super) fn expect_end(&self, container: &str) {
+        let known = self.lock();
+        let found = known.iter().find(|(id, known)| *id == container || known.begun.name == container);
+        if let Some((_, known)) = found {
+            known.expected.cancel();
+        }
+    }
+
+    /// Ids of all containers of one request.
+    pub(super) fn of_request(&self, request: &str) -> Vec<String> {
+        let request = context::label_value(request);
+        let made_by = |known: &Known| known.begun.labels.iter().any(|(k, v)| k == REQUEST && *v == request);
+        self.lock().iter().filter(|(_, known)| made_by(known)).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// What is known of one of a plugin's, to whose streams nobody else is attached.
+    pub(super) fn last(&self, container: &str, plugin: &str) -> Option<Last> {
+        let known = self.lock();
+        let (_, known) =
+            known.iter().find(|(id, known)| *id == container || known.begun.name == container)?;
+        (known.begun.plugin == plugin).then(|| Last {
+            end: known.watched.end(),
+            closed: known.begun.closed,
+            tail: known.tail.clone(),
+        })
     }
 
     /// Whether nothing of it may be shown. Of what another run has started nobody knows what it carries.

@@ -61,9 +61,9 @@ impl Docker<'_> {
             Condition::Healthy(container) => {
                 Ok(self.own(container).await?.is_some_and(|info| info.health == Health::Healthy))
             }
-            Condition::Listening(_) | Condition::Responding(_) => {
-                let text = "this gateway does not reach ports of containers yet";
-                Err(self.refuse(FailureCategory::Unsupported, text))
+            Condition::Listening((container, port)) => self.answers(container, *port, None).await,
+            Condition::Responding(check) => {
+                self.answers(&check.container, check.container_port, Some(&check.path)).await
             }
             Condition::Other(json) => {
                 let text = format!("this gateway does not know the condition {}", line(json, 200));

@@ -14,6 +14,11 @@ impl Docker<'_> {
         let Some(grant) = &self.plugin.grants.docker else {
             return Err(self.refuse(FailureCategory::Permission, "`docker` is not granted"));
         };
+        if !self.starts()
+            && self.told.proxies(false).iter().any(|proxy| proxy.networks.iter().any(|own| own == network))
+        {
+            return Ok(());
+        }
         let reserved = matches!(network, "host" | "none" | "default") || network.contains(':');
         if !reserved {
             if self.is_of_lease(network).await?
@@ -37,6 +42,10 @@ impl Docker<'_> {
 
     /// A container of this lease that carries no secrets: by a link, one container sees the variables of the other.
     pub(super) async fn link_fits(&self, link: &str) -> Checked {
+        // One that leads to an egress proxy of this call, which carries none.
+        if self.told.proxies(self.starts()).iter().any(|proxy| proxy.links.iter().any(|own| own == link)) {
+            return Ok(());
+        }
         let name = link.split(':').next().unwrap_or(link);
         let info = self.own(name).await?.ok_or_else(|| self.not_there(name))?;
         if self.host.containers.is_closed(&info.id) {
@@ -61,7 +70,11 @@ impl Docker<'_> {
             return Ok(());
         }
         let mut internal = !spec.networks.is_empty();
+        let planned = if self.starts() { Vec::new() } else { self.told.proxies(false) };
         for network in &spec.networks {
+            if planned.iter().any(|proxy| proxy.networks.contains(network)) {
+                continue;
+            }
             let own = self.own_network(network).await.ok().flatten();
             internal &= own.is_some_and(|network| network.internal);
         }
