@@ -81,7 +81,7 @@ impl Cluster {
     ) -> Result<Attached, Error> {
         let what = format!("{verb} to pod `{pod}`");
         // A WebSocket is asked for with GET, and newer servers ask for `create` all the same.
-        let right = Right::new("create", "", "pods", namespace).sub(verb);
+        let right = Right::new("create", "", "pods", namespace).subresource(verb);
         let path = format!(
             "/api/v1/namespaces/{}/pods/{}/{verb}?{query}",
             name::label(namespace)?,
@@ -130,6 +130,7 @@ async fn read<S>(
             Some(Ok(Message::Close(_)) | Err(_)) | None => return,
             Some(Ok(_)) => continue,
         };
+        #[expect(clippy::collapsible_match, reason = "a guard would move the bytes that it looks at")]
         match bytes.split_to(1).first().copied() {
             Some(STDOUT) => {
                 if stdout.send(bytes).await.is_err() {

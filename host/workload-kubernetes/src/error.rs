@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_missing_right_comes_with_the_rule() {
-        let right = Right::new("create", "", "pods", "mcp").sub("attach");
+        let right = Right::new("create", "", "pods", "mcp").subresource("attach");
         let status = Status::failure("forbidden", "Forbidden").with_code(403);
         assert_eq!(
             Error::answered("attach", &right, &status).hint.as_deref(),

@@ -50,7 +50,7 @@ impl Cluster {
             name::label(namespace)?,
             name::object(pod)?
         );
-        let right = Right::new("create", "", "pods", namespace).sub("portforward");
+        let right = Right::new("create", "", "pods", namespace).subresource("portforward");
         if !self.may(&right).await? {
             return Err(Error::new(crate::ErrorKind::Denied, format!("{what}: the right is missing"))
                 .with_hint(right.advice()));
@@ -128,6 +128,10 @@ async fn forward(cluster: &Cluster, path: &str, right: &Right, stream: TcpStream
                 continue;
             }
             let channel = usize::from(bytes.get_u8());
+            #[expect(
+                clippy::collapsible_match,
+                reason = "a guard that waits is read as a condition, and this is the work"
+            )]
             match begun.get_mut(channel) {
                 Some(begun @ false) => *begun = true,
                 Some(true) if channel == 0 => {

@@ -39,7 +39,7 @@ impl Cluster {
             request.bytes.max(1),
             request.previous
         );
-        let right = Right::new("get", "", "pods", namespace).sub("log");
+        let right = Right::new("get", "", "pods", namespace).subresource("log");
         let what = format!("read the log of pod `{pod}`");
         self.text(&what, &right, "GET", &path, "application/json", None).await
     }
