@@ -1,8 +1,6 @@
 //! What stands between clients and tools in the whole program: interceptors of every kind, the search for secrets, the log of calls; over standard
 //! streams and HTTP, for clients of both eras (`docker-mcp-gateway.md` 20).
 
-#![expect(clippy::indexing_slicing, reason = "what is not as the story says ends the test there")]
-
 use crate::program::{echo_scene, tools_scene};
 use gateway_tests::harness::{Client, ERAS, Era, Scene, eventually};
 use serde_json::{Value, json};

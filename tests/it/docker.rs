@@ -1,7 +1,13 @@
 //! Container images as servers, on a real engine: Docker's own catalogue format, through the whole program. Skipped, with one line that says
 //! why, where no engine answers; `GATEWAY_TEST_REQUIRE=docker` turns the skip into a failure.
 
-#![expect(clippy::unwrap_used, reason = "what is not as the story says ends the test there")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::unused_async,
+    clippy::type_complexity,
+    reason = "what is not as the story says ends the test there; its helpers are called like those that wait"
+)]
 
 mod command;
 mod egress;

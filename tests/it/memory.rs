@@ -1,7 +1,5 @@
 //! What many sessions occupy that nobody ever closes.
 
-#![expect(clippy::indexing_slicing, reason = "what is not as the story says ends the test there")]
-
 use crate::program::echo_scene;
 use gateway_tests::bench::process::resident;
 use gateway_tests::harness::{Client, Era};

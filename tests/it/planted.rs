@@ -1,7 +1,5 @@
 //! Planted secrets: each is in the container that needs it and nowhere else, whatever happens to that container.
 
-#![expect(clippy::indexing_slicing, reason = "what is not as the story says ends the test there")]
-
 use crate::docker::{engine, on_engine};
 use crate::program::scene;
 use base64::Engine;

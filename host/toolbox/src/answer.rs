@@ -1,5 +1,10 @@
 //! From what a container wrote to the result of a call: standard output is the text, byte for byte; standard error is told where it failed.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "JSON values: what is not there is null, and what is written to is an object"
+)]
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use host_provisioner::{Captured, Ending, Failure, ToolOutput};

@@ -3,7 +3,7 @@
 use crate::http;
 use gateway_plugin::connection::HttpProtocol;
 use gateway_plugin::docker::{ContainerSpec, EgressProxy, EngineInfo, ProxySpec};
-use gateway_plugin::types::{Egress, ImageWorkload, Label, MountSource};
+use gateway_plugin::types::{Access, Egress, ImageWorkload, Label, MountSource};
 use gateway_plugin::{Error, Fields, Result, Server, Workload, value};
 
 /// What the plan depends on beside the entry.
@@ -103,6 +103,13 @@ pub fn plan(server: &Server, around: &Around<'_>) -> Result<Plan> {
     spec.environment.extend(server.environment.iter().cloned());
     spec.files.clone_from(&server.files);
     spec.mounts.clone_from(&server.mounts);
+    for mount in &mut spec.mounts {
+        // For a named volume it makes a difference to the engine whether `rw` was said or not: who says nothing gets `z`.
+        let said = mount.written.splitn(3, ':').nth(2).unwrap_or_default();
+        if mount.access == Access::ReadWrite && said.split(',').any(|word| word == "rw") {
+            mount.options.insert(0, "rw".to_owned());
+        }
+    }
     if publishes(server, around) {
         spec.publish = http::published(server);
     }

@@ -162,6 +162,12 @@ fn compared(mut found: Value) -> Value {
     if let Some(labels) = found.pointer_mut("/Config/Labels").and_then(Value::as_object_mut) {
         labels.retain(|key, _| !key.starts_with("gateway-"));
     }
+    // Of these the order says nothing: each names its variable, or its place in the container, which is there once.
+    for pointer in ["/Config/Env", "/HostConfig/Binds"] {
+        if let Some(list) = found.pointer_mut(pointer).and_then(Value::as_array_mut) {
+            list.sort_by_key(ToString::to_string);
+        }
+    }
     // Volumes without a name are called by the engine, and lie where it keeps them; their order is its own too.
     if let Some(mounts) = found.pointer_mut("/Mounts").and_then(Value::as_array_mut) {
         for mount in mounts.iter_mut() {

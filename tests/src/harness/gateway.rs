@@ -210,6 +210,7 @@ impl<'s> Gateway<'s> {
 
 impl Drop for Gateway<'_> {
     /// A test that fails shows what the gateway had to say about it.
+    #[expect(clippy::print_stderr, reason = "beside the words of the test that fails")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("the gateway said:\n{}", self.log.text());

@@ -203,7 +203,7 @@ pub(crate) async fn serve_with(
         running.watch_files(&control_stop);
     }
 
-    let stop = Stop { drain: signals.drain.clone(), cut: signals.cut.clone() };
+    let stop = Stop { drain: signals.drain.clone(), cut: cut_after(&signals) };
     let (front, served) = match listener {
         Listener::Stdio => {
             let front = front(&app, &pool, None, None);
@@ -255,6 +255,20 @@ pub(crate) async fn serve_with(
         (true, false) => exit::FAILED,
         (false, false) => exit::DONE,
     })
+}
+
+/// Cancelled when clients have had their time to finish, or at once with the second signal: a call that hangs holds up no ending.
+fn cut_after(signals: &Signals) -> CancellationToken {
+    let (drain, cut) = (signals.drain.clone(), signals.cut.child_token());
+    let until = cut.clone();
+    tokio::spawn(async move {
+        drain.cancelled().await;
+        tokio::select! {
+            () = until.cancelled() => {}
+            () = tokio::time::sleep(DRAIN) => until.cancel(),
+        }
+    });
+    cut
 }
 
 /// Says which entries of `--tools` fit nothing, as soon as every server has come up or failed.

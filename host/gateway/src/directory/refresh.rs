@@ -92,7 +92,15 @@ impl Directory {
                 };
                 match owner {
                     Owner::Shared => self.mark_stale(Some(server), kinds),
-                    Owner::Session(session) => self.mark_own(session, server, kinds),
+                    Owner::Session(session) => {
+                        self.mark_own(session, server, kinds);
+                        // Without a copy that belongs to nobody, nobody else tells what everybody is shown.
+                        let alone =
+                            self.run.get().is_some_and(|run| run.pool.peek(server, &Owner::Shared).is_none());
+                        if alone {
+                            self.mark_stale(Some(server), kinds);
+                        }
+                    }
                 }
             }
             Event::Ready { server, owner } => {
