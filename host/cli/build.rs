@@ -39,6 +39,7 @@ const ALL: &[Guests] = &[
         guests: &[
             Guest { name: "docker", package: "plugin-docker", file: "plugin_docker.wasm" },
             Guest { name: "embedded", package: "plugin-embedded", file: "plugin_embedded.wasm" },
+            Guest { name: "kubernetes", package: "plugin-kubernetes", file: "plugin_kubernetes.wasm" },
         ],
     },
     Guests {
@@ -70,6 +71,8 @@ const SOURCES: &[&str] = &[
     "plugins/docker/src",
     "plugins/embedded/Cargo.toml",
     "plugins/embedded/src",
+    "plugins/kubernetes/Cargo.toml",
+    "plugins/kubernetes/src",
     "rust-toolchain.toml",
     "sdk/rust/Cargo.toml",
     "sdk/rust/src",

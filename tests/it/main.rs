@@ -12,6 +12,7 @@ mod contract;
 mod docker;
 mod endings;
 mod hostile;
+mod kubernetes;
 mod memory;
 mod planted;
 mod plugins;

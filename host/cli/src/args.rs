@@ -2,13 +2,17 @@
 
 mod check;
 mod checks;
+mod cluster;
 mod docker;
 mod images;
+mod kubernetes;
 
 pub(crate) use check::{CatalogCommand, ConfigCommand, PlaceArgs, SecretCommand};
 pub(crate) use checks::CheckArgs;
+pub(crate) use cluster::{ClusterArgs, ClusterCommand};
 pub(crate) use docker::FileArgs;
 pub(crate) use images::ImageArgs;
+pub(crate) use kubernetes::KubernetesArgs;
 
 use crate::assemble::Fixed;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -53,6 +57,9 @@ pub(crate) enum Command {
     /// Look at secrets without their values, keep and remove them
     #[command(subcommand)]
     Secret(SecretCommand),
+    /// Look at what gateways made in a cluster, take away what is left, make what servers refer to
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// List and call tools from the terminal
     #[command(subcommand)]
     Tools(ToolsCommand),
@@ -144,6 +151,10 @@ pub(crate) struct SourceArgs {
     /// The Docker context whose engine runs containers (default: as Docker's own command line finds its engine)
     #[arg(long, value_name = "NAME", help_heading = "Provisioners")]
     pub docker_context: Option<String>,
+
+    /// Where the cluster is
+    #[command(flatten)]
+    pub kubernetes: KubernetesArgs,
 
     /// Processors of a container that names no limit of its own; 0: all (default: 1)
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Provisioners")]

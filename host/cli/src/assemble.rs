@@ -14,6 +14,7 @@ pub(crate) mod grants;
 pub(crate) mod identity;
 pub(crate) mod images;
 pub(crate) mod inputs;
+pub(crate) mod kubernetes;
 pub(crate) mod listening;
 pub(crate) mod own_lists;
 pub(crate) mod placement;

@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod catalog;
+mod cluster;
 mod completions;
 mod config;
 mod plan;
@@ -32,6 +33,7 @@ pub(crate) async fn run(command: Command, environment: &Environment) -> Result<u
         Command::Config(command) => config::run(command, environment),
         Command::Catalog(command) => catalog::run(command, environment),
         Command::Secret(command) => secret::run(command, environment),
+        Command::Cluster(command) => Box::pin(cluster::run(command, environment)).await,
         Command::Tools(command) => Box::pin(tools::run(command, environment)).await,
         Command::Completions { shell } => Ok(completions::run(shell)),
     }

@@ -31,6 +31,13 @@ pub(crate) const DOCKER_CERT_PATH: &str = "DOCKER_CERT_PATH";
 /// Docker's own folder, instead of `.docker` in the home folder.
 pub(crate) const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
 
+/// Files that say where clusters are, separated as in `PATH`.
+pub(crate) const KUBECONFIG: &str = "KUBECONFIG";
+/// Clusters set it in every pod.
+pub(crate) const KUBERNETES_SERVICE_HOST: &str = "KUBERNETES_SERVICE_HOST";
+/// The gateway's own pod, where it is not the host name.
+pub(crate) const POD_NAME: &str = "POD_NAME";
+
 /// What the program takes from its environment, read once at the start.
 #[derive(Clone, Default)]
 pub(crate) struct Environment {
@@ -117,6 +124,20 @@ impl Environment {
             cert_path: self.get(DOCKER_CERT_PATH).map(PathBuf::from),
             config_dir: config.or_else(|| Some(PathBuf::from(self.get("HOME")?).join(".docker"))),
             runtime_dir: self.get("XDG_RUNTIME_DIR").map(PathBuf::from),
+        }
+    }
+
+    /// What it says about clusters.
+    #[must_use]
+    pub(crate) fn kubernetes(&self) -> host_workload_kubernetes::Surroundings {
+        let in_pod = self.get(KUBERNETES_SERVICE_HOST).is_some();
+        let own = self.get(POD_NAME).or_else(|| self.get("HOSTNAME")).filter(|_| in_pod);
+        host_workload_kubernetes::Surroundings {
+            kubeconfig: self.get(KUBECONFIG).map(str::to_owned),
+            in_pod,
+            own_pod: own.map(str::to_owned),
+            home: self.get("HOME").map(PathBuf::from),
+            ..host_workload_kubernetes::Surroundings::default()
         }
     }
 

@@ -19,9 +19,9 @@ const EXPORTS: [&str; 2] = ["provisioner", "container-runtime"];
 /// What everybody may import.
 const FREE: [&str; 7] = ["call", "connection", "log", "progress", "secrets", "settings", "types"];
 /// What needs a grant and is carried.
-const CARRIED: [&str; 2] = ["docker", "embedded"];
+const CARRIED: [&str; 3] = ["docker", "embedded", "kubernetes"];
 /// What needs a grant and is not carried yet.
-const LATER: [&str; 3] = ["http", "kubernetes", "registry"];
+const LATER: [&str; 2] = ["http", "registry"];
 
 /// What a plugin turned out to be.
 #[derive(Debug, PartialEq, Eq)]
@@ -339,7 +339,7 @@ mod tests {
         let all = Grants {
             embedded: Some(crate::EmbeddedGrant::default()),
             docker: Some(crate::DockerGrant::default()),
-            kubernetes: true,
+            kubernetes: Some(crate::grants::KubernetesGrant::default()),
             http: true,
             registry: true,
             ..Grants::default()

@@ -1,8 +1,10 @@
 //! What one plugin is allowed to do. What is absent is not granted: it is not linked, or refused by the host function.
 
 mod docker;
+mod kubernetes;
 
 pub use docker::{DockerGrant, NamePattern};
+pub use kubernetes::KubernetesGrant;
 
 use host_provisioner::Access;
 /// One notion of what is public for grants of plugins and for servers: what one refuses, the other must not let through.
@@ -23,8 +25,8 @@ pub struct Grants {
     pub secrets: Vec<String>,
     /// `docker`: to run containers on an engine with Docker's API.
     pub docker: Option<DockerGrant>,
-    /// `kubernetes` is granted; the host side of it follows.
-    pub kubernetes: bool,
+    /// `kubernetes`: to make objects in a cluster.
+    pub kubernetes: Option<KubernetesGrant>,
     /// `http` is granted; the host side of it follows.
     pub http: bool,
     /// `registry` is granted; the host side of it follows.
@@ -37,7 +39,7 @@ impl Grants {
         match ability {
             "embedded" => self.embedded.is_some(),
             "docker" => self.docker.is_some(),
-            "kubernetes" => self.kubernetes,
+            "kubernetes" => self.kubernetes.is_some(),
             "http" => self.http,
             "registry" => self.registry,
             _ => false,

@@ -13,10 +13,12 @@ use crate::reaper::Reaper;
 use crate::server::Digests;
 use crate::v0_1::docker::{Containers, EgressProgram};
 use crate::v0_1::embedded::Workloads;
+use crate::v0_1::kubernetes::KubernetesState;
 use host_provisioner::{Failure, Lease, ReleaseReason};
 use host_resolver::Resolver;
 use host_workload_docker::DockerEngine;
 use host_workload_embedded::{Compilations, EmbeddedEngine};
+use host_workload_kubernetes::Surroundings;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,6 +67,8 @@ pub struct PluginHostConfig {
     pub embedded: Arc<EmbeddedEngine>,
     /// Where servers that are images run; an error where it cannot be found out, which only those are told who ask for it.
     pub docker: Result<Arc<DockerEngine>, host_workload_docker::Error>,
+    /// What the command line and the environment say about clusters. None is looked for before a plugin asks.
+    pub kubernetes: Surroundings,
     /// Where secrets come from.
     pub resolver: Arc<Resolver>,
     /// Servers that are compiled into the program, by name.
@@ -105,6 +109,7 @@ pub struct PluginHost {
     pub(crate) reaper: Reaper,
     pub(crate) workloads: Workloads,
     pub(crate) containers: Containers,
+    pub(crate) kubernetes: KubernetesState,
     pub(crate) digests: Digests,
     pub(crate) compilations: Arc<Compilations>,
     /// See [`PluginHost::carry_egress`].
@@ -123,6 +128,7 @@ impl PluginHost {
     /// Makes a host. Costs nothing: engine and folders come with the first plugin.
     #[must_use]
     pub fn new(config: PluginHostConfig) -> Arc<Self> {
+        let kubernetes = KubernetesState::new(config.kubernetes.clone());
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
             ledger: Ledger::new(&config.state_dir, config.session.as_str()),
@@ -132,6 +138,7 @@ impl PluginHost {
             reaper: Reaper::default(),
             workloads: Workloads::default(),
             containers: Containers::default(),
+            kubernetes,
             digests: Digests::default(),
             egress: OnceLock::new(),
             faults: OnceLock::new(),

@@ -42,7 +42,9 @@ use host_provisioner::sanitize;
 pub use check::{Asks, asks};
 pub use error::{LoadError, LoadErrorKind};
 pub use faults::{Fault, Faults};
-pub use grants::{DockerGrant, EmbeddedGrant, FolderGrant, Grants, HostPattern, NamePattern};
+pub use grants::{
+    DockerGrant, EmbeddedGrant, FolderGrant, Grants, HostPattern, KubernetesGrant, NamePattern,
+};
 pub use host::{LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
 pub use image_policy::{ImagePolicy, NotTrusted};
 pub use limits::Limits;

@@ -217,6 +217,7 @@ async fn describe(
         record: None,
         prepared: None,
         description: None,
+        tunnels: Arc::default(),
         told: Arc::default(),
     };
     let done =

@@ -156,6 +156,7 @@ impl Plugin {
             record: None,
             prepared: None,
             description: None,
+            tunnels: Arc::default(),
             told: Arc::default(),
         }
     }

@@ -10,8 +10,9 @@ use crate::plugin::Identity;
 use crate::server::ServerScope;
 use crate::v0_1::connection::Held as Connection;
 use crate::v0_1::docker::Told;
+use crate::v0_1::kubernetes::Tunnels;
 use crate::v0_1::types::{Failure, FailureCategory};
-use host_provisioner::{Call, Description, Phase};
+use host_provisioner::{Call, Description, Phase, ServerSpec};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -33,10 +34,12 @@ pub(crate) struct Scope {
     pub(crate) server: Option<Arc<ServerScope>>,
     /// Where the call notes what it makes. Absent where nothing may be made or removed by name.
     pub(crate) record: Option<Arc<Record>>,
-    /// Ids of the servers that `prepare` was given.
-    pub(crate) prepared: Option<Arc<[String]>>,
+    /// The servers that `prepare` was given.
+    pub(crate) prepared: Option<Arc<[Arc<ServerSpec>]>>,
     /// What the plugin that runs says about itself; absent while it says it.
     pub(crate) description: Option<Arc<Description>>,
+    /// What `kubernetes` has opened in this call.
+    pub(crate) tunnels: Arc<Tunnels>,
     /// What `docker` has told the plugin in this call.
     pub(crate) told: Arc<Told>,
 }
@@ -54,7 +57,7 @@ impl Scope {
 
     /// Whether this is `prepare` and was given that server.
     pub(crate) fn prepares(&self, server: &str) -> bool {
-        self.prepared.as_ref().is_some_and(|ids| ids.iter().any(|id| id == server))
+        self.prepared.as_ref().is_some_and(|ids| ids.iter().any(|spec| spec.id.as_str() == server))
     }
 
     /// Whether host functions may change or remove.

@@ -51,6 +51,7 @@ impl Fixture {
             })
             .unwrap(),
             docker: Err(host_workload_docker::Error::unconfigured()),
+            kubernetes: host_workload_kubernetes::Surroundings::default(),
             resolver: Arc::clone(&resolver),
             bundled_servers: BTreeMap::from([("echo", echo())].map(|(k, v)| (k.to_owned(), v))),
             compile_limit: LONG,

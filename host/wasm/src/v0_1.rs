@@ -9,6 +9,7 @@ pub(crate) mod context;
 pub(crate) mod docker;
 pub(crate) mod embedded;
 pub(crate) mod exports;
+pub(crate) mod kubernetes;
 pub(crate) mod log;
 pub(crate) mod progress;
 pub(crate) mod secrets;
@@ -59,6 +60,24 @@ mod generated {
             "gateway:provisioner/embedded.start": async | trappable,
             "gateway:provisioner/embedded.run": async | trappable,
             "gateway:provisioner/embedded.stop": async | trappable,
+            "gateway:provisioner/kubernetes.cluster": async | trappable,
+            "gateway:provisioner/kubernetes.apply": async | trappable,
+            "gateway:provisioner/kubernetes.dry-run": async | trappable,
+            "gateway:provisioner/kubernetes.get": async | trappable,
+            "gateway:provisioner/kubernetes.enumerate": async | trappable,
+            "gateway:provisioner/kubernetes.remove": async | trappable,
+            "gateway:provisioner/kubernetes.apply-secret": async | trappable,
+            "gateway:provisioner/kubernetes.secret-keys": async | trappable,
+            "gateway:provisioner/kubernetes.wait": async | trappable,
+            "gateway:provisioner/kubernetes.diagnose": async | trappable,
+            "gateway:provisioner/kubernetes.attach": async | trappable,
+            "gateway:provisioner/kubernetes.exec-attached": async | trappable,
+            "gateway:provisioner/kubernetes.exec": async | trappable,
+            "gateway:provisioner/kubernetes.log-tail": async | trappable,
+            "gateway:provisioner/kubernetes.open-tunnel": async | trappable,
+            "gateway:provisioner/kubernetes.service-address": async | trappable,
+            "gateway:provisioner/kubernetes.missing-rights": async | trappable,
+            "gateway:provisioner/kubernetes.living-sessions": async | trappable,
             default: trappable,
         },
         exports: { default: async },
@@ -94,6 +113,9 @@ pub(crate) fn link(linker: &mut Linker<CallState>, abilities: &[String]) -> wasm
     imported::settings::add_to_linker::<CallState, Data>(linker, |state| state)?;
     if abilities.iter().any(|ability| ability == "docker") {
         imported::docker::add_to_linker::<CallState, Data>(linker, |state| state)?;
+    }
+    if abilities.iter().any(|ability| ability == "kubernetes") {
+        imported::kubernetes::add_to_linker::<CallState, Data>(linker, |state| state)?;
     }
     if abilities.iter().any(|ability| ability == "embedded") {
         imported::embedded::add_to_linker::<CallState, Data>(linker, |state| state)?;

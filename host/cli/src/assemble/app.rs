@@ -8,6 +8,7 @@ use crate::assemble::direct::{self, DirectWays};
 use crate::assemble::grants;
 use crate::assemble::identity::Identity;
 use crate::assemble::images;
+use crate::assemble::kubernetes;
 use crate::assemble::placement::{Place, Placement, canonical};
 use crate::assemble::refusing::Refusing;
 use crate::assemble::spec::server_spec;
@@ -108,6 +109,7 @@ impl App {
             cache_dir: inputs.cache.as_ref().map(|folder| folder.join("plugins")),
             embedded: Arc::clone(&embedded),
             docker: docker(&inputs, environment),
+            kubernetes: kubernetes::surroundings(&inputs, environment),
             resolver: Arc::clone(&resolver),
             bundled_servers: bundled::SERVERS
                 .iter()

@@ -69,7 +69,7 @@ fn has(grants: &Grants, ability: &str) -> bool {
     match ability {
         "embedded" => grants.embedded.is_some(),
         "docker" => grants.docker.is_some(),
-        "kubernetes" => grants.kubernetes,
+        "kubernetes" => grants.kubernetes.is_some(),
         "http" => grants.http,
         "registry" => grants.registry,
         _ => false,

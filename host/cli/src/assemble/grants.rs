@@ -1,5 +1,6 @@
 //! From the grants and limits of the settings to those of the plugin host.
 
+use crate::assemble::kubernetes;
 use host_config as c;
 use host_provisioner::Access;
 use host_wasm as w;
@@ -29,7 +30,7 @@ pub(crate) fn grants(plugin: &c::PluginSettings, bundled: Option<&str>) -> Resul
         connect: hosts(&plugin.grants.connect)?,
         secrets: plugin.grants.secrets.iter().map(|s| s.name.clone()).collect(),
         docker: plugin.grants.docker.as_ref().map(docker),
-        kubernetes: plugin.grants.kubernetes.is_some(),
+        kubernetes: plugin.grants.kubernetes.as_ref().map(kubernetes::grant),
         http: !plugin.grants.http.is_empty(),
         registry: plugin.grants.registry.is_some(),
     })
@@ -40,6 +41,9 @@ fn written_for(name: &str) -> Result<w::Grants, String> {
     match name {
         "docker" => Ok(w::Grants { docker: Some(as_in_the_original()), ..w::Grants::default() }),
         "embedded" => Ok(w::Grants { embedded: Some(w::EmbeddedGrant::default()), ..w::Grants::default() }),
+        "kubernetes" => {
+            Ok(w::Grants { kubernetes: Some(w::KubernetesGrant::written_for()), ..w::Grants::default() })
+        }
         // Not what another one needs: that would be a grant nobody gave.
         _ => Err(format!(
             "the bundled plugin `{name}` has no grant of its own in this program; name what it may do under `plugins.{name}.grants`"

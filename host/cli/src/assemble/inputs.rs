@@ -1,6 +1,6 @@
 //! What was asked for, from flags and files together: which servers, which plugins, where state is kept.
 
-use crate::args::{ImageArgs, SourceArgs};
+use crate::args::{ImageArgs, KubernetesArgs, SourceArgs};
 use crate::assemble::containers::Containers;
 use crate::assemble::direct::Fixed;
 use crate::assemble::enabled::Enabled;
@@ -32,6 +32,8 @@ pub(crate) struct Inputs {
     pub(crate) provisioner: Option<String>,
     /// `--docker-context`.
     pub(crate) docker_context: Option<String>,
+    /// `--kubeconfig`, `--kube-context`, `--namespace`.
+    pub(crate) kubernetes: KubernetesArgs,
     /// `--cpus`, `--memory`, `--block-network`.
     pub(crate) containers: Containers,
     /// `--tools`.
@@ -144,6 +146,7 @@ impl Inputs {
             chosen: names,
             provisioner: args.provisioner.clone(),
             docker_context: args.docker_context.clone(),
+            kubernetes: args.kubernetes.clone(),
             containers: Containers::of(args),
             tools: ToolFilter::new(&args.tools),
             tool_words: args.tools.clone(),

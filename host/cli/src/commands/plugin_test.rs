@@ -31,6 +31,7 @@ impl Bench for Here {
             cache_dir: self.app.inputs.cache.as_ref().map(|folder| folder.join("plugins")),
             embedded: Arc::clone(&self.app.embedded),
             docker: app::docker(&self.app.inputs, &self.app.environment),
+            kubernetes: crate::assemble::kubernetes::surroundings(&self.app.inputs, &self.app.environment),
             resolver: Arc::clone(&self.app.resolver),
             bundled_servers: bundled::SERVERS
                 .iter()

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use crate::decode::table::{Form, Table, key};
 use crate::decode::{Fields, flag_of};
 use crate::misfit::Misfit;
+use crate::pattern::Pattern;
 use crate::report::Report;
 
 /// To create objects in a cluster.
@@ -17,6 +18,18 @@ pub struct KubernetesGrant {
     pub kinds: Vec<ObjectKind>,
     /// The context of the kubeconfig; none for the current one, or the cluster the gateway runs in.
     pub context: Option<String>,
+    /// Secrets that pods may refer to, beside those that are made for them.
+    pub secrets: Vec<Pattern>,
+    /// ConfigMaps, likewise.
+    pub config_maps: Vec<Pattern>,
+    /// Volume claims, likewise.
+    pub claims: Vec<Pattern>,
+    /// Service accounts that pods may have.
+    pub service_accounts: Vec<Pattern>,
+    /// Images beside those of the servers' entries.
+    pub images: Vec<Pattern>,
+    /// Whether pods may have rights beyond themselves.
+    pub privileged: bool,
 }
 
 /// A kind of object with the version of its API: `v1/Pod`, `apps/v1/Deployment`.
@@ -27,6 +40,8 @@ pub struct ObjectKind {
     /// `Pod`, `Deployment`.
     pub kind: String,
 }
+
+const NAMES: Form = Form::List(&Form::Special("pattern"));
 
 pub(super) static KUBERNETES: Table = Table::new(
     "plugins.NAME.grants.kubernetes",
@@ -40,6 +55,17 @@ pub(super) static KUBERNETES: Table = Table::new(
         ),
         key("context", Form::Text, "Context of the kubeconfig.")
             .or("the current one, or the cluster the gateway runs in"),
+        key("secrets", NAMES, "Secrets of these namespaces that pods may refer to, beside those that are made for them.").or("none"),
+        key("configMaps", NAMES, "ConfigMaps, likewise.").or("none"),
+        key("claims", NAMES, "Volume claims, likewise.").or("none"),
+        key("serviceAccounts", NAMES, "Service accounts that pods may have.").or("none"),
+        key("images", NAMES, "Images beside those of the servers' entries, for helpers in their pods.").or("none"),
+        key(
+            "privileged",
+            Form::Flag,
+            "Whether pods may have rights beyond themselves (namespaces and folders of the node, capabilities), and Services lead in from outside.",
+        )
+        .or("false"),
     ]],
 );
 
@@ -56,6 +82,12 @@ impl KubernetesGrant {
             namespaces: fields.parsed_list("namespaces", report, namespace),
             kinds: fields.parsed_list("kinds", report, str::parse),
             context: fields.some_text("context", report),
+            secrets: fields.parsed_list("secrets", report, str::parse),
+            config_maps: fields.parsed_list("configMaps", report, str::parse),
+            claims: fields.parsed_list("claims", report, str::parse),
+            service_accounts: fields.parsed_list("serviceAccounts", report, str::parse),
+            images: fields.parsed_list("images", report, str::parse),
+            privileged: fields.flag("privileged", report).unwrap_or_default(),
         };
         super::require(&fields, "namespaces", &grant.namespaces, "[mcp]", report);
         super::require(&fields, "kinds", &grant.kinds, "[v1/Pod]", report);

@@ -197,11 +197,14 @@ impl Provisioner for Plugin {
 
     async fn prepare(&self, call: &Call, servers: &[Arc<ServerSpec>]) -> Result<(), Failure> {
         let phase = Phase::Prepare;
-        let mut wire = Vec::with_capacity(servers.len());
+        let (mut wire, mut prepared) = (Vec::with_capacity(servers.len()), Vec::new());
         let mut refused = std::collections::HashMap::new();
         for spec in servers {
             match self.server(phase, Arc::clone(spec)).await {
-                Ok(scope) => wire.push(server::record(&scope, true)),
+                Ok(scope) => {
+                    wire.push(server::record(&scope, true));
+                    prepared.push(Arc::clone(spec));
+                }
                 // Its component is missing: it fails, the others go on.
                 Err(failure) => {
                     refused.insert(spec.id.as_str().to_owned(), failure);
@@ -211,7 +214,7 @@ impl Provisioner for Plugin {
         let record = self.shared_record();
         let mut scope = self.scope(phase, call);
         scope.record = Some(Arc::clone(&record));
-        scope.prepared = Some(wire.iter().map(|server| server.id.clone()).collect());
+        scope.prepared = Some(prepared.into());
         let request = context::request(call);
         let context = self.context(call, &request, None);
         let tools = Vec::new();

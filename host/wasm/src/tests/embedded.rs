@@ -313,6 +313,7 @@ async fn an_engine_that_is_full_is_a_quota() {
         cache_dir: Some(shared_cache()),
         embedded,
         docker: Err(host_workload_docker::Error::unconfigured()),
+        kubernetes: host_workload_kubernetes::Surroundings::default(),
         resolver: Arc::clone(&fixture.resolver),
         bundled_servers: BTreeMap::from([("echo".to_owned(), echo())]),
         compile_limit: LONG,

@@ -1,6 +1,7 @@
 //! `connection`: ways to servers, as things the host owns. A plugin holds a handle; what it drops, or still holds at the end, is closed.
 
 mod ready;
+mod tunnel;
 mod url;
 
 use crate::limits::TEXT;
@@ -177,7 +178,7 @@ fn ending(ending: provisioner::Ending) -> Ending {
 impl Scope {
     fn endpoint(&self, endpoint: HttpEndpoint) -> wasmtime::Result<Result<provisioner::Connection, Failure>> {
         bounds::text(&endpoint.url)?;
-        if let Some(failure) = self.not_carried(endpoint.tunnel.is_some(), endpoint.tls.is_some()) {
+        if let Some(failure) = self.not_carried(false, endpoint.tls.is_some()) {
             return Ok(Err(failure));
         }
         if !endpoint.headers.is_empty() || !matches!(endpoint.authorization, Authorization::None) {
@@ -199,10 +200,16 @@ impl Scope {
         if let Err(failure) = self.may_connect(url.host, url.port) {
             return Ok(Err(failure));
         }
-        let (grants, told) = (Arc::clone(&self.plugin), Arc::clone(&self.told));
+        let tunnel = match self.tunnel(endpoint.tunnel.as_deref(), url.host, url.port) {
+            Ok(tunnel) => tunnel,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let grants = Arc::clone(&self.plugin);
+        let (tunnels, told) = (Arc::clone(&self.tunnels), Arc::clone(&self.told));
         let access = host_web::Access::of_names(
             move |host, port| {
-                told.reaches(host, port)
+                tunnels.reaches(host, port)
+                    || told.reaches(host, port)
                     || grants.grants.connect.iter().any(|pattern| pattern.covers(host, Some(port)))
             },
             &format!("grant it: add `HOST:PORT` to `plugins.{}.grants.connect`", self.plugin.name),
@@ -212,7 +219,7 @@ impl Scope {
             Ok(channel) => Ok(Ok(provisioner::Connection::Http(provisioner::HttpEndpoint {
                 url: endpoint.url,
                 protocol: Some(protocol),
-                channel: Arc::new(channel),
+                channel: tunnel::through(tunnel, channel),
             }))),
             Err(error) => {
                 Ok(Err(self
@@ -233,10 +240,10 @@ impl Scope {
             let text = format!("no connection is made in `{}`", self.phase.as_str());
             return Err(self.refuse(FailureCategory::Permission, text));
         }
-        let plugin = &self.plugin;
-        if self.told.reaches(host, port) {
+        if self.tunnels.reaches(host, port) || self.told.reaches(host, port) {
             return Ok(());
         }
+        let plugin = &self.plugin;
         if host.len() <= TEXT && plugin.grants.connect.iter().any(|pattern| pattern.covers(host, Some(port)))
         {
             return Ok(());

@@ -179,7 +179,7 @@ impl Scope {
     }
 
     /// A value whose secrets were all generated for this lease.
-    fn filled(&self, value: &types::Value) -> Result<Zeroizing<String>, Failure> {
+    pub(crate) fn filled(&self, value: &types::Value) -> Result<Zeroizing<String>, Failure> {
         let mut text = Zeroizing::new(String::new());
         for part in value {
             match part {

@@ -49,9 +49,13 @@ impl FakeHost {
     ///
     /// The plugin's, as of all the calls below.
     pub fn prepare<P: Provisioner>(&self, servers: &[Server], tools: &[ToolEntry]) -> Result<Prepared> {
+        let secrets = servers.iter().flat_map(|server| server.secrets.iter().cloned()).collect();
+        self.world.borrow_mut().prepared_secrets = secrets;
         let prepared = self.run(None, |host, context| {
             adapter::prepare::<P>(host, context, servers.to_vec(), tools.to_vec())
-        })?;
+        });
+        self.world.borrow_mut().prepared_secrets.clear();
+        let prepared = prepared?;
         self.world.borrow_mut().context.shared.clone_from(&prepared.shared);
         Ok(prepared)
     }

@@ -122,6 +122,8 @@ pub(super) struct World {
     pub(super) settings: String,
     pub(super) context: Context,
     pub(super) subject: Option<Subject>,
+    /// Secrets of the servers that `prepare` is about; empty in other calls.
+    pub(super) prepared_secrets: Vec<String>,
     pub(super) plugin_secrets: BTreeSet<String>,
     pub(super) generated: BTreeSet<String>,
     pub(super) references: BTreeMap<String, Reference>,
@@ -149,6 +151,7 @@ impl World {
             settings: "{}".to_owned(),
             context: super::context(),
             subject: None,
+            prepared_secrets: Vec::new(),
             plugin_secrets: BTreeSet::new(),
             generated: BTreeSet::new(),
             references: BTreeMap::new(),
@@ -203,7 +206,8 @@ impl World {
         let name = &secret.name;
         let known = match secret.owner {
             SecretOwner::Server => {
-                self.subject.as_ref().is_some_and(|subject| subject.secrets.contains(name))
+                let own = self.subject.as_ref().is_some_and(|subject| subject.secrets.contains(name));
+                own || self.prepared_secrets.contains(name)
             }
             SecretOwner::Plugin => self.plugin_secrets.contains(name),
             SecretOwner::Generated => self.generated.contains(name),

@@ -81,6 +81,7 @@ impl Scope {
         let (allowed, refused): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| {
             let ip = address.ip().to_canonical();
             is_public(ip)
+                || self.tunnels.reaches(&target.host, target.port)
                 || self.told.reaches(&ip.to_string(), target.port)
                 || (ip.is_loopback() && target.host.eq_ignore_ascii_case("localhost"))
                 || grants.iter().any(|pattern| pattern.covers(&ip.to_string(), Some(target.port)))

@@ -1,0 +1,48 @@
+//! Which documents a server needs, and which fields of its entry are honoured. Pure functions.
+
+use crate::manifest::{self, Around};
+use crate::policy::{self, Inside};
+use crate::service;
+use gateway_plugin::{Fields, Result, Server};
+use serde_json::Value;
+
+/// What shall be made, in the order of creation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The network policy, if the server may not reach everything. Before the pod, so that the pod never runs without.
+    pub policy: Option<Value>,
+    /// The pod.
+    pub pod: Value,
+    /// The Service, if the server speaks over the network.
+    pub service: Option<Value>,
+    /// What becomes of the fields of the entry that are not simply honoured.
+    pub fields: Fields,
+}
+
+/// Plans a server. `inside` are destinations that are Services of the cluster.
+///
+/// # Errors
+/// What cannot be run as a pod at all, whatever the operator accepts.
+pub fn plan(server: &Server, around: &Around<'_>, inside: &[Inside]) -> Result<Plan> {
+    let mut fields = Fields::new();
+    let pod = manifest::pod(server, around, &mut fields)?;
+    let policy = policy::document(
+        around.context,
+        server,
+        around.namespace,
+        around.name,
+        inside,
+        around.settings.enforces_network_policy,
+        &mut fields,
+    );
+    if !server.network.names.is_empty() {
+        fields
+            .not_enforced("network.names", "a cluster has one network; its namespaces and policies part it");
+    }
+    let service = manifest::port(server)
+        .map(|port| service::document(around.context, server, around.namespace, around.name, port));
+    Ok(Plan { policy, pod, service, fields })
+}
+
+#[cfg(test)]
+mod tests;
