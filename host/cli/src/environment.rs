@@ -30,6 +30,10 @@ pub(crate) const DOCKER_TLS_VERIFY: &str = "DOCKER_TLS_VERIFY";
 pub(crate) const DOCKER_CERT_PATH: &str = "DOCKER_CERT_PATH";
 /// Docker's own folder, instead of `.docker` in the home folder.
 pub(crate) const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
+/// Folders whose contents catalogues may mount for reading, beside those for temporary files; separated as in `PATH` (`docker-mcp-gateway.md` 12).
+pub(crate) const BIND_READABLE: &str = "MCP_GATEWAY_DOCKER_BIND_ALLOWED_PATHS";
+/// Folders that catalogues may also mount for writing; separated as in `PATH`.
+pub(crate) const BIND_WRITABLE: &str = "MCP_GATEWAY_DOCKER_BIND_ALLOW_WRITABLE_PATHS";
 
 /// Files that say where clusters are, separated as in `PATH`.
 pub(crate) const KUBECONFIG: &str = "KUBECONFIG";

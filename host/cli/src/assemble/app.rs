@@ -366,7 +366,7 @@ fn searched(inputs: &Inputs, environment: &Environment) -> Result<Option<Source>
 /// *Invariant:* what is granted without a word of the operator is granted to bytes of ours, and to no file. An exported bundled plugin is
 /// still the bundled one, so it is recognised by its content and then loaded from the program; whatever its file may become later needs
 /// grants of its own.
-pub(crate) fn plugin_spec(plugin: &PluginSettings) -> Result<PluginSpec> {
+pub(crate) fn plugin_spec(plugin: &PluginSettings, environment: &Environment) -> Result<PluginSpec> {
     let (source, bundled) = match &plugin.source {
         PluginSource::Bundled(name) => {
             let bytes =
@@ -383,7 +383,7 @@ pub(crate) fn plugin_spec(plugin: &PluginSettings) -> Result<PluginSpec> {
     Ok(PluginSpec {
         name: plugin.name.clone(),
         source,
-        grants: grants::grants(plugin, bundled).map_err(Usage)?,
+        grants: grants::grants(plugin, bundled, environment).map_err(Usage)?,
         limits: grants::limits(&plugin.limits),
         settings: plugin.settings.clone(),
     })
@@ -421,13 +421,13 @@ fn provisioners(
             &format!("plugin:{}", plugin.name),
             plugin.grants.secrets.iter().map(|s| s.name.clone()),
         );
-        let deferred = Deferred::new(Arc::clone(host), plugin_spec(plugin)?, Named::of(plugin));
+        let deferred = Deferred::new(Arc::clone(host), plugin_spec(plugin, environment)?, Named::of(plugin));
         found.insert(plugin.name.clone(), deferred);
     }
     for name in bundled::plugin_names() {
         if !found.contains_key(name) {
             let plugin = bundled_settings(name);
-            let mut spec = plugin_spec(&plugin)?;
+            let mut spec = plugin_spec(&plugin, environment)?;
             // The word of the operator in the original (`docker-mcp-gateway.md` 11.1): its container is the engine's machine.
             if let Some(grant) = &mut spec.grants.docker
                 && environment.get(crate::environment::IN_DIND) == Some("1")

@@ -1,6 +1,7 @@
 //! From the grants and limits of the settings to those of the plugin host.
 
 use crate::assemble::kubernetes;
+use crate::environment::{BIND_READABLE, BIND_WRITABLE, Environment};
 use host_config as c;
 use host_provisioner::Access;
 use host_wasm as w;
@@ -11,9 +12,13 @@ use std::path::PathBuf;
 ///
 /// # Errors
 /// A sentence: a pattern that the plugin host does not take, or a bundled plugin nobody wrote a grant for.
-pub(crate) fn grants(plugin: &c::PluginSettings, bundled: Option<&str>) -> Result<w::Grants, String> {
+pub(crate) fn grants(
+    plugin: &c::PluginSettings,
+    bundled: Option<&str>,
+    environment: &Environment,
+) -> Result<w::Grants, String> {
     match bundled {
-        Some(name) if plugin.grants == c::Grants::default() => return written_for(name),
+        Some(name) if plugin.grants == c::Grants::default() => return written_for(name, environment),
         _ => {}
     }
     let embedded = match &plugin.grants.embedded {
@@ -37,9 +42,9 @@ pub(crate) fn grants(plugin: &c::PluginSettings, bundled: Option<&str>) -> Resul
 }
 
 /// What a bundled plugin needs for what it is there for, and no more.
-fn written_for(name: &str) -> Result<w::Grants, String> {
+fn written_for(name: &str, environment: &Environment) -> Result<w::Grants, String> {
     match name {
-        "docker" => Ok(w::Grants { docker: Some(as_in_the_original()), ..w::Grants::default() }),
+        "docker" => Ok(w::Grants { docker: Some(as_in_the_original(environment)), ..w::Grants::default() }),
         "embedded" => Ok(w::Grants { embedded: Some(w::EmbeddedGrant::default()), ..w::Grants::default() }),
         "kubernetes" => {
             Ok(w::Grants { kubernetes: Some(w::KubernetesGrant::written_for()), ..w::Grants::default() })
@@ -52,20 +57,27 @@ fn written_for(name: &str) -> Result<w::Grants, String> {
 }
 
 /// Without a word of the operator, catalogues get what Docker's gateway gives them: every image, the networks that the gateway's own container
-/// is in, and folders below those for temporary files, for reading only (`docker-mcp-gateway.md` 12).
-fn as_in_the_original() -> w::DockerGrant {
-    let folders = [
-        PathBuf::from("/tmp"),
-        PathBuf::from("/private/tmp"),
-        PathBuf::from("/var/tmp"),
-        std::env::temp_dir(),
-    ];
+/// is in, and folders below those for temporary files, for reading only; and what its two variables add (`docker-mcp-gateway.md` 12). A folder
+/// that may be written may be with all that is in it, as whoever mounts it sees it anyway.
+fn as_in_the_original(environment: &Environment) -> w::DockerGrant {
+    let listed = |name: &str, access: Access| {
+        let folders: Vec<_> =
+            environment.get(name).map(|list| std::env::split_paths(list).collect()).unwrap_or_default();
+        folders.into_iter().map(move |folder: PathBuf| (folder, access))
+    };
+    let temporary =
+        ["/tmp", "/private/tmp", "/var/tmp"].map(PathBuf::from).into_iter().chain([std::env::temp_dir()]);
+    let folders = temporary
+        .map(|folder| (folder, Access::ReadOnly))
+        .chain(listed(BIND_READABLE, Access::ReadOnly))
+        .chain(listed(BIND_WRITABLE, Access::ReadWrite));
     let mut binds: Vec<w::FolderGrant> = Vec::new();
-    for folder in folders {
+    for (folder, access) in folders {
         // One that is not there cannot be mounted, and none grants the whole file system.
         let Ok(path) = folder.canonicalize() else { continue };
-        if path.parent().is_some() && !binds.iter().any(|bind| bind.path == path) {
-            binds.push(w::FolderGrant { path, access: Access::ReadOnly });
+        let bind = w::FolderGrant { path, access };
+        if bind.path.parent().is_some() && !binds.contains(&bind) {
+            binds.push(bind);
         }
     }
     w::DockerGrant { own_networks: true, binds, ..w::DockerGrant::default() }
@@ -142,7 +154,7 @@ mod tests {
         ];
         for (written, taken) in forms {
             let plugin = plugin(&format!("{{embedded: {{hosts: ['{written}']}}, connect: ['{written}']}}"));
-            let grants = grants(&plugin, None).unwrap();
+            let grants = grants(&plugin, None, &Environment::default()).unwrap();
             let shown = |hosts: &[w::HostPattern]| hosts.iter().map(ToString::to_string).collect::<Vec<_>>();
             assert_eq!(shown(&grants.connect), [taken], "{written}");
             assert_eq!(shown(&grants.embedded.unwrap().hosts.unwrap()), [taken], "{written}");
@@ -152,7 +164,7 @@ mod tests {
     #[test]
     fn what_is_not_said_means_the_same_on_both_sides() {
         assert_eq!(limits(&c::Limits::default()), w::Limits::default());
-        let grants = grants(&plugin("{embedded: true}"), None).unwrap();
+        let grants = grants(&plugin("{embedded: true}"), None, &Environment::default()).unwrap();
         assert_eq!(grants, w::Grants { embedded: Some(w::EmbeddedGrant::default()), ..w::Grants::default() });
     }
 
@@ -160,12 +172,39 @@ mod tests {
     fn a_bundled_plugin_gets_what_it_was_written_for_and_an_unknown_one_nothing() {
         let silent = plugin("{}");
         for (name, _) in crate::bundled::PLUGINS {
-            let own = grants(&silent, Some(name)).unwrap();
+            let own = grants(&silent, Some(name), &Environment::default()).unwrap();
             assert_ne!(own, w::Grants::default(), "{name}");
             assert_eq!(own.embedded.is_some(), *name == "embedded", "{name}");
         }
-        let error = grants(&silent, Some("magic")).unwrap_err();
+        let error = grants(&silent, Some("magic"), &Environment::default()).unwrap_err();
         assert!(error.starts_with("the bundled plugin `magic` has no grant of its own"), "{error}");
-        assert_eq!(grants(&silent, None), Ok(w::Grants::default()));
+        assert_eq!(grants(&silent, None, &Environment::default()), Ok(w::Grants::default()));
+    }
+
+    #[test]
+    fn the_variables_of_the_original_add_folders_and_never_all_of_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = |name: &str| {
+            let path = dir.path().canonicalize().unwrap().join(name);
+            std::fs::create_dir(&path).unwrap();
+            path
+        };
+        let (one, other, kept) = (folder("one"), folder("other"), folder("kept"));
+        let readable = format!("{}:/:{}:/is-not-there", one.display(), other.display());
+        let environment = Environment::of([
+            ("MCP_GATEWAY_DOCKER_BIND_ALLOWED_PATHS", readable.as_str()),
+            ("MCP_GATEWAY_DOCKER_BIND_ALLOW_WRITABLE_PATHS", kept.to_str().unwrap()),
+        ]);
+        let silent = plugin("{}");
+        let usual = grants(&silent, Some("docker"), &Environment::default()).unwrap().docker.unwrap().binds;
+        let binds = grants(&silent, Some("docker"), &environment).unwrap().docker.unwrap().binds;
+        assert_eq!(binds[..usual.len()], usual);
+        let bind = |path, access| w::FolderGrant { path, access };
+        let more =
+            [bind(one, Access::ReadOnly), bind(other, Access::ReadOnly), bind(kept, Access::ReadWrite)];
+        assert_eq!(binds[usual.len()..], more);
+        // What the operator's own file grants is all there is.
+        let own = grants(&plugin("{docker: {}}"), Some("docker"), &environment).unwrap();
+        assert_eq!(own.docker.unwrap().binds, []);
     }
 }
