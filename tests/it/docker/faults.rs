@@ -273,11 +273,14 @@ async fn an_engine_that_restarts_costs_the_calls_of_that_moment() {
     let scene = scripted(&world, "");
     let host = engine_front::start(&scene.work(), &variable("DOCKER_HOST").unwrap_or_default(), &refusals);
     let scene = scene.with_variable("DOCKER_HOST", &host);
-    let gateway = world.serve(&scene).await;
+    // A start that waits for the engine gives up soon.
+    let soon = ["--catalog", "catalog.yaml", "--servers", &world.name, "--max-server-startup-timeout", "5s"];
+    let gateway = scene.serve(soon).await;
     let mut client = gateway.client(LEGACY).await;
     client.await_tools(&["hang", "ok"]).await;
     assert_eq!(client.text("ok", json!({})).await, "fine");
     let hanging = client.begin("tools/call", json!({"name": "hang", "arguments": {}})).await;
+    let begin = std::time::Instant::now();
     // It takes its containers along, and whoever was attached.
     refusals.away(true);
     for container in world.containers().await {
@@ -286,15 +289,19 @@ async fn an_engine_that_restarts_costs_the_calls_of_that_moment() {
     let InFlight::Http(hanging) = hanging else { panic!("over HTTP") };
     let error = hanging.await.unwrap().expect_err("an answer from a server that is gone");
     assert!(error.message.contains(&world.name), "{error:?}");
+    eprintln!("TIMING hang {:?}", begin.elapsed());
     // Until it is back, who calls is told so.
     let error = client.call("ok", json!({})).await.expect_err("an answer without an engine");
     assert!(error.message.contains("engine"), "{error:?}");
+    eprintln!("TIMING away {:?}", begin.elapsed());
     refusals.away(false);
     eventually("a server on the engine that is back", async || {
         client.call("ok", json!({})).await.map(drop).map_err(|error| format!("{error:?}"))
     })
     .await;
+    eprintln!("TIMING back {:?}", begin.elapsed());
     gateway.end().await;
+    eprintln!("TIMING end {:?}", begin.elapsed());
     world.nothing_left().await;
     scene.assert_nothing_left();
 }

@@ -204,7 +204,7 @@ mod tests {
             [bind(one, Access::ReadOnly), bind(other, Access::ReadOnly), bind(kept, Access::ReadWrite)];
         assert_eq!(binds[usual.len()..], more);
         // What the operator's own file grants is all there is.
-        let own = grants(&plugin("{docker: {}}"), Some("docker"), &environment).unwrap();
+        let own = grants(&plugin("{docker: {images: ['mcp/*']}}"), Some("docker"), &environment).unwrap();
         assert_eq!(own.docker.unwrap().binds, []);
     }
 }

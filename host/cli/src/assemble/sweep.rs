@@ -3,7 +3,7 @@
 
 use crate::assemble::App;
 use crate::output::name;
-use host_provisioner::{Call, Provisioner, RequestId, SweepReport};
+use host_provisioner::{Call, Class, Provisioner, RequestId, SweepReport};
 use std::time::Duration;
 
 /// How long one plugin may take to look through its platform.
@@ -41,6 +41,12 @@ impl App {
                     clean &= failed.is_empty();
                     lines.extend(failed.iter().map(|failure| format!("warning: {}", failure.one_line())));
                 }
+                // Without a platform there is nothing on it, and nobody here asked for one.
+                Err(failure) if failure.class == Class::Unsupported && !self.serves(plugin) => {}
+                // Nor is it a fault that a platform which nobody here uses does not answer.
+                Err(failure) if !self.serves(plugin) => {
+                    lines.push(format!("plugin `{plugin}` was passed over: {}", failure.one_line()));
+                }
                 Err(failure) => {
                     clean = false;
                     lines.push(format!(
@@ -51,5 +57,10 @@ impl App {
             }
         }
         (lines, clean)
+    }
+
+    /// Whether a server of this run is placed on this plugin.
+    fn serves(&self, plugin: &str) -> bool {
+        self.placed.iter().any(|placed| placed.provisioner.name() == plugin)
     }
 }
