@@ -280,7 +280,6 @@ async fn an_engine_that_restarts_costs_the_calls_of_that_moment() {
     client.await_tools(&["hang", "ok"]).await;
     assert_eq!(client.text("ok", json!({})).await, "fine");
     let hanging = client.begin("tools/call", json!({"name": "hang", "arguments": {}})).await;
-    let begin = std::time::Instant::now();
     // It takes its containers along, and whoever was attached.
     refusals.away(true);
     for container in world.containers().await {
@@ -289,19 +288,15 @@ async fn an_engine_that_restarts_costs_the_calls_of_that_moment() {
     let InFlight::Http(hanging) = hanging else { panic!("over HTTP") };
     let error = hanging.await.unwrap().expect_err("an answer from a server that is gone");
     assert!(error.message.contains(&world.name), "{error:?}");
-    eprintln!("TIMING hang {:?}", begin.elapsed());
     // Until it is back, who calls is told so.
     let error = client.call("ok", json!({})).await.expect_err("an answer without an engine");
     assert!(error.message.contains("engine"), "{error:?}");
-    eprintln!("TIMING away {:?}", begin.elapsed());
     refusals.away(false);
     eventually("a server on the engine that is back", async || {
         client.call("ok", json!({})).await.map(drop).map_err(|error| format!("{error:?}"))
     })
     .await;
-    eprintln!("TIMING back {:?}", begin.elapsed());
     gateway.end().await;
-    eprintln!("TIMING end {:?}", begin.elapsed());
     world.nothing_left().await;
     scene.assert_nothing_left();
 }
