@@ -15,6 +15,8 @@ pub struct Plan {
     pub pod: Value,
     /// The Service, if the server speaks over the network.
     pub service: Option<Value>,
+    /// The bridge stands in front of the server.
+    pub bridged: bool,
     /// What becomes of the fields of the entry that are not simply honoured.
     pub fields: Fields,
 }
@@ -41,7 +43,7 @@ pub fn plan(server: &Server, around: &Around<'_>, inside: &[Inside]) -> Result<P
     }
     let service = manifest::port(server)
         .map(|port| service::document(around.context, server, around.namespace, around.name, port));
-    Ok(Plan { policy, pod, service, fields })
+    Ok(Plan { policy, pod, service, bridged: around.is_bridged(server), fields })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Carries a plan out: apply, wait, speak, remove.
 
-use crate::manifest::{self, Around, CONTAINER, GRACE};
+use crate::manifest::{self, Around, BRIDGE_PORT, CONTAINER, GRACE, SERVER};
 use crate::names::{self, POD, POLICY, SERVICE};
 use crate::plan::{self, Plan};
 use crate::policy::{self, Inside};
@@ -35,11 +35,11 @@ struct Kept {
 }
 
 /// Where things go, and the name of the session's Secret.
-fn shared(call: &Call<Kubernetes>) -> Result<Shared> {
+pub(crate) fn shared(call: &Call<Kubernetes>) -> Result<Shared> {
     match call.context.shared(SHARED)? {
         Some(shared) => Ok(shared),
         None => Ok(Shared {
-            secret: secret::name(&call.context, call.settings.secret_name.as_deref()),
+            secret: secret::name(&call.context, &call.settings),
             namespace: prepare::namespace(call)?,
         }),
     }
@@ -49,19 +49,23 @@ fn shared(call: &Call<Kubernetes>) -> Result<Shared> {
 fn planned(call: &Call<Kubernetes>, server: &Server, shared: &Shared) -> Result<Plan> {
     let settings = call.server_settings(server)?;
     let name = names::object(&server.id, &call.context.request);
+    let config_keys = prepare::config_keys(call, &shared.namespace)?;
     let around = Around {
         context: &call.context,
         settings: &call.settings,
         security: settings.security.unwrap_or(call.settings.security),
+        stdio: settings.stdio,
         namespace: &shared.namespace,
         name: &name,
         secret: &shared.secret,
+        config_keys: config_keys.as_deref(),
+        component: SERVER,
     };
     plan::plan(server, &around, &inside(call, server, &shared.namespace)?)
 }
 
 /// Destinations that are Services of this cluster, as far as they may be looked at.
-fn inside(call: &Call<Kubernetes>, server: &Server, namespace: &str) -> Result<Vec<Inside>> {
+pub(crate) fn inside(call: &Call<Kubernetes>, server: &Server, namespace: &str) -> Result<Vec<Inside>> {
     let Egress::Only(hosts) = &server.network.egress else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for host in hosts {
@@ -89,7 +93,7 @@ pub(crate) fn plan(call: &Call<Kubernetes>, server: &Server) -> Result<Blueprint
     let shared = shared(call)?;
     let plan = planned(call, server, &shared)?;
     let mut documents = Vec::new();
-    let keys: Vec<String> = secret::entries(server).into_iter().map(|entry| entry.key).collect();
+    let keys: Vec<String> = secret::entries(server, call.settings.secret_provider).into_iter().map(|entry| entry.key).collect();
     if !keys.is_empty() {
         let text = format!(
             "Secret {} in namespace {}, entries:\n{}",
@@ -122,11 +126,11 @@ pub(crate) fn validate(call: &Call<Kubernetes>, server: &Server) -> Result<Valid
         Err(error) => return failed(error),
     };
     let (fields, mut findings) = plan.fields.findings(&call.context);
-    if let Err(error) = prepare::may(call, &shared.namespace, std::slice::from_ref(server)) {
+    if let Err(error) = prepare::may(call, &shared.namespace, std::slice::from_ref(server), false) {
         findings.push(problem(error));
     }
     // What refers to the session's Secret can be tried when that is there.
-    let tried = secret::entries(server).is_empty().then_some(&plan.pod);
+    let tried = secret::entries(server, call.settings.secret_provider).is_empty().then_some(&plan.pod);
     for document in plan.policy.iter().chain(tried).chain(&plan.service) {
         if let Err(error) = call.host.kubernetes().dry_run(&document.to_string()) {
             findings.push(problem(error));
@@ -138,7 +142,7 @@ pub(crate) fn validate(call: &Call<Kubernetes>, server: &Server) -> Result<Valid
 pub(crate) fn provision(call: &Call<Kubernetes>, server: &Server) -> Result<Provisioned> {
     let kubernetes = call.host.kubernetes();
     let shared = shared(call)?;
-    let Plan { policy, pod, service, fields } = planned(call, server, &shared)?;
+    let Plan { policy, pod, service, bridged, fields } = planned(call, server, &shared)?;
     let fields = fields.enforce(&call.context)?;
     let namespace = shared.namespace;
     let name = names::object(&server.id, &call.context.request);
@@ -157,7 +161,7 @@ pub(crate) fn provision(call: &Call<Kubernetes>, server: &Server) -> Result<Prov
     }
     let ready = ready(call, &target)?;
     let uid = ready.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let connection = connect(call, server, &target)?;
+    let connection = connect(call, server, &target, bridged)?;
     let kept = Kept { namespace: namespace.clone(), pod: name.clone(), uid };
     let mut answer = Provisioned::new(connection, State::new(STATE, &kept)?).fields(fields);
     for (kind, there) in [(POLICY, policy.is_some()), (POD, true), (SERVICE, service.is_some())] {
@@ -183,8 +187,13 @@ fn ready(call: &Call<Kubernetes>, pod: &Target) -> Result<Value> {
 }
 
 /// The way to a server that is ready.
-fn connect(call: &Call<Kubernetes>, server: &Server, pod: &Target) -> Result<Connection> {
+fn connect(call: &Call<Kubernetes>, server: &Server, pod: &Target, bridged: bool) -> Result<Connection> {
     let kubernetes = call.host.kubernetes();
+    if bridged {
+        // Also inside the cluster: it listens where nobody else can reach it.
+        let Tunnel { id, host, port } = kubernetes.open_tunnel(pod, BRIDGE_PORT)?;
+        return call.host.connections().tcp(&TcpEndpoint { host, port, tunnel: Some(id), tls: None });
+    }
     let Some(port) = manifest::port(server) else {
         return kubernetes.attach(pod, CONTAINER);
     };

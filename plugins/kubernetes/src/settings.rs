@@ -9,8 +9,14 @@ gateway_plugin::settings! {
     pub struct ClusterSettings {
         /// Namespace of what is made; without it, that of the context.
         pub namespace: Option<String>,
-        /// Name of the Secret that holds the servers' secrets; without it, one of this session's own.
+        /// Who has the servers' secrets: the gateway, which makes a Secret of its session, or the cluster, where one is.
+        pub secret_provider: Provider,
+        /// Name of the Secret that holds the servers' secrets; without it, one of this session's own, or `mcp-gateway-secrets` of the cluster.
         pub secret_name: Option<String>,
+        /// Who has the values of templates: the gateway, from its files, or the cluster, in a ConfigMap that is there.
+        pub config_provider: Provider,
+        /// Name of that ConfigMap; without it `mcp-gateway-config`.
+        pub config_name: Option<String>,
         /// Secrets of the namespace by which images are pulled. The grant must name them too.
         pub image_pull_secrets: Vec<String>,
         /// When images are pulled; without it, if the node does not have them.
@@ -33,6 +39,8 @@ gateway_plugin::settings! {
     pub struct ServerSettings {
         /// Instead of the plugin's.
         pub security: Option<Security>,
+        /// How standard streams are reached; without it by attaching, and of servers that all clients share by the bridge.
+        pub stdio: Option<Stdio>,
     }
 
     /// What the scheduler sets aside; a pod may use more, up to its limits.
@@ -42,6 +50,18 @@ gateway_plugin::settings! {
         /// Memory in MiB; without it 32.
         pub memory_mib: Option<u32>,
     }
+}
+
+/// Who has values.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(crate = "gateway_plugin::serde", rename_all = "kebab-case")]
+#[schemars(crate = "gateway_plugin::schemars")]
+pub enum Provider {
+    /// The gateway.
+    #[default]
+    DockerEngine,
+    /// The cluster.
+    Cluster,
 }
 
 /// Which Pod Security level pods keep to.
@@ -54,6 +74,17 @@ pub enum Security {
     Restricted,
     /// The same, but the image's own user, root too: the level `baseline`.
     Baseline,
+}
+
+/// How the standard streams of a server are reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(crate = "gateway_plugin::serde", rename_all = "camelCase")]
+#[schemars(crate = "gateway_plugin::schemars")]
+pub enum Stdio {
+    /// By attaching to its container: the server ends when that does.
+    Attach,
+    /// By the gateway's bridge, which is put in front of it, and a tunnel: a connection that breaks ends no container.
+    Bridge,
 }
 
 /// When images are pulled.

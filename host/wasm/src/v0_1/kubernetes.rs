@@ -3,13 +3,16 @@
 mod act;
 mod check;
 mod document;
+mod front;
 mod own;
 mod reach;
 mod records;
+mod run;
 mod secret;
 mod state;
 mod wait;
 
+pub(crate) use check::key;
 pub(crate) use state::{KubernetesState, Tunnels};
 
 use crate::limits;
@@ -177,19 +180,31 @@ impl Host for CallState {
         Ok(Kubernetes(&self.scope).exec(&pod, &container, &words, output_limit as usize).await)
     }
 
-    fn run_pod(
+    async fn run_pod(
         &mut self,
         text: String,
-        _container: String,
-        _output: PodOutput,
-        _input: Option<Vec<u8>>,
-        _output_limit: u32,
-        _timeout_ms: u32,
+        container: String,
+        output: PodOutput,
+        input: Option<Vec<u8>>,
+        output_limit: u32,
+        timeout_ms: u32,
     ) -> Answer<Resource<RunOutput>> {
         self.enter("kubernetes.run-pod")?;
         document(&text)?;
-        let text = "this gateway does not run tools through plugins yet";
-        Ok(Err(self.scope.refuse(FailureCategory::Unsupported, text)))
+        container.bounded()?;
+        let asked = run::Asked {
+            document: &text,
+            container: &container,
+            output: &output,
+            input,
+            limit: output_limit as usize,
+            time: Duration::from_millis(u64::from(timeout_ms)),
+            remaining: self.remaining(),
+        };
+        match Kubernetes(&self.scope).run_pod(asked).await? {
+            Err(failure) => Ok(Err(failure)),
+            Ok(output) => Ok(Ok(self.push(output)?)),
+        }
     }
 
     async fn log_tail(
