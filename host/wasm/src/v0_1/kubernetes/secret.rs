@@ -160,10 +160,7 @@ impl Kubernetes<'_> {
 
     /// A server of this call by its id.
     fn spec_of(&self, id: &str) -> Result<Arc<ServerSpec>, Failure> {
-        let prepared = self.prepared.iter().flat_map(|all| all.iter()).find(|spec| spec.id.as_str() == id);
-        let own = self.server.as_ref().map(|server| &server.spec).filter(|spec| spec.id.as_str() == id);
-        let found = prepared.or(own).map(Arc::clone);
-        found.ok_or_else(|| self.denied(format!("server `{}` is not one of this call", line(id, 64))))
+        self.spec_of_call(id).ok_or_else(|| self.denied(format!("server `{}` is not one of this call", line(id, 64))))
     }
 
     async fn evaluated(
@@ -194,7 +191,8 @@ impl Kubernetes<'_> {
     ) -> Result<Option<Vec<String>>, Failure> {
         self.namespace_fits(namespace).await?;
         let grant = self.grant()?;
-        let granted = grant.secrets.iter().any(|pattern| pattern.matches(name));
+        let granted = grant.secrets.iter().any(|pattern| pattern.matches(name))
+            || grant.cluster_secret.as_deref() == Some(name);
         if !granted && !self.host.kubernetes.made(namespace, name) {
             let plugin = &self.plugin.name;
             let shown = line(name, SHOWN);
