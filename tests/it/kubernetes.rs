@@ -16,6 +16,7 @@ mod network;
 mod objects;
 mod placement;
 mod secrets;
+mod sessions;
 mod suite;
 mod tools;
 mod workflow;

@@ -111,8 +111,10 @@ pub fn pod(server: &Server, around: &Around<'_>, fields: &mut Fields) -> Result<
         if let Some(account) = &settings.service_account {
             map.insert("serviceAccountName".to_owned(), Value::from(account.as_str()));
         }
-        if !settings.image_pull_secrets.is_empty() {
-            let names = settings.image_pull_secrets.iter().map(|name| json!({ "name": name })).collect();
+        let mut pulls = settings.image_pull_secrets.clone();
+        pulls.extend(secret::pull_names(around.context, settings));
+        if !pulls.is_empty() {
+            let names = pulls.iter().map(|name| json!({ "name": name })).collect();
             map.insert("imagePullSecrets".to_owned(), Value::Array(names));
         }
         if !settings.node_selector.is_empty() {

@@ -21,6 +21,24 @@ pub struct Plan {
     pub fields: Fields,
 }
 
+impl Plan {
+    /// Gives everything to an owner: it goes when that does, whoever notices.
+    #[must_use]
+    pub fn owned_by(mut self, owner: Option<&Value>) -> Self {
+        let documents = self.policy.iter_mut().chain(std::iter::once(&mut self.pod)).chain(self.service.iter_mut());
+        documents.for_each(|document| own(document, owner));
+        self
+    }
+}
+
+/// Gives one document to an owner, if there is one.
+pub fn own(document: &mut Value, owner: Option<&Value>) {
+    let metadata = document.pointer_mut("/metadata").and_then(Value::as_object_mut);
+    if let (Some(metadata), Some(owner)) = (metadata, owner) {
+        metadata.insert("ownerReferences".to_owned(), Value::Array(vec![owner.clone()]));
+    }
+}
+
 /// Plans a server. `inside` are destinations that are Services of the cluster.
 ///
 /// # Errors

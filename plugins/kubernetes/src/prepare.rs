@@ -1,7 +1,7 @@
 //! What many servers share: the rights are looked at once, and one Secret is made for all, before any of them starts.
 
-use crate::settings::Provider;
-use crate::{Kubernetes, late, names, secret};
+use crate::settings::{ClusterSettings, Provider};
+use crate::{Kubernetes, late, names, plan, secret};
 use gateway_plugin::kubernetes::{Right, SecretEntry, Target};
 use gateway_plugin::types::{ObjectRef, Prepared, Refused, SecretName};
 use gateway_plugin::{Call, Error, FailureCategory, Result, Server, State, value};
@@ -17,6 +17,15 @@ pub(crate) struct Shared {
     pub secret: String,
     /// Where things go.
     pub namespace: String,
+    /// The gateway's own pod, where it runs in that namespace: the owner of what is made.
+    #[serde(default)]
+    pub owner: Option<serde_json::Value>,
+}
+
+/// The gateway's own pod as an owner, where it runs in this namespace.
+fn owner(call: &Call<Kubernetes>, namespace: &str) -> Result<Option<serde_json::Value>> {
+    let own = call.host.kubernetes().cluster()?.own_pod.filter(|pod| pod.namespace == namespace);
+    Ok(own.map(|pod| serde_json::json!({ "apiVersion": "v1", "kind": "Pod", "name": pod.name, "uid": pod.uid })))
 }
 
 /// Where things go.
@@ -28,7 +37,7 @@ pub(crate) fn namespace(call: &Call<Kubernetes>) -> Result<String> {
 }
 
 /// What a gateway needs to run these servers (`provisioning.md` 3.11).
-pub(crate) fn rights(namespace: &str, servers: &[Server], tools: bool, secrets: Provider) -> Vec<Right> {
+pub(crate) fn rights(namespace: &str, servers: &[Server], tools: bool, settings: &ClusterSettings) -> Vec<Right> {
     let right = |group: &str, plural: &str, subresource: Option<&str>, verb: &str| Right {
         verb: verb.to_owned(),
         group: group.to_owned(),
@@ -49,7 +58,8 @@ pub(crate) fn rights(namespace: &str, servers: &[Server], tools: bool, secrets: 
     if tools {
         rights.extend(["create", "get", "delete"].map(|verb| right("", "configmaps", None, verb)));
     }
-    if servers.iter().any(|server| !secret::entries(server, secrets).is_empty()) {
+    let has_entries = |server: &Server| !secret::entries(server, settings.secret_provider).is_empty();
+    if servers.iter().any(has_entries) || !settings.registry_logins.is_empty() {
         rights.extend(["create", "get", "delete"].map(|verb| right("", "secrets", None, verb)));
     }
     if servers.iter().any(|server| !matches!(server.network.egress, gateway_plugin::Egress::Unrestricted)) {
@@ -61,7 +71,7 @@ pub(crate) fn rights(namespace: &str, servers: &[Server], tools: bool, secrets: 
 
 /// All missing rights in one failure, each with its rule.
 pub(crate) fn may(call: &Call<Kubernetes>, namespace: &str, servers: &[Server], tools: bool) -> Result<()> {
-    let missing = call.host.kubernetes().missing_rights(&rights(namespace, servers, tools, call.settings.secret_provider))?;
+    let missing = call.host.kubernetes().missing_rights(&rights(namespace, servers, tools, &call.settings))?;
     let Some((_, first)) = missing.first() else { return Ok(()) };
     let named: Vec<String> = missing
         .iter()
@@ -90,6 +100,7 @@ pub(crate) fn prepare(call: &Call<Kubernetes>, servers: &[Server], tools: bool) 
             .hint("rename one of them: everything outside of letters, digits, `.`, `_` and `-` becomes `___`"));
     }
     let in_cluster = in_cluster(call, &namespace)?;
+    let owner = owner(call, &namespace)?;
     let mut prepared = Prepared::default();
     let mut entries: Vec<SecretEntry> = Vec::new();
     for server in servers {
@@ -104,11 +115,22 @@ pub(crate) fn prepare(call: &Call<Kubernetes>, servers: &[Server], tools: bool) 
             .hint("rename a variable or a file of the server"));
     }
     if !entries.is_empty() {
-        let document = secret::document(&call.context, &namespace, &name);
+        let mut document = secret::document(&call.context, &namespace, &name);
+        plan::own(&mut document, owner.as_ref());
         call.host.kubernetes().apply_secret(&document.to_string(), &entries)?;
         prepared.objects.push(ObjectRef::new(names::SECRET, &namespace, &name));
     }
-    prepared.shared = Some(State::new(SHARED, &Shared { secret: name, namespace })?);
+    let pulls = secret::pull_names(&call.context, &call.settings);
+    for (name, login) in pulls.iter().zip(&call.settings.registry_logins) {
+        if [&login.registry, &login.username, &login.password_secret].iter().any(|text| text.is_empty()) {
+            return Err(Error::config("use a login under `registryLogins`: it needs `registry`, `username` and `passwordSecret`"));
+        }
+        let (mut document, entry) = secret::pull(&call.context, &namespace, name, login);
+        plan::own(&mut document, owner.as_ref());
+        call.host.kubernetes().apply_secret(&document.to_string(), &[entry])?;
+        prepared.objects.push(ObjectRef::new(names::SECRET, &namespace, name));
+    }
+    prepared.shared = Some(State::new(SHARED, &Shared { secret: name, namespace, owner })?);
     Ok(prepared)
 }
 

@@ -41,6 +41,7 @@ pub(crate) fn shared(call: &Call<Kubernetes>) -> Result<Shared> {
         None => Ok(Shared {
             secret: secret::name(&call.context, &call.settings),
             namespace: prepare::namespace(call)?,
+            owner: None,
         }),
     }
 }
@@ -61,7 +62,8 @@ fn planned(call: &Call<Kubernetes>, server: &Server, shared: &Shared) -> Result<
         config_keys: config_keys.as_deref(),
         component: SERVER,
     };
-    plan::plan(server, &around, &inside(call, server, &shared.namespace)?)
+    let plan = plan::plan(server, &around, &inside(call, server, &shared.namespace)?)?;
+    Ok(plan.owned_by(shared.owner.as_ref()))
 }
 
 /// Destinations that are Services of this cluster, as far as they may be looked at.

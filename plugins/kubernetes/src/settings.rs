@@ -19,6 +19,8 @@ gateway_plugin::settings! {
         pub config_name: Option<String>,
         /// Secrets of the namespace by which images are pulled. The grant must name them too.
         pub image_pull_secrets: Vec<String>,
+        /// Logins of registries; of each, a Secret of this session is made by which images are pulled.
+        pub registry_logins: Vec<RegistryLogin>,
         /// When images are pulled; without it, if the node does not have them.
         pub image_pull_policy: Option<PullPolicy>,
         /// Service account of the pods; none without it. The grant must name it too.
@@ -41,6 +43,16 @@ gateway_plugin::settings! {
         pub security: Option<Security>,
         /// How standard streams are reached; without it by attaching, and of servers that all clients share by the bridge.
         pub stdio: Option<Stdio>,
+    }
+
+    /// A login of a registry.
+    pub struct RegistryLogin {
+        /// `registry.example:5000`.
+        pub registry: String,
+        /// The user.
+        pub username: String,
+        /// Name of the secret that is the password. The grant of the plugin must name it under `secrets`.
+        pub password_secret: String,
     }
 
     /// What the scheduler sets aside; a pod may use more, up to its limits.

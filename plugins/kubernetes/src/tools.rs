@@ -48,7 +48,7 @@ struct Planned {
 
 fn planned(call: &Call<Kubernetes>, tool: &ToolContainer) -> Result<Planned> {
     let server = as_server(tool);
-    let Shared { namespace, .. } = provision::shared(call)?;
+    let Shared { namespace, owner, .. } = provision::shared(call)?;
     let name = names::object(&tool.id, &call.context.request);
     let settings = call.server_settings(&server)?;
     let config_keys = prepare::config_keys(call, &namespace)?;
@@ -64,7 +64,7 @@ fn planned(call: &Call<Kubernetes>, tool: &ToolContainer) -> Result<Planned> {
         config_keys: config_keys.as_deref(),
         component: TOOL,
     };
-    let mut plan = plan::plan(&server, &around, &provision::inside(call, &server, &namespace)?)?;
+    let mut plan = plan::plan(&server, &around, &provision::inside(call, &server, &namespace)?)?.owned_by(owner.as_ref());
     if let Some(spec) = plan.pod.pointer_mut("/spec").and_then(Value::as_object_mut) {
         let seconds = tool.timeout_ms / 1000 + AROUND;
         spec.insert("activeDeadlineSeconds".to_owned(), Value::from(seconds));

@@ -319,3 +319,47 @@ async fn old_scripts_call_it_by_its_old_name() {
     let refused = gone.run(["list"]).await.expect_code(1);
     assert!(refused.stderr.contains("KUBECONFIG"), "{}", refused.stderr);
 }
+
+/// `provisioning.md` 3.1: one order, and nothing falls through because what was asked for is broken.
+#[tokio::test]
+async fn the_cluster_is_found_in_one_order() {
+    let Some(world) = World::new().await else { return };
+    let real = variable("KUBECONFIG");
+    let text = world.kubectl(&["config", "view", "--raw", "--flatten", "-o", "json"]).await;
+    let mut config: Value = serde_json::from_str(&text).unwrap();
+    config["contexts"][0]["context"]["namespace"] = Value::from(world.namespace.as_str());
+    let known = config["contexts"][0]["name"].as_str().unwrap().to_owned();
+    let list = async |variables: &[(&str, &str)], home: bool, arguments: &[&str]| {
+        let mut scene = scene();
+        for (name, value) in variables {
+            scene = scene.with_variable(name, value);
+        }
+        scene.file("named.json", config.to_string());
+        if home {
+            let folder = scene.work().parent().unwrap().join("home/.kube");
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("config"), config.to_string()).unwrap();
+        }
+        scene.run(["cluster", "list"].iter().chain(arguments)).await
+    };
+    let here = format!("nothing of a gateway in namespace `{}`\n", world.namespace);
+    // The flag, then the variable with its list, then the home folder; a context's own namespace counts.
+    let flag = list(&[("KUBECONFIG", "/nowhere")], false, &["--kubeconfig", "named.json"]).await;
+    assert_eq!(flag.expect_code(0).stdout, here);
+    let merged = list(&[("KUBECONFIG", &format!("/nowhere:{real}"))], false, &["-n", &world.namespace]).await;
+    assert_eq!(merged.expect_code(0).stdout, here);
+    assert_eq!(list(&[], true, &[]).await.expect_code(0).stdout, here);
+    // What was asked for by name must be there.
+    let missing = list(&[("KUBECONFIG", &real)], true, &["--kubeconfig", "none.json"]).await.expect_code(1);
+    assert!(missing.stderr.contains("none.json"), "{}", missing.stderr);
+    let context = list(&[], false, &["--kubeconfig", "named.json", "--kube-context", "other"]).await.expect_code(1);
+    assert!(context.stderr.contains("has no context `other`") && context.stderr.contains(&known), "{}", context.stderr);
+    // In a pod, its own account counts before the home folder, and has no contexts.
+    let pod = [("KUBERNETES_SERVICE_HOST", "192.0.2.1"), ("KUBERNETES_SERVICE_PORT", "443")];
+    let inside = list(&pod, true, &["--kube-context", &known]).await.expect_code(1);
+    assert!(inside.stderr.contains("inside a cluster there are none"), "{}", inside.stderr);
+    let account = list(&pod, true, &[]).await.expect_code(1);
+    assert!(account.stderr.contains("use the service account of this pod"), "{}", account.stderr);
+    let nowhere = list(&[], false, &[]).await.expect_code(1);
+    assert!(nowhere.stderr.contains("no cluster is named"), "{}", nowhere.stderr);
+}

@@ -267,3 +267,54 @@ async fn a_secret_of_a_session_that_lives_is_nobody_elses() {
     let kept: Value = serde_json::from_str(&world.kubectl(&["get", "secret", "shared", "-o", "json"]).await).unwrap();
     assert_eq!(kept["data"]["a"], "Yg==");
 }
+
+/// A login of the settings is a Secret by which pods pull, made of a secret of the plugin's own, and gone with the session.
+#[tokio::test]
+async fn logins_of_registries_become_pull_secrets_of_the_session() {
+    let Some(world) = World::new().await else { return };
+    let scene = world.scene(&catalog(&[("echo", "image: REGISTRY/mcp/null:1")]));
+    scene.file(".env", "registry.password=hunter2\n");
+    let settings = |secrets: &str| {
+        format!(
+            "plugins:
+  kubernetes:
+    bundled: kubernetes
+    grants:
+      kubernetes: {{namespaces: [{}], kinds: [v1/Pod, v1/Secret]}}
+      secrets: {secrets}
+    settings:
+      registryLogins: [{{registry: 'registry.example:5000', username: me, passwordSecret: registry.password}}]
+",
+            world.namespace
+        )
+    };
+    scene.settings(&settings("[{name: registry.password, hosts: ['registry.example:5000']}]"));
+    let gateway = world.serve(&scene, "echo", &["--secrets", ".env"]).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["echo"]).await;
+    let made = world.get("secrets").await;
+    let [secret] = made.as_slice() else { panic!("one Secret: {made:?}") };
+    assert_eq!(secret["type"], "kubernetes.io/dockerconfigjson");
+    let name = secret["metadata"]["name"].as_str().unwrap();
+    let template = "{{index .data \".dockerconfigjson\" | base64decode}}";
+    let text = world.kubectl(&["get", "secret", name, "-o", &format!("go-template={template}")]).await;
+    let login: Value = serde_json::from_str(&text).unwrap();
+    let entry = &login["auths"]["registry.example:5000"];
+    assert_eq!(*entry, json!({"username": "me", "password": "hunter2", "auth": "bWU6aHVudGVyMg=="}));
+    for pod in world.get("pods").await {
+        assert_eq!(pod["spec"]["imagePullSecrets"], json!([{ "name": name }]));
+        assert!(!pod.to_string().contains("hunter2"));
+    }
+    let ended = gateway.end().await;
+    assert!(!ended.finished.stderr.contains("hunter2"));
+    world.nothing_left().await;
+    // A secret that was not granted to the plugin is not its own.
+    scene.settings(&settings("[]"));
+    let gateway = world.serve(&scene, "echo", &["--secrets", ".env"]).await;
+    let mut client = gateway.client(LEGACY).await;
+    let listing = client.begin("tools/list", json!({})).await;
+    gateway.says("a login is made of text and of secrets that are granted to the plugin").await;
+    drop(listing);
+    gateway.end().await;
+    world.nothing_left().await;
+}

@@ -5,7 +5,7 @@ use crate::manifest::{Around, escaped};
 use crate::policy::{Inside, service_of};
 use crate::settings::{ClusterSettings, Provider, Security};
 use gateway_plugin::types::{
-    Access, Amount, Destination, Egress, Label, Mount, MountSource, Part, Protocol, ServerEndpoint, SettingRef, Transport,
+    Access, Amount, Destination, Egress, Label, Lifetime, Mount, MountSource, Part, Protocol, ServerEndpoint, SettingRef, Transport,
     Variable,
 };
 use gateway_plugin::{Context, FailureCategory, Result, Server, Workload, fake, label, value};
@@ -100,6 +100,16 @@ fn a_server_over_http_has_a_service_a_port_and_a_probe() {
     assert_eq!(container["ports"], json!([{ "name": "mcp", "containerPort": 8080, "protocol": "TCP" }]));
     assert_eq!(container["readinessProbe"]["httpGet"], json!({ "path": "/healthz", "port": "mcp" }));
     assert_eq!(container.get("stdin"), None);
+}
+
+#[test]
+fn a_server_that_all_clients_share_asks_for_the_bridge() {
+    let mut server = notes();
+    server.lifetime = Lifetime::Shared;
+    let plan = planned(&server).expect("nothing is in the way");
+    assert!(plan.bridged);
+    assert_eq!(plan.pod["metadata"]["annotations"]["mcp-gateway.docker.com/bridge"], "4444");
+    assert_eq!(plan.pod["spec"]["containers"][0].get("stdin"), None);
 }
 
 #[test]
