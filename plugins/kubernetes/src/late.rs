@@ -87,9 +87,6 @@ impl<'a> Late<'a> {
                 } },
             })));
         }
-        if self.comes_whole(variable) {
-            return Ok(None);
-        }
         match variable.value.as_slice() {
             [Part::Secret(name)] => {
                 let reference = self.secret(&name.name)?;
@@ -101,6 +98,7 @@ impl<'a> Late<'a> {
                 let reference = json!({ "name": name, "key": secret::key(&setting.key), "optional": true });
                 Ok(Some(json!({ "name": variable.name, "valueFrom": { "configMapKeyRef": reference } })))
             }
+            _ if self.comes_whole(variable) => Ok(None),
             parts => {
                 let text = self.text(&what, parts)?;
                 Ok(Some(json!({ "name": variable.name, "value": text })))

@@ -157,45 +157,60 @@ async fn each_missing_right_is_told_before_anything_is_made() {
         serde_json::from_str(&world.kubectl(&["config", "view", "--raw", "--flatten", "-o", "json"]).await)
             .unwrap();
     config["users"][0]["user"] = json!({ "token": token.trim() });
-    let scene = world.scene(&catalog(&[(
-        "echo",
-        "image: REGISTRY/mcp/null:1\ndisableNetwork: true\ntransport: http\nports: [{containerPort: 8000}]",
-    )]));
+    let tool = "{name: t, container: {image: 'REGISTRY/mcp/argv:1', command: [x]}}";
+    let scene = world.scene(&catalog(&[
+        ("http", "image: REGISTRY/mcp/null:1\ndisableNetwork: true\ntransport: http\nports: [{containerPort: 8000}]"),
+        ("stdio", "image: REGISTRY/mcp/null:1\nsecrets: [{name: stdio.token, env: TOKEN}]"),
+        ("tool", &format!("tools: [{tool}]")),
+    ]));
     scene.file("poor.yaml", config.to_string());
-    let all = [
-        ("", "pods", ["create", "get", "list", "watch", "delete"].as_slice()),
-        ("", "services", &["create", "get", "delete"]),
-        ("networking.k8s.io", "networkpolicies", &["create", "get", "delete"]),
+    scene.file(".env", "stdio.token=hunter2\n");
+    type Rights = &'static [(&'static str, &'static str, &'static [&'static str])];
+    const PODS: (&str, &str, &[&str]) = ("", "pods", &["create", "get", "list", "watch", "delete"]);
+    const MADE: &[&str] = &["create", "get", "delete"];
+    let all: [(&str, Rights); 3] = [
+        ("http", &[PODS, ("", "services", MADE), ("networking.k8s.io", "networkpolicies", MADE)]),
+        ("stdio", &[PODS, ("", "pods/attach", &["create"]), ("", "secrets", MADE)]),
+        ("tool", &[PODS, ("", "pods/attach", &["create"]), ("", "configmaps", MADE)]),
     ];
-    for (_, missing_of, verbs) in all {
-        for missing in verbs {
-            let rules: Vec<Value> = all
-                .iter()
-                .map(|(group, plural, verbs)| {
-                    let verbs: Vec<_> =
-                        verbs.iter().filter(|verb| *plural != missing_of || *verb != missing).collect();
-                    json!({"apiGroups": [group], "resources": [plural], "verbs": verbs})
+    for (server, rights) in all {
+        // Those of pods are the same for all.
+        for (_, missing_of, verbs) in rights.iter().filter(|right| **right != PODS || server == "http") {
+            for missing in *verbs {
+                let rules: Vec<Value> = rights
+                    .iter()
+                    .map(|(group, plural, verbs)| {
+                        let verbs: Vec<_> =
+                            verbs.iter().filter(|verb| plural != missing_of || *verb != missing).collect();
+                        json!({"apiGroups": [group], "resources": [plural], "verbs": verbs})
+                    })
+                    .collect();
+                let role = json!({
+                    "apiVersion": "rbac.authorization.k8s.io/v1",
+                    "kind": "Role",
+                    "metadata": {"name": "poor", "namespace": world.namespace},
+                    "rules": rules,
+                });
+                let file = scene.file("role.json", role.to_string());
+                world.kubectl(&["apply", "-f", file.to_str().unwrap()]).await;
+                let wanted = format!("may not {missing_of}.{missing}");
+                // The rule is there a moment before the API server goes by it.
+                eventually(&format!("`{wanted}`"), async || {
+                    let arguments = ["run", "--dry-run", "--catalog", "catalog.yaml", "--servers", server];
+                    let more = ["--secrets", ".env", "--provisioner", "k8s", "--kubeconfig", "poor.yaml"];
+                    let arguments = arguments.into_iter().chain(more);
+                    let dry = scene.run(arguments.chain(["--namespace", &world.namespace])).await;
+                    let seen = dry.seen();
+                    // The sentence ends with it: nothing else is missing.
+                    let rule = seen.contains(&format!("{wanted}\n")) || seen.contains(&format!("{wanted} "));
+                    if rule && seen.contains("a Role there needs the rule") && dry.code != Some(0) {
+                        Ok(())
+                    } else {
+                        Err(seen)
+                    }
                 })
-                .collect();
-            let role = json!({
-                "apiVersion": "rbac.authorization.k8s.io/v1",
-                "kind": "Role",
-                "metadata": {"name": "poor", "namespace": world.namespace},
-                "rules": rules,
-            });
-            let file = scene.file("role.json", role.to_string());
-            world.kubectl(&["apply", "-f", file.to_str().unwrap()]).await;
-            let wanted = format!("{missing_of}.{missing}");
-            // The rule is there a moment before the API server goes by it.
-            eventually(&format!("a word about {wanted}"), async || {
-                let arguments = ["run", "--dry-run", "--catalog", "catalog.yaml", "--servers", "echo"];
-                let arguments = arguments.into_iter().chain(["--provisioner", "k8s", "--kubeconfig", "poor.yaml"]);
-                let dry = scene.run(arguments.chain(["--namespace", &world.namespace])).await;
-                let seen = dry.seen();
-                let rule = seen.contains(&format!("verbs: [{missing}]")) || seen.contains(&format!("\"{missing}\""));
-                if seen.contains(&wanted) && rule && dry.code != Some(0) { Ok(()) } else { Err(seen) }
-            })
-            .await;
+                .await;
+            }
         }
     }
     world.nothing_left().await;

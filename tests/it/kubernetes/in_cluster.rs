@@ -45,7 +45,8 @@ impl Image {
         std::fs::copy(&bridge, folder.join("gateway-bridge")).unwrap_or_else(|error| panic!("{}: {error}", bridge.display()));
         // Compiled once, here, and not by each pod.
         let cache = folder.join("cache");
-        let mut warm = scene().command(["plugin", "check", "kubernetes"]);
+        let here = scene();
+        let mut warm = here.command(["plugin", "check", "kubernetes"]);
         warm.env("GATEWAY_CACHE", &cache).stdin(Stdio::null());
         let output = patiently("the plugin to be compiled", warm.output()).await.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -139,8 +139,8 @@ async fn what_the_cluster_lacks_is_named_before_anything_is_created() {
     let said = gateway.says("Secret `my-mcp-secrets` in namespace").await;
     assert!(said.contains("has no key `one___token`") && !said.contains("hidden"), "{said}");
     // The other one comes up, with the key that is its variable's own name.
-    client.await_tools(&["get-env"]).await;
-    assert_eq!(environment(&mut client, "get-env").await["REGION"], "whole");
+    client.await_tools(&["two__get-env"]).await;
+    assert_eq!(environment(&mut client, "two__get-env").await["REGION"], "whole");
     gateway.end().await;
 
     world.kubectl(&["delete", "configmap", "my-mcp-config"]).await;
@@ -170,8 +170,8 @@ async fn a_gateway_that_may_read_neither_starts_servers_with_both() {
     let scene = world.scene(&catalog(&SERVERS));
     scene.file("blind.yaml", kubeconfig);
     let (gateway, mut client) = serve(&world, &scene, "two", &["--kubeconfig", "blind.yaml"]).await;
-    client.await_tools(&["get-env"]).await;
-    let two = environment(&mut client, "get-env").await;
+    client.await_tools(&["two__get-env"]).await;
+    let two = environment(&mut client, "two__get-env").await;
     assert_eq!((&two["TOKEN"], &two["REGION"]), (&json!("hunter4"), &json!("us-2")));
     // What is missing then is told by the pod.
     world.kubectl(&["patch", "secret", "my-mcp-secrets", "--type=json", "-p", r#"[{"op":"remove","path":"/data/two.token"}]"#]).await;

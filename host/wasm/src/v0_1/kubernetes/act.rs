@@ -141,7 +141,7 @@ impl Kubernetes<'_> {
             line(text(object, "/metadata/name"), SHOWN),
             line(text(object, "/metadata/namespace"), SHOWN)
         );
-        let hint = "choose another name for it in the plugin's settings";
+        let hint = "choose another name for it in the plugin's settings (of the bundled one: `--cluster-secret-name`)";
         self.refuse_with(FailureCategory::Conflict, text, hint)
     }
 
