@@ -266,6 +266,12 @@ impl PluginHost {
         left_behind
     }
 
+    /// Whether a lease of that id is one of this run's plugins.
+    #[must_use]
+    pub fn gave(&self, lease: &str) -> bool {
+        lease.strip_prefix(self.config.session.as_str()).is_some_and(|rest| rest.starts_with('-'))
+    }
+
     /// Ends: waits for clean-up that runs, tries once more what is still in the ledger, calls each plugin's `shutdown`, and reports what is
     /// left. To be called after all releases. Takes at most `deadline`.
     pub async fn shutdown(self: &Arc<Self>, deadline: Duration) -> Vec<LeftBehind> {

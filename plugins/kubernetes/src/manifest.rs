@@ -51,10 +51,16 @@ impl Around<'_> {
     /// Whether the bridge stands in front of a server.
     #[must_use]
     pub fn is_bridged(&self, server: &Server) -> bool {
-        let shared = server.lifetime == Lifetime::Shared;
-        let wanted = self.stdio.map_or(shared, |stdio| stdio == Stdio::Bridge);
-        wanted && server.transport == Transport::Stdio
+        is_bridged(server, self.stdio)
     }
+}
+
+/// Whether the bridge stands in front of a server, about which the operator says this.
+#[must_use]
+pub fn is_bridged(server: &Server, stdio: Option<Stdio>) -> bool {
+    let shared = server.lifetime == Lifetime::Shared;
+    let wanted = stdio.map_or(shared, |stdio| stdio == Stdio::Bridge);
+    wanted && server.transport == Transport::Stdio
 }
 
 /// The image of a server.

@@ -77,6 +77,17 @@ pub fn labels(context: &Context, name: &str, component: &str) -> Map<String, Val
     labels.into_iter().map(|(key, value)| (key.to_owned(), Value::from(value))).collect()
 }
 
+/// The context of no request, for what is shown before there is one: the same entry is shown in the same words.
+#[must_use]
+pub fn of_no_request(context: &Context) -> Context {
+    let mut context = context.clone();
+    "request".clone_into(&mut context.request);
+    for own in context.labels.iter_mut().filter(|own| own.key == label::REQUEST) {
+        "request".clone_into(&mut own.value);
+    }
+    context
+}
+
 /// The labels by which the pod of one request is found, and no other.
 #[must_use]
 pub fn selector(context: &Context) -> Map<String, Value> {

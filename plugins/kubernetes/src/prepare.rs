@@ -1,7 +1,7 @@
 //! What many servers share: the rights are looked at once, and one Secret is made for all, before any of them starts.
 
 use crate::settings::{ClusterSettings, Provider};
-use crate::{Kubernetes, late, names, plan, secret};
+use crate::{Kubernetes, late, manifest, names, plan, secret};
 use gateway_plugin::kubernetes::{Right, SecretEntry, Target};
 use gateway_plugin::types::{ObjectRef, Prepared, Refused, SecretName};
 use gateway_plugin::{Call, Error, FailureCategory, Result, Server, State, value};
@@ -36,8 +36,33 @@ pub(crate) fn namespace(call: &Call<Kubernetes>) -> Result<String> {
     }
 }
 
+/// How servers are reached.
+#[derive(Debug, Clone, Copy)]
+struct Ways {
+    attach: bool,
+    tunnel: bool,
+    /// The gateway's own program is put in front of some.
+    front: bool,
+}
+
+impl Ways {
+    fn of(call: &Call<Kubernetes>, servers: &[Server], tools: bool) -> Result<Self> {
+        let mut ways = Self { attach: tools, tunnel: false, front: tools };
+        for server in servers {
+            if manifest::port(server).is_some() {
+                ways.tunnel |= !call.host.kubernetes().cluster()?.inside;
+            } else if manifest::is_bridged(server, call.server_settings(server)?.stdio) {
+                (ways.tunnel, ways.front) = (true, true);
+            } else {
+                ways.attach = true;
+            }
+        }
+        Ok(ways)
+    }
+}
+
 /// What a gateway needs to run these servers (`provisioning.md` 3.11).
-pub(crate) fn rights(namespace: &str, servers: &[Server], tools: bool, settings: &ClusterSettings) -> Vec<Right> {
+fn rights(namespace: &str, servers: &[Server], ways: Ways, settings: &ClusterSettings) -> Vec<Right> {
     let right = |group: &str, plural: &str, subresource: Option<&str>, verb: &str| Right {
         verb: verb.to_owned(),
         group: group.to_owned(),
@@ -48,14 +73,16 @@ pub(crate) fn rights(namespace: &str, servers: &[Server], tools: bool, settings:
     };
     let mut rights: Vec<Right> =
         ["create", "get", "list", "watch", "delete"].map(|verb| right("", "pods", None, verb)).into();
-    let listens = servers.iter().any(|server| crate::manifest::port(server).is_some());
-    if tools || servers.iter().any(|server| crate::manifest::port(server).is_none()) {
+    if ways.attach {
         rights.push(right("", "pods", Some("attach"), "create"));
     }
-    if listens {
+    if ways.tunnel {
+        rights.push(right("", "pods", Some("portforward"), "create"));
+    }
+    if servers.iter().any(|server| manifest::port(server).is_some()) {
         rights.extend(["create", "get", "delete"].map(|verb| right("", "services", None, verb)));
     }
-    if tools {
+    if ways.front {
         rights.extend(["create", "get", "delete"].map(|verb| right("", "configmaps", None, verb)));
     }
     let has_entries = |server: &Server| !secret::entries(server, settings.secret_provider).is_empty();
@@ -71,7 +98,8 @@ pub(crate) fn rights(namespace: &str, servers: &[Server], tools: bool, settings:
 
 /// All missing rights in one failure, each with its rule.
 pub(crate) fn may(call: &Call<Kubernetes>, namespace: &str, servers: &[Server], tools: bool) -> Result<()> {
-    let missing = call.host.kubernetes().missing_rights(&rights(namespace, servers, tools, &call.settings))?;
+    let ways = Ways::of(call, servers, tools)?;
+    let missing = call.host.kubernetes().missing_rights(&rights(namespace, servers, ways, &call.settings))?;
     let Some((_, first)) = missing.first() else { return Ok(()) };
     let named: Vec<String> = missing
         .iter()

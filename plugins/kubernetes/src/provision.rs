@@ -10,7 +10,7 @@ use gateway_plugin::connection::{Authorization, Connection, HttpEndpoint, HttpPr
 use gateway_plugin::kubernetes::{Condition, Target, Test, Tunnel};
 use gateway_plugin::types::{Finding, ObjectRef, Severity};
 use gateway_plugin::{
-    Blueprint, Call, Document, Egress, Error, FailureCategory, Health, Host, Lease, Provisioned, Result,
+    Blueprint, Call, Context, Document, Egress, Error, FailureCategory, Health, Host, Lease, Provisioned, Result,
     Server, State, Status, Transport, Validation,
 };
 use serde::{Deserialize, Serialize};
@@ -47,12 +47,12 @@ pub(crate) fn shared(call: &Call<Kubernetes>) -> Result<Shared> {
 }
 
 /// What `provision` would make.
-fn planned(call: &Call<Kubernetes>, server: &Server, shared: &Shared) -> Result<Plan> {
+fn planned(call: &Call<Kubernetes>, context: &Context, server: &Server, shared: &Shared) -> Result<Plan> {
     let settings = call.server_settings(server)?;
-    let name = names::object(&server.id, &call.context.request);
+    let name = names::object(&server.id, &context.request);
     let config_keys = prepare::config_keys(call, &shared.namespace)?;
     let around = Around {
-        context: &call.context,
+        context,
         settings: &call.settings,
         security: settings.security.unwrap_or(call.settings.security),
         stdio: settings.stdio,
@@ -93,7 +93,7 @@ pub(crate) fn inside(call: &Call<Kubernetes>, server: &Server, namespace: &str) 
 
 pub(crate) fn plan(call: &Call<Kubernetes>, server: &Server) -> Result<Blueprint> {
     let shared = shared(call)?;
-    let plan = planned(call, server, &shared)?;
+    let plan = planned(call, &names::of_no_request(&call.context), server, &shared)?;
     let mut documents = Vec::new();
     let keys: Vec<String> = secret::entries(server, call.settings.secret_provider).into_iter().map(|entry| entry.key).collect();
     if !keys.is_empty() {
@@ -123,7 +123,7 @@ pub(crate) fn validate(call: &Call<Kubernetes>, server: &Server) -> Result<Valid
         Ok(shared) => shared,
         Err(error) => return failed(error),
     };
-    let plan = match planned(call, server, &shared) {
+    let plan = match planned(call, &call.context, server, &shared) {
         Ok(plan) => plan,
         Err(error) => return failed(error),
     };
@@ -144,7 +144,7 @@ pub(crate) fn validate(call: &Call<Kubernetes>, server: &Server) -> Result<Valid
 pub(crate) fn provision(call: &Call<Kubernetes>, server: &Server) -> Result<Provisioned> {
     let kubernetes = call.host.kubernetes();
     let shared = shared(call)?;
-    let Plan { policy, pod, service, bridged, fields } = planned(call, server, &shared)?;
+    let Plan { policy, pod, service, bridged, fields } = planned(call, &call.context, server, &shared)?;
     let fields = fields.enforce(&call.context)?;
     let namespace = shared.namespace;
     let name = names::object(&server.id, &call.context.request);
@@ -264,33 +264,33 @@ pub(crate) fn release(host: &Host, lease: &Lease) -> Result<()> {
     remove_all(host, std::iter::once(&pod), Some(GRACE))
 }
 
-/// Removes objects, and waits until the pods among them are gone: a server whose standard input was closed ends by itself, then by its
-/// signal, then it is killed.
+/// Removes objects: first the pods among them, and waits until they are gone. A server whose standard input was closed ends by itself, then by
+/// its signal, then it is killed. What shuts it in goes only after it.
 pub(crate) fn remove_all<'a>(
     host: &Host,
     objects: impl Iterator<Item = &'a ObjectRef>,
     grace: Option<u32>,
 ) -> Result<()> {
-    let mut pods = Vec::new();
-    for object in objects {
-        let target = Target::new(&object.kind, &object.scope, &object.name);
-        let seconds = grace.filter(|_| object.kind == POD).map(|seconds| Duration::from_secs(seconds.into()));
-        host.kubernetes().remove(&target, seconds, None)?;
-        if object.kind == POD {
-            pods.push(target);
-        }
+    let target = |object: &ObjectRef| Target::new(&object.kind, &object.scope, &object.name);
+    let (pods, others): (Vec<_>, Vec<_>) = objects.partition(|object| object.kind == POD);
+    let seconds = grace.map(|seconds| Duration::from_secs(seconds.into()));
+    for pod in &pods {
+        host.kubernetes().remove(&target(pod), seconds, None)?;
     }
-    for target in pods {
-        let gone = [Condition { target: target.clone(), test: Test::Gone }];
+    for pod in pods {
+        let gone = [Condition { target: target(pod), test: Test::Gone }];
         let time = Duration::from_secs((grace.unwrap_or(GRACE) + 5).into())
             .min(host.remaining().saturating_sub(MARGIN));
         match host.kubernetes().wait(&gone, time) {
             Ok(_) => {}
             Err(error) if error.category() == FailureCategory::Timeout => {
-                host.kubernetes().remove(&target, Some(Duration::ZERO), None)?;
+                host.kubernetes().remove(&target(pod), Some(Duration::ZERO), None)?;
             }
             Err(error) => return Err(error),
         }
+    }
+    for other in others {
+        host.kubernetes().remove(&target(other), None, None)?;
     }
     Ok(())
 }

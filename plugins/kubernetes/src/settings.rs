@@ -95,7 +95,7 @@ pub enum Security {
 pub enum Stdio {
     /// By attaching to its container: the server ends when that does.
     Attach,
-    /// By the gateway's bridge, which is put in front of it, and a tunnel: a connection that breaks ends no container.
+    /// By the gateway's bridge, which is put in front of it, and a tunnel: without the right to attach.
     Bridge,
 }
 

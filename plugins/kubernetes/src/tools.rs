@@ -8,7 +8,7 @@ use crate::prepare::Shared;
 use crate::{Kubernetes, prepare, provision, secret};
 use gateway_plugin::kubernetes::{PodOutput, SecretEntry};
 use gateway_plugin::types::{Finding, Lifetime, ObjectRef, Severity, Transport};
-use gateway_plugin::{Blueprint, Call, Document, Error, Ran, Result, Server, ToolContainer, Validation};
+use gateway_plugin::{Blueprint, Call, Context, Document, Error, Ran, Result, Server, ToolContainer, Validation};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -46,14 +46,14 @@ struct Planned {
     entries: Vec<SecretEntry>,
 }
 
-fn planned(call: &Call<Kubernetes>, tool: &ToolContainer) -> Result<Planned> {
+fn planned(call: &Call<Kubernetes>, context: &Context, tool: &ToolContainer) -> Result<Planned> {
     let server = as_server(tool);
     let Shared { namespace, owner, .. } = provision::shared(call)?;
-    let name = names::object(&tool.id, &call.context.request);
+    let name = names::object(&tool.id, &context.request);
     let settings = call.server_settings(&server)?;
     let config_keys = prepare::config_keys(call, &namespace)?;
     let around = Around {
-        context: &call.context,
+        context,
         settings: &call.settings,
         security: settings.security.unwrap_or(call.settings.security),
         stdio: None,
@@ -77,7 +77,7 @@ fn planned(call: &Call<Kubernetes>, tool: &ToolContainer) -> Result<Planned> {
 }
 
 pub(crate) fn plan(call: &Call<Kubernetes>, tool: &ToolContainer) -> Result<Blueprint> {
-    let Planned { plan, .. } = planned(call, tool)?;
+    let Planned { plan, .. } = planned(call, &names::of_no_request(&call.context), tool)?;
     let mut documents = Vec::new();
     for (title, document) in [("NetworkPolicy", &plan.policy), ("Pod", &Some(plan.pod))] {
         if let Some(document) = document {
@@ -89,17 +89,21 @@ pub(crate) fn plan(call: &Call<Kubernetes>, tool: &ToolContainer) -> Result<Blue
 
 pub(crate) fn validate(call: &Call<Kubernetes>, tool: &ToolContainer) -> Result<Validation> {
     let problem = |error: Error| Finding { severity: Severity::Problem, failure: error.into() };
-    let planned = match planned(call, tool) {
+    let planned = match planned(call, &call.context, tool) {
         Ok(planned) => planned,
         Err(error) => return Ok(Validation { findings: vec![problem(error)], ..Validation::default() }),
     };
-    let (fields, findings) = planned.plan.fields.findings(&call.context);
+    let (fields, mut findings) = planned.plan.fields.findings(&call.context);
+    let server = as_server(tool);
+    if let Err(error) = prepare::may(call, &planned.namespace, std::slice::from_ref(&server), true) {
+        findings.push(problem(error));
+    }
     Ok(Validation { fields, findings, ..Validation::default() })
 }
 
 pub(crate) fn run(call: &Call<Kubernetes>, tool: &ToolContainer) -> Result<Ran> {
     let kubernetes = call.host.kubernetes();
-    let Planned { name, namespace, plan: Plan { policy, pod, fields, .. }, entries } = planned(call, tool)?;
+    let Planned { name, namespace, plan: Plan { policy, pod, fields, .. }, entries } = planned(call, &call.context, tool)?;
     let fields = fields.enforce(&call.context)?;
     let mut besides = Vec::new();
     if !entries.is_empty() {

@@ -8,7 +8,9 @@ use serde_json::json;
 async fn every_image_serves_on_standard_streams_in_both_ways() {
     let Some(world) = World::new().await else { return };
     let mut servers = String::new();
-    for (name, rest) in [("time", "user: '65534'"), ("everything", ""), ("filesystem", "")] {
+    for (name, rest) in
+        [("time", "user: '65534'"), ("git", "user: '65534'"), ("everything", ""), ("filesystem", "")]
+    {
         for (way, lifetime) in [("attach", "session"), ("bridge", "shared")] {
             let rest = if rest.is_empty() { String::new() } else { format!(", {rest}") };
             servers.push_str(&format!(
@@ -28,7 +30,10 @@ async fn every_image_serves_on_standard_streams_in_both_ways() {
             format!("{}echo", tools[1]),
             format!("{}list_directory", tools[2]),
         ];
-        client.await_tools(&[&wanted[0], &wanted[1], &wanted[2]]).await;
+        let git = format!("git-{way}__git_status");
+        client.await_tools(&[&wanted[0], &wanted[1], &wanted[2], &git]).await;
+        let answer = client.call(&git, json!({"repo_path": "/nowhere"})).await;
+        assert!(format!("{answer:?}").contains("/nowhere"), "{answer:?}");
         let text = client.text(&wanted[0], json!({"timezone": "Europe/Berlin"})).await;
         assert!(text.contains("Europe/Berlin"), "{text}");
         let large = "x".repeat(1 << 20);

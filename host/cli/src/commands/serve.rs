@@ -312,15 +312,17 @@ pub(crate) async fn end(app: &App, front: &Front, pool: &host_pool::Pool, signal
     let within = if cut.is_cancelled() { Duration::ZERO } else { DRAIN };
     front.shutdown(within).await;
     let report = pool.shutdown(within, cut.clone()).await;
-    for unfinished in &report.unfinished {
+    let within_plugins = if cut.is_cancelled() { Duration::from_secs(2) } else { PLUGINS_DOWN };
+    let left = app.host.shutdown(within_plugins).await;
+    // What plugins made, the host has just tried once more, and says itself what is left of it.
+    let unfinished: Vec<_> = report.unfinished.iter().filter(|one| !app.host.gave(&one.lease)).collect();
+    for unfinished in &unfinished {
         say(&format!(
             "warning: server `{}` was not taken down: {}; the next start tries again",
             unfinished.server,
             unfinished.text.as_deref().unwrap_or("there was no time left")
         ));
     }
-    let within = if cut.is_cancelled() { Duration::from_secs(2) } else { PLUGINS_DOWN };
-    let left = app.host.shutdown(within).await;
     for behind in &left {
         say(&format!("{}; the next start tries again", crate::assemble::app::left_behind(behind)));
     }
@@ -332,5 +334,5 @@ pub(crate) async fn end(app: &App, front: &Front, pool: &host_pool::Pool, signal
     for workload in app.embedded.shutdown(Duration::from_secs(2)).await {
         say(&format!("warning: component {workload} did not end"));
     }
-    !report.unfinished.is_empty() || !left.is_empty()
+    !unfinished.is_empty() || !left.is_empty()
 }

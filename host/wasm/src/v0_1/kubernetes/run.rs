@@ -17,6 +17,8 @@ use std::time::Duration;
 const MOST: usize = 16 << 20;
 /// How long a pod must be hopeless before it counts.
 const HOPELESS: u32 = 2_000;
+/// Until a node has ended a pod.
+const GONE: Duration = Duration::from_secs(10);
 /// Until the cluster has noted how a container ended; it looks about once a second.
 const NOTED: Duration = Duration::from_secs(5);
 /// The signal of who is killed for want of memory, as an exit code.
@@ -58,12 +60,16 @@ impl Kubernetes<'_> {
             name: text(&applied, "/metadata/name").to_owned(),
         };
         let ran = self.to_the_end(&target, &asked).await;
-        // Gone at once, with whatever still runs in it; if that fails, the ledger has it.
-        let how = Removal { grace_seconds: Some(0), uid: None };
+        // What has ended is gone at once. What still runs is, when its node says so: until then it must stay shut in.
+        let ended = matches!(&ran, Ok(ran) if ran.ending == Ending::Exited);
+        let how = Removal { grace_seconds: Some(u32::from(!ended)), uid: None };
         let removed = match self.cluster() {
             Ok(cluster) => cluster.remove(&kind, &target.namespace, &target.name, &how).await.is_ok(),
             Err(_) => false,
         };
+        let gone = [Condition { target: target.clone(), test: Test::Gone }];
+        // If that fails, the ledger has it, and `stop` is called with it.
+        let removed = removed && (ended || self.wait_for_one(&gone, GONE).await.is_ok());
         if removed {
             self.forget_noted(&target);
         }

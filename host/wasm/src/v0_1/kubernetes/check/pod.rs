@@ -127,6 +127,10 @@ impl Kubernetes<'_> {
             }
             own += usize::from(is_own && !init);
         }
+        // What a plugin wrote into labels and annotations would lie where the server looks for its own files, its program too.
+        if closed && list(spec, "volumes").any(|volume| volume.get("downwardAPI").is_some()) {
+            return Err(self.denied("a pod that carries secrets has no volume of a plugin's own texts"));
+        }
         if closed && (own != 1 || spec.get("dnsConfig").is_some() || spec.get("hostAliases").is_some()) {
             return Err(self.denied(
                 "a pod that carries secrets has one container, the server's own, and names as its entry has them",
@@ -365,6 +369,8 @@ impl Kubernetes<'_> {
             let own = spec.environment.iter().find(|own| own.name == name);
             match (own, variable.get("value").and_then(Value::as_str)) {
                 (Some(own), Some(value)) => late::meaning(value, &helpers) != Some(late::meant(&own.value)),
+                // From the pod's own fields comes what a plugin wrote there.
+                (Some(_), None) if variable.pointer("/valueFrom/fieldRef").is_some() => true,
                 // From a Secret, as was checked; from a ConfigMap only what the entry says.
                 (Some(own), None) => {
                     let key = variable.pointer("/valueFrom/configMapKeyRef").map(|from| text(from, "/key"));
