@@ -133,7 +133,8 @@ impl World {
         let image = format!("--image={}/mcp/busybox:1", registry());
         // A new pod has no network until the policies know its address.
         let script = format!(
-            "for i in 1 2 3 4; do printf 'GET /health HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {address} 8811 | head -1 && exit; done; echo end"
+            "for i in 1 2 3 4 5; do r=$(printf 'GET /health HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {address} 8811 | head -1); \
+             [ -n \"$r\" ] && echo \"$r\" && exit; done; echo end"
         );
         let labels = format!("--labels={label}");
         self.kubectl(&["run", name, &image, "--restart=Never", &labels, "--command", "--", "sh", "-c", &script]).await;

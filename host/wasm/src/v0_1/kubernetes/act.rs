@@ -109,6 +109,9 @@ impl Kubernetes<'_> {
         };
         let own = self.may_act(&found).await?;
         if !own && !self.is_left(&found).await {
+            // It was noted before it was tried; what is somebody else's is not ours to take away.
+            let (kind_name, namespace, name) = (kind.written(), namespace.to_owned(), name.to_owned());
+            self.forget_noted(&Target { kind: kind_name, namespace, name });
             return Err(self.taken(kind, &found));
         }
         // A pod cannot be changed; that of this request is the one that a lost answer was about.
