@@ -1,5 +1,5 @@
 //! Builds the bundled plugins and the quickstart servers for `wasm32-wasip2` and compiles them into the program, so that a fresh checkout
-//! needs nothing but cargo. The egress proxy, a program for containers, is built the same way.
+//! needs nothing but cargo. Programs for containers (`SIDES`) are built the same way.
 //!
 //! Writes `$OUT_DIR/bundled.rs`, which the program includes: two tables of name and bytes, `PLUGINS` and `SERVERS`. The guests are always
 //! built in release mode and share one target directory beside the program's profiles, so debug, release and clippy builds of the
@@ -53,8 +53,40 @@ const ALL: &[Guests] = &[
     },
 ];
 
-/// The package of the egress proxy, and what cargo calls its program.
-const EGRESS: (&str, &str) = ("host-egress", "gateway-egress");
+/// A program that runs in containers beside servers.
+struct Side {
+    /// Name of the constant in `bundled.rs`.
+    item: &'static str,
+    doc: &'static str,
+    package: &'static str,
+    /// What cargo calls the program.
+    file: &'static str,
+    /// How it is built otherwise than the guests.
+    profile: &'static [(&'static str, &'static str)],
+    /// Bytes that it may have.
+    most: Option<usize>,
+}
+
+const SIDES: &[Side] = &[
+    Side {
+        item: "BRIDGE",
+        doc: "The program that is put in front of others in a cluster, and what it was built for.",
+        package: "host-bridge",
+        file: "gateway-bridge",
+        // It travels in a ConfigMap.
+        profile: &[("OPT_LEVEL", "z")],
+        most: Some(1 << 20),
+    },
+    Side {
+        item: "EGRESS",
+        doc: "The program of the egress proxy, and what it was built for.",
+        package: "host-egress",
+        file: "gateway-egress",
+        // What goes wrong with one connection ends that one.
+        profile: &[("PANIC", "unwind")],
+        most: None,
+    },
+];
 
 /// What the guests are made of. Folders are watched with everything in them, so none with build output is named.
 const SOURCES: &[&str] = &[
@@ -65,6 +97,8 @@ const SOURCES: &[&str] = &[
     "examples/servers/kit",
     "examples/servers/notes",
     "examples/servers/time",
+    "host/bridge/Cargo.toml",
+    "host/bridge/src",
     "host/egress/Cargo.toml",
     "host/egress/src",
     "plugins/docker/Cargo.toml",
@@ -106,30 +140,35 @@ fn bundle() -> Result<(), String> {
         build(&root, &target, group)?;
         source.push_str(&table(&target.join(TARGET).join("release"), &out, group)?);
     }
-    source.push_str(&egress(&root, &target, &out)?);
+    for side in SIDES {
+        source.push_str(&side_program(&root, &target, &out, side)?);
+    }
     write_if_changed(&out.join("bundled.rs"), source.as_bytes())
 }
 
-/// The egress proxy runs in containers, so it is built static, for Linux, and for the processor of this build. A compiler that cannot do so
-/// makes a program without it, which refuses what it would be needed for.
-fn egress(root: &Path, target: &Path, out: &Path) -> Result<String, String> {
-    let item = "/// The program of the egress proxy, and what it was built for.\n\
-                pub(crate) static EGRESS: Option<(&str, &[u8])> = ";
+/// What runs in containers is built static, for Linux, and for the processor of this build. A compiler that cannot do so makes a program without
+/// it, which refuses what it would be needed for.
+fn side_program(root: &Path, target: &Path, out: &Path, side: &Side) -> Result<String, String> {
+    let item = format!("/// {}\npub(crate) static {}: Option<(&str, &[u8])> = ", side.doc, side.item);
     let architecture = variable("CARGO_CFG_TARGET_ARCH")?.to_string_lossy().into_owned();
     let triple = format!("{architecture}-unknown-linux-musl");
     if let Err(text) = ensure_target(root, &triple) {
-        println!("cargo::warning=built without the egress proxy: {text}");
+        println!("cargo::warning=built without `{}`: {text}", side.file);
         return Ok(format!("{item}None;\n"));
     }
     let mut command = cargo(root.join("Cargo.toml"), target, &triple);
-    command.args(["--package", EGRESS.0]);
-    // What goes wrong with one connection ends that one.
-    command.env("CARGO_PROFILE_RELEASE_PANIC", "unwind");
-    run(command, EGRESS.0)?;
-    let file = target.join(&triple).join("release").join(EGRESS.1);
+    command.args(["--package", side.package]);
+    for (key, value) in side.profile {
+        command.env(format!("CARGO_PROFILE_RELEASE_{key}"), value);
+    }
+    run(command, side.package)?;
+    let file = target.join(&triple).join("release").join(side.file);
     let bytes = fs::read(&file).map_err(|e| format!("read `{}`: {e}", file.display()))?;
-    write_if_changed(&out.join(EGRESS.1), &bytes)?;
-    let include = format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{}\"))", EGRESS.1);
+    if side.most.is_some_and(|most| bytes.len() > most) {
+        return Err(format!("`{}` has {} bytes, which is more than it may", side.file, bytes.len()));
+    }
+    write_if_changed(&out.join(side.file), &bytes)?;
+    let include = format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{}\"))", side.file);
     Ok(format!("{item}Some(({architecture:?}, {include}));\n"))
 }
 

@@ -1,7 +1,25 @@
 //! Container images as pods of a real cluster, through the whole program. Skipped, with one line that says why, where there is none;
 //! `GATEWAY_TEST_REQUIRE=kubernetes` turns the skip into a failure. Each test has a namespace of its own, and asks it afterwards what is left.
 
-#![expect(clippy::unwrap_used, reason = "what is not as the story says ends the test there")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what is not as the story says ends the test there"
+)]
+
+mod bridge;
+mod cluster_tools;
+mod faults;
+mod http;
+mod in_cluster;
+mod network;
+mod objects;
+mod placement;
+mod secrets;
+mod sessions;
+mod suite;
+mod tools;
+mod workflow;
 
 use crate::program::scene;
 use gateway_tests::harness::{Era, Gateway, Scene, eventually, part};
@@ -51,6 +69,13 @@ impl World {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// What it says, whether it succeeds or not.
+    async fn kubectl_may_fail(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(variable("GATEWAY_TEST_KUBECTL"));
+        let output = command.args(["--namespace", &self.namespace]).args(arguments).output().await.unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+
     async fn get(&self, what: &str) -> Vec<Value> {
         let arguments = ["get", what, "-o", "json", "-l", "app.kubernetes.io/managed-by=mcp-gateway"];
         let list: Value = serde_json::from_str(&self.kubectl(&arguments).await).unwrap();
@@ -67,6 +92,13 @@ impl World {
     async fn serve<'s>(&self, scene: &'s Scene, servers: &str, more: &[&str]) -> Gateway<'s> {
         let mut arguments = vec!["--catalog", "catalog.yaml", "--servers", servers, "--provisioner", "k8s"];
         arguments.extend(["--namespace", self.namespace.as_str()]);
+        arguments.extend(more);
+        scene.serve(arguments).await
+    }
+
+    /// A gateway with the servers of its settings.
+    async fn serve_settings<'s>(&self, scene: &'s Scene, more: &[&str]) -> Gateway<'s> {
+        let mut arguments = vec!["--provisioner", "k8s", "--namespace", self.namespace.as_str()];
         arguments.extend(more);
         scene.serve(arguments).await
     }

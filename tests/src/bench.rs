@@ -9,6 +9,7 @@
 )]
 
 pub mod catalog;
+pub mod cluster;
 pub mod docker;
 pub mod embedded;
 pub mod engines;

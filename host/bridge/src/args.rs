@@ -55,9 +55,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH", exclusive = true)]
     pub(crate) install: Option<PathBuf>,
 
+    /// Listen nowhere: run the program once, for whoever is attached to this container, and tell both its streams and its exit code apart
+    #[arg(long, conflicts_with_all = ["listen", "health"])]
+    pub(crate) attached: bool,
+
+    /// Say by the exit code whether something accepts connections at this address, and end; for probes in images without a shell
+    #[arg(long, value_name = "ADDRESS", exclusive = true)]
+    pub(crate) probe: Option<SocketAddr>,
+
     /// The program and its arguments
     #[arg(
-        required_unless_present = "install",
+        required_unless_present_any = ["install", "probe"],
         trailing_var_arg = true,
         allow_hyphen_values = true,
         value_name = "PROGRAM"

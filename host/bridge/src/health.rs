@@ -1,7 +1,10 @@
 //! A port for probes: it answers as long as connections are accepted, and starts nothing.
 
 use crate::listen::Listener;
+use crate::log;
 use crate::serve::Shared;
+use std::net::{SocketAddr, TcpStream};
+use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,6 +17,17 @@ const TIME: Duration = Duration::from_secs(5);
 
 /// Probes that are answered at once.
 const MOST: usize = 32;
+
+/// Whether something accepts connections there.
+pub(crate) fn probe(address: SocketAddr) -> ExitCode {
+    match TcpStream::connect_timeout(&address, TIME) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::line(format_args!("{address}: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// Answers probes until it is dropped.
 pub(crate) async fn answer(listener: Listener, shared: Rc<Shared>) {

@@ -1,6 +1,8 @@
 //! `gateway-bridge`: a TCP port (or a unix socket) in front of an MCP server that speaks over standard streams. Each connection is one run of
 //! the server's program: what arrives is its standard input, what it writes goes back.
 //!
+//! With `--attached` it is instead in front of a tool that runs once, for whoever attaches to its container.
+//!
 //! It is made to be copied into other images: one static file, no shell, no settings but its arguments. It must never know about MCP beyond
 //! "bytes", and it imports nothing of the gateway.
 //!
@@ -10,6 +12,8 @@
 
 #[cfg(unix)]
 mod args;
+#[cfg(unix)]
+mod attached;
 #[cfg(unix)]
 mod health;
 #[cfg(unix)]
@@ -34,7 +38,20 @@ fn main() -> std::process::ExitCode {
     if let Some(target) = &args.install {
         return install::install(target);
     }
+    if let Some(address) = &args.probe {
+        return health::probe(*address);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    if args.attached {
+        return match runtime {
+            // The thread that reads standard input may wait for ever; the process does not wait for it.
+            Ok(runtime) => runtime.block_on(attached::run(&args.program)),
+            Err(error) => {
+                log::line(format_args!("start: {error}"));
+                std::process::ExitCode::FAILURE
+            }
+        };
+    }
     match runtime.map(|runtime| runtime.block_on(serve::serve(args))) {
         Ok(Ok(())) => std::process::ExitCode::SUCCESS,
         Ok(Err(error)) => {

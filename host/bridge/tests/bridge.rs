@@ -315,3 +315,67 @@ async fn mistakes_of_usage_say_what_is_missing() {
     assert_eq!(rest(&mut stream).await, "");
     assert_eq!(bridge.line("[1] ").await, "start `/not/there`: No such file or directory (os error 2)");
 }
+
+/// The frames of `--attached`, put together: both streams, and how it ended.
+fn told(mut bytes: &[u8]) -> (Vec<u8>, Vec<u8>, Option<i32>, String) {
+    let (mut out, mut err, mut code, mut failed) = (Vec::new(), Vec::new(), None, String::new());
+    while let [kind, a, b, c, d, rest @ ..] = bytes {
+        let (piece, after) = rest.split_at(u32::from_be_bytes([*a, *b, *c, *d]) as usize);
+        match kind {
+            0 => assert!(piece.is_empty()),
+            1 => out.extend_from_slice(piece),
+            2 => err.extend_from_slice(piece),
+            3 => code = Some(i32::from_be_bytes(piece.try_into().unwrap())),
+            _ => failed = String::from_utf8(piece.to_vec()).unwrap(),
+        }
+        bytes = after;
+    }
+    (out, err, code, failed)
+}
+
+async fn attached(words: &[&str], input: &[u8]) -> (Vec<u8>, Vec<u8>, Option<i32>, String) {
+    let mut command = command(&[&["--attached", "--"], words].concat());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    stdin.write_all(b"??").await.unwrap();
+    // Nothing runs before it is asked for, and it answers each time.
+    let mut hello = [1; 10];
+    timeout(PATIENCE, stdout.read_exact(&mut hello)).await.unwrap().unwrap();
+    assert_eq!(hello, [0; 10]);
+    stdin.write_all(b"!").await.unwrap();
+    stdin.write_all(&u32::try_from(input.len()).unwrap().to_be_bytes()).await.unwrap();
+    stdin.write_all(input).await.unwrap();
+    let mut bytes = Vec::new();
+    timeout(PATIENCE, stdout.read_to_end(&mut bytes)).await.unwrap().unwrap();
+    told(&bytes)
+}
+
+#[tokio::test]
+async fn an_attached_run_tells_its_streams_and_its_end_apart() {
+    let script = "printf 'a\\000b'; printf why >&2; read x; echo $x; exit 3";
+    let (out, err, code, _) = attached(&["sh", "-c", script], b"in\n").await;
+    assert_eq!((out.as_slice(), err.as_slice(), code), (b"a\0bin\n".as_slice(), b"why".as_slice(), Some(3)));
+    let (out, _, code, _) = attached(&["sh", "-c", "cat; kill -9 $$"], b"").await;
+    assert_eq!((out.as_slice(), code), (b"".as_slice(), Some(137)));
+    let (_, _, code, failed) = attached(&["/not/there"], b"").await;
+    assert_eq!(code, None);
+    assert!(failed.starts_with("/not/there: No such file"), "{failed}");
+    let (out, _, code, _) = attached(&["head", "-c", "5000000", "/dev/zero"], b"").await;
+    assert_eq!((out.len(), code), (5_000_000, Some(0)));
+    // What it leaves behind holds nothing up.
+    let (out, _, code, _) = attached(&["sh", "-c", "sleep 30 & echo out"], b"").await;
+    assert_eq!((out.as_slice(), code), (b"out\n".as_slice(), Some(0)));
+}
+
+#[tokio::test]
+async fn an_attached_run_ends_when_nobody_is_attached_any_more() {
+    let mark = mark("alone");
+    let mut command = command(&["--attached", "--", "sh", "-c", &format!("sleep 600; : {mark}")]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"!\0\0\0\0").await.unwrap();
+    drop(stdin);
+    timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
+    gone(&mark).await;
+}

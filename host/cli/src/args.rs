@@ -6,13 +6,17 @@ mod cluster;
 mod docker;
 mod images;
 mod kubernetes;
+mod providers;
 
 pub(crate) use check::{CatalogCommand, ConfigCommand, PlaceArgs, SecretCommand};
 pub(crate) use checks::CheckArgs;
-pub(crate) use cluster::{ClusterArgs, ClusterCommand};
+pub(crate) use cluster::{CatalogArgs, ClusterArgs, ClusterCommand, EverywhereArgs, WriteArgs};
 pub(crate) use docker::FileArgs;
 pub(crate) use images::ImageArgs;
 pub(crate) use kubernetes::KubernetesArgs;
+#[cfg(test)]
+pub(crate) use providers::ProviderArg;
+pub(crate) use providers::ProviderArgs;
 
 use crate::assemble::Fixed;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -156,6 +160,10 @@ pub(crate) struct SourceArgs {
     #[command(flatten)]
     pub kubernetes: KubernetesArgs,
 
+    /// Where values of servers in a cluster come from
+    #[command(flatten)]
+    pub providers: ProviderArgs,
+
     /// Processors of a container that names no limit of its own; 0: all (default: 1)
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Provisioners")]
     pub cpus: Option<i32>,
@@ -263,6 +271,10 @@ pub(crate) struct RunArgs {
     /// values, tool lists and editors' files)
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Files")]
     pub watch: Option<bool>,
+
+    /// At the start, remove from the cluster what is older than this (`24h`, `45m`) and belongs to sessions that are dead
+    #[arg(long, value_name = "AGE", value_parser = parse_duration, help_heading = "Provisioners")]
+    pub cleanup_stale: Option<Duration>,
 
     /// What stands between clients and tools
     #[command(flatten)]

@@ -20,6 +20,7 @@ pub(crate) mod own_lists;
 pub(crate) mod placement;
 pub(crate) mod preflight;
 pub(crate) mod private;
+pub(crate) mod providers;
 pub(crate) mod refusing;
 pub(crate) mod spec;
 pub(crate) mod sweep;

@@ -1,7 +1,7 @@
 //! One file per command.
 
 mod catalog;
-mod cluster;
+pub(crate) mod cluster;
 mod completions;
 mod config;
 mod plan;

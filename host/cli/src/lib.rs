@@ -22,7 +22,7 @@ use std::ffi::OsString;
 /// Runs the program with these arguments, the first of which is its own name, and gives its exit code (`exit.rs`).
 #[must_use]
 pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match Cli::try_parse_from(as_called(arguments)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no errors; clap knows where each of them is printed.
@@ -45,6 +45,15 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(code) => code,
         Err(error) => output::failed(&error),
     }
+}
+
+/// `cluster-tools ARGUMENTS…`, as scripts of the original call it, is `gateway cluster ARGUMENTS…`.
+fn as_called(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments.first().is_some_and(|program| commands::cluster::is_called(program)) {
+        arguments.insert(1, "cluster".into());
+    }
+    arguments
 }
 
 fn verbose(command: &Command) -> bool {

@@ -8,13 +8,14 @@ use tracing_subscriber::EnvFilter;
 ///
 /// `tells_failures`: the command itself says which servers did not come up, so that the log need not.
 pub(crate) fn start(environment: &Environment, verbose: bool, tells_failures: bool) {
+    // The cluster's client logs each failed request without saying which; whoever asked says it.
     let filter = match environment.get(environment::LOG) {
         Some(text) => EnvFilter::new(text),
-        None if verbose => {
-            EnvFilter::new("info,host_pool=debug,host_wasm=debug,host_gateway=debug,host_cli=debug")
-        }
-        None if tells_failures => EnvFilter::new("warn,host_pool::start=error"),
-        None => EnvFilter::new("warn,host_wasm::swap=info"),
+        None if verbose => EnvFilter::new(
+            "info,kube_client=off,host_pool=debug,host_wasm=debug,host_gateway=debug,host_cli=debug",
+        ),
+        None if tells_failures => EnvFilter::new("warn,kube_client=off,host_pool::start=error"),
+        None => EnvFilter::new("warn,kube_client=off,host_wasm::swap=info"),
     };
     let colours = std::io::stderr().is_terminal() && environment.get(environment::NO_COLOR).is_none();
     let _ = tracing_subscriber::fmt()

@@ -22,7 +22,7 @@ pub use provisioned::{
 };
 pub use spec::{
     Access, Address, Egress, File, Lifetime, Limits, Mount, MountSource, Part, Port, ServerEndpoint,
-    ServerId, ServerSpec, Transport, Value, Variable, Workload,
+    ServerId, ServerSpec, Setting, Transport, Value, Variable, Workload,
 };
 
 pub use tool::{Captured, Ending, ToolOutput, ToolRun, ToolSpec};

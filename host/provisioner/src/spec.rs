@@ -63,6 +63,17 @@ pub enum Part {
     Text(String),
     /// Name of a secret of the server.
     Secret(String),
+    /// A setting that only the platform has.
+    Setting(Setting),
+}
+
+/// A setting that is not known here: a key of a ConfigMap in the cluster where the server will run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Its key there.
+    pub key: String,
+    /// What to take where the platform has no such key; `None`: it must have one.
+    pub default: Option<String>,
 }
 
 /// A value that may hold secrets, by name.
@@ -309,6 +320,8 @@ pub struct ServerSpec {
     pub limits: Limits,
     /// `uid[:gid]` or name.
     pub user: Option<String>,
+    /// Arguments of an image of which only the platform knows a part, instead of those of the workload; empty where all are known here.
+    pub late_arguments: Vec<Value>,
     /// Names of declared secrets.
     pub secrets: Vec<String>,
     /// What to do with fields that cannot be honoured.
@@ -348,6 +361,7 @@ impl ServerSpec {
             ports: Vec::new(),
             limits: Limits::default(),
             user: None,
+            late_arguments: Vec::new(),
             secrets: Vec::new(),
             unenforced: Unenforced::default(),
             settings: "{}".to_owned(),

@@ -21,6 +21,14 @@ pub enum SecretError {
         /// The sources, in order.
         looked_in: Vec<String>,
     },
+    /// A value holds a setting that only the platform of the server has.
+    #[error(
+        "setting `{key}` is known to the cluster only, and its value is needed here; take secrets and settings from one place"
+    )]
+    OnPlatform {
+        /// Its key.
+        key: String,
+    },
     /// A source that is not there on this machine, or does not answer.
     #[error("{place} cannot be used: {reason}")]
     Unreachable {

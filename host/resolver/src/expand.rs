@@ -79,6 +79,19 @@ fn is_name(text: &str) -> bool {
     special || text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
+/// A value of parts, in its simplest form: texts that meet are one, and one text or secret alone is no list.
+#[must_use]
+pub fn joined(parts: impl IntoIterator<Item = Part>) -> Value {
+    let mut merged = Vec::new();
+    for part in parts {
+        match part {
+            Part::Text(text) => push_text(&mut merged, &text),
+            other => merged.push(other),
+        }
+    }
+    simplify(merged)
+}
+
 fn push_text(parts: &mut Vec<Part>, text: &str) {
     if text.is_empty() {
         return;
@@ -96,6 +109,7 @@ fn simplify(mut parts: Vec<Part>) -> Value {
         1 => match parts.remove(0) {
             Part::Text(text) => Value::Text(text),
             Part::Secret(name) => Value::Secret(name),
+            setting @ Part::Setting(_) => Value::Joined(vec![setting]),
         },
         _ => Value::Joined(parts),
     }

@@ -18,7 +18,7 @@ pub mod template;
 pub mod volume;
 
 pub use error::SecretError;
-pub use expand::{expand, unknown_variables};
+pub use expand::{expand, joined, unknown_variables};
 pub use search::{NothingReadable, Searched, is_default_search, search};
 pub use secret::SecretValue;
 pub use source::Source;
@@ -95,6 +95,9 @@ impl Resolver {
                     match part {
                         Part::Text(text) => whole.push(text),
                         Part::Secret(name) => whole.push(self.secret(scope, name)?.reveal()),
+                        Part::Setting(setting) => {
+                            return Err(SecretError::OnPlatform { key: setting.key.clone() });
+                        }
                     }
                 }
                 Ok(whole)

@@ -5,14 +5,18 @@
 //! signatures without a key of their own (keyless), which a later version may learn. The log Rekor is not asked: the key is the operator's, so the
 //! question whether it was published does not arise.
 //!
+//! It also reads from registries what images start ([`Registries::image_words`]), by the same logins.
+//!
 //! It must never know plugins, servers or MCP.
 
+mod image;
 mod key;
 mod policy;
 mod refusal;
 mod registry;
 mod signed;
 
+pub use image::ImageWords;
 pub use key::Key;
 pub use policy::{Policy, Rule, Trust};
 pub use refusal::Refusal;

@@ -16,6 +16,9 @@ const WITHIN: Duration = Duration::from_secs(30);
 const LIMIT: usize = 4 << 20;
 /// Where Docker's own registry answers.
 const DOCKERS_OWN: &str = "registry-1.docker.io";
+/// Kinds of manifests, and of lists of them for several platforms.
+const ANY: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, \
+    application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json";
 /// Kinds of manifests.
 const MANIFESTS: &str =
     "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
@@ -57,6 +60,11 @@ impl Registries {
         self.get(repository, &format!("manifests/{tag}"), MANIFESTS).await
     }
 
+    /// A manifest, or a list of them, by tag or digest.
+    pub(crate) async fn any_manifest(&self, repository: &Reference, at: &str) -> Result<Bytes, Missing> {
+        self.get(repository, &format!("manifests/{at}"), ANY).await
+    }
+
     /// A blob by its digest.
     pub(crate) async fn blob(&self, repository: &Reference, digest: &str) -> Result<Bytes, Missing> {
         self.get(repository, &format!("blobs/{digest}"), "*/*").await
@@ -86,10 +94,8 @@ impl Registries {
             }
             StatusCode::NOT_FOUND => Err(Missing::NotThere),
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                let text = format!(
-                    "registry `{registry}` does not show signatures of `{name}` (status {})",
-                    status.as_u16()
-                );
+                let text =
+                    format!("registry `{registry}` does not show `{name}` (status {})", status.as_u16());
                 Err(Refusal::new(text).with_hint(format!("log in with `docker login {registry}`")).into())
             }
             status => Err(unanswered(registry, &format!("status {}", status.as_u16())).into()),
@@ -170,7 +176,7 @@ impl Registries {
 }
 
 fn unanswered(registry: &str, why: &str) -> Refusal {
-    Refusal::later(format!("registry `{registry}` could not be asked for signatures: {why}"))
+    Refusal::later(format!("registry `{registry}` could not be asked: {why}"))
 }
 
 /// Only public servers over TLS, and the registry itself wherever it is, which the operator's own reference names.

@@ -5,6 +5,7 @@ use crate::error::LoadError;
 use crate::faults::Faults;
 use crate::grants::Grants;
 use crate::image_policy::ImagePolicy;
+use crate::image_words::{BridgeProgram, ImageCatalog};
 use crate::ledger::{Abandoned, Ledger, Record, Subject};
 use crate::limits::Limits;
 use crate::load::PluginSource;
@@ -116,6 +117,8 @@ pub struct PluginHost {
     pub(crate) egress: OnceLock<EgressProgram>,
     faults: OnceLock<Arc<dyn Faults>>,
     image_policy: OnceLock<Arc<dyn ImagePolicy>>,
+    bridge: OnceLock<BridgeProgram>,
+    image_catalog: OnceLock<Arc<dyn ImageCatalog>>,
     engines: OnceCell<Arc<Engines>>,
     /// Weak, because a plugin has the host.
     plugins: Mutex<BTreeMap<String, Weak<Plugin>>>,
@@ -142,6 +145,8 @@ impl PluginHost {
             digests: Digests::default(),
             egress: OnceLock::new(),
             faults: OnceLock::new(),
+            bridge: OnceLock::new(),
+            image_catalog: OnceLock::new(),
             engines: OnceCell::new(),
             plugins: Mutex::default(),
             number: AtomicU64::new(0),
@@ -170,6 +175,23 @@ impl PluginHost {
         if self.image_policy.set(policy).is_err() {
             tracing::error!("images have a policy already, which stays");
         }
+    }
+
+    /// Gives it what it puts in front of programs in a cluster, and who knows which programs images start. Without them, tools and adapters
+    /// there are refused. The first counts.
+    pub fn carry_bridge(&self, program: Option<BridgeProgram>, catalog: Arc<dyn ImageCatalog>) {
+        if let Some(program) = program {
+            let _ = self.bridge.set(program);
+        }
+        let _ = self.image_catalog.set(catalog);
+    }
+
+    pub(crate) fn bridge(&self) -> Option<&BridgeProgram> {
+        self.bridge.get()
+    }
+
+    pub(crate) fn image_catalog(&self) -> Option<&dyn ImageCatalog> {
+        self.image_catalog.get().map(AsRef::as_ref)
     }
 
     pub(crate) fn image_policy(&self) -> Option<&dyn ImagePolicy> {
@@ -242,6 +264,12 @@ impl PluginHost {
         }
         left_behind.extend(releases.join_all().await.into_iter().flatten());
         left_behind
+    }
+
+    /// Whether a lease of that id is one of this run's plugins.
+    #[must_use]
+    pub fn gave(&self, lease: &str) -> bool {
+        lease.strip_prefix(self.config.session.as_str()).is_some_and(|rest| rest.starts_with('-'))
     }
 
     /// Ends: waits for clean-up that runs, tries once more what is still in the ledger, calls each plugin's `shutdown`, and reports what is

@@ -20,6 +20,7 @@ mod generated;
 mod grants;
 mod host;
 mod image_policy;
+mod image_words;
 mod ledger;
 mod limits;
 mod load;
@@ -47,6 +48,7 @@ pub use grants::{
 };
 pub use host::{LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
 pub use image_policy::{ImagePolicy, NotTrusted};
+pub use image_words::{BridgeProgram, ImageCatalog, ImageWords};
 pub use limits::Limits;
 pub use load::PluginSource;
 pub use plugin::Plugin;

@@ -5,6 +5,7 @@ mod docker;
 mod embedded;
 mod endings;
 mod hostile;
+mod kubernetes;
 mod loading;
 mod parallel;
 mod swapping;

@@ -73,6 +73,7 @@ mod generated {
             "gateway:provisioner/kubernetes.attach": async | trappable,
             "gateway:provisioner/kubernetes.exec-attached": async | trappable,
             "gateway:provisioner/kubernetes.exec": async | trappable,
+            "gateway:provisioner/kubernetes.run-pod": async | trappable,
             "gateway:provisioner/kubernetes.log-tail": async | trappable,
             "gateway:provisioner/kubernetes.open-tunnel": async | trappable,
             "gateway:provisioner/kubernetes.service-address": async | trappable,

@@ -24,6 +24,7 @@ mod logs;
 mod name;
 mod object;
 mod rights;
+mod run;
 mod test;
 mod watch;
 
@@ -39,5 +40,6 @@ pub use lease::{SessionLease, is_session_id, session_id};
 pub use logs::LogRequest;
 pub use object::{Listed, Removal};
 pub use rights::Right;
+pub use run::{Captured, Run, RunEnd};
 pub use test::{Test, is_met};
 pub use watch::Watched;

@@ -6,10 +6,11 @@
 
 use gateway_plugin::types::{ManagedPage, Page, Prepared, SweepPage, ToolEntry};
 use gateway_plugin::{
-    Blueprint, Call, Health, Info, Lease, Leftovers, Provisioned, Provisioner, ReleaseReason, Result, Server,
-    Validation, WorkloadKind,
+    Blueprint, Call, ContainerRuntime, Health, Info, Lease, Leftovers, Provisioned, Provisioner, Ran,
+    ReleaseReason, Result, Server, ToolContainer, Validation, WorkloadKind,
 };
 
+pub mod late;
 mod manage;
 pub mod manifest;
 pub mod names;
@@ -20,8 +21,11 @@ mod provision;
 pub mod secret;
 pub mod service;
 mod settings;
+mod tools;
 
-pub use settings::{ClusterSettings, PullPolicy, Requests, Security, ServerSettings};
+pub use settings::{
+    ClusterSettings, Provider, PullPolicy, RegistryLogin, Requests, Security, ServerSettings, Stdio,
+};
 
 /// The plugin.
 #[derive(Debug)]
@@ -35,8 +39,8 @@ impl Provisioner for Kubernetes {
             .runs(&[WorkloadKind::Image])
             .reads_state(&[provision::STATE, prepare::SHARED]);
 
-    fn prepare(call: &Call<Self>, servers: &[Server], _: &[ToolEntry]) -> Result<Prepared> {
-        prepare::prepare(call, servers)
+    fn prepare(call: &Call<Self>, servers: &[Server], tools: &[ToolEntry]) -> Result<Prepared> {
+        prepare::prepare(call, servers, !tools.is_empty())
     }
 
     fn plan(call: &Call<Self>, server: &Server) -> Result<Blueprint> {
@@ -72,4 +76,26 @@ impl Provisioner for Kubernetes {
     }
 }
 
-gateway_plugin::export!(Kubernetes);
+impl ContainerRuntime for Kubernetes {
+    const RUNS_TOOLS: &'static [WorkloadKind] = &[WorkloadKind::Image];
+
+    fn run(call: &Call<Self>, container: &ToolContainer) -> Result<Ran> {
+        tools::run(call, container)
+    }
+
+    fn stop(call: &Call<Self>, lease: &Lease, _: ReleaseReason) -> Result<()> {
+        provision::release(&call.host, lease)
+    }
+
+    fn validate_run(call: &Call<Self>, container: &ToolContainer) -> Result<Validation> {
+        tools::validate(call, container)
+    }
+
+    fn plan_run(call: &Call<Self>, container: &ToolContainer) -> Result<Blueprint> {
+        tools::plan(call, container)
+    }
+
+    // `start` stays unsupported: nobody asks for tools that go on running.
+}
+
+gateway_plugin::export!(Kubernetes, tools);

@@ -1,14 +1,25 @@
 //! The pod of a server (`provisioning.md` 3.4, target manifest). A pure function with golden files.
 
+use crate::late::{self, Late};
 use crate::names;
 use crate::secret;
-use crate::settings::{ClusterSettings, PullPolicy, Security};
-use gateway_plugin::types::{Access, ImageWorkload, MountSource, Part};
+use crate::settings::{ClusterSettings, PullPolicy, Security, Stdio};
+use gateway_plugin::types::{Access, ImageWorkload, Lifetime, MountSource};
 use gateway_plugin::{Context, Error, Fields, Result, Server, Transport, Workload, value};
 use serde_json::{Map, Value, json};
 
 /// Name of the server's container in its pod.
 pub const CONTAINER: &str = "mcp-server";
+
+/// What pods of servers and of tools are labelled.
+pub const SERVER: &str = "mcp-server";
+/// See [`SERVER`].
+pub const TOOL: &str = "mcp-tool";
+
+/// Where the bridge listens in a pod, on its loopback.
+pub const BRIDGE_PORT: u16 = 4444;
+/// The annotation by which the gateway is asked to put it in front (`wit/v0.1/kubernetes.wit`).
+const BRIDGE: &str = "mcp-gateway.docker.com/bridge";
 
 /// Seconds for a server to end by itself after its standard input was closed and it was told to.
 pub const GRACE: u32 = 5;
@@ -22,12 +33,34 @@ pub struct Around<'a> {
     pub settings: &'a ClusterSettings,
     /// Which level the pod keeps to.
     pub security: Security,
+    /// How its standard streams are reached, where the operator says.
+    pub stdio: Option<Stdio>,
     /// Where it goes.
     pub namespace: &'a str,
     /// Name of the pod.
     pub name: &'a str,
     /// Name of the session's Secret.
     pub secret: &'a str,
+    /// Keys of the cluster's ConfigMap, where the cluster has the settings and it may be looked at.
+    pub config_keys: Option<&'a [String]>,
+    /// [`SERVER`] or [`TOOL`].
+    pub component: &'static str,
+}
+
+impl Around<'_> {
+    /// Whether the bridge stands in front of a server.
+    #[must_use]
+    pub fn is_bridged(&self, server: &Server) -> bool {
+        is_bridged(server, self.stdio)
+    }
+}
+
+/// Whether the bridge stands in front of a server, about which the operator says this.
+#[must_use]
+pub fn is_bridged(server: &Server, stdio: Option<Stdio>) -> bool {
+    let shared = server.lifetime == Lifetime::Shared;
+    let wanted = stdio.map_or(shared, |stdio| stdio == Stdio::Bridge);
+    wanted && server.transport == Transport::Stdio
 }
 
 /// The image of a server.
@@ -84,8 +117,10 @@ pub fn pod(server: &Server, around: &Around<'_>, fields: &mut Fields) -> Result<
         if let Some(account) = &settings.service_account {
             map.insert("serviceAccountName".to_owned(), Value::from(account.as_str()));
         }
-        if !settings.image_pull_secrets.is_empty() {
-            let names = settings.image_pull_secrets.iter().map(|name| json!({ "name": name })).collect();
+        let mut pulls = settings.image_pull_secrets.clone();
+        pulls.extend(secret::pull_names(around.context, settings));
+        if !pulls.is_empty() {
+            let names = pulls.iter().map(|name| json!({ "name": name })).collect();
             map.insert("imagePullSecrets".to_owned(), Value::Array(names));
         }
         if !settings.node_selector.is_empty() {
@@ -98,14 +133,20 @@ pub fn pod(server: &Server, around: &Around<'_>, fields: &mut Fields) -> Result<
             map.insert("hostAliases".to_owned(), Value::Array(aliases(server)?));
         }
     }
+    let mut annotations = json!({ names::NAME_ANNOTATION: server.name });
+    if around.is_bridged(server)
+        && let Some(annotations) = annotations.as_object_mut()
+    {
+        annotations.insert(BRIDGE.to_owned(), Value::from(BRIDGE_PORT.to_string()));
+    }
     Ok(json!({
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
             "name": around.name,
             "namespace": around.namespace,
-            "labels": names::labels(around.context, &server.name, "mcp-server"),
-            "annotations": { names::NAME_ANNOTATION: server.name },
+            "labels": names::labels(around.context, &server.name, around.component),
+            "annotations": annotations,
         },
         "spec": spec,
     }))
@@ -138,7 +179,8 @@ fn container(
     });
     mounts(server, around, volumes)?;
     let Some(map) = container.as_object_mut() else { return Ok(container) };
-    let words = words(image)?;
+    let mut late = Late::new(server, around);
+    let words = image.arguments.iter().map(|argument| late.word(argument)).collect::<Result<Vec<_>>>()?;
     if !words.is_empty() {
         map.insert("args".to_owned(), json!(words));
     }
@@ -151,11 +193,18 @@ fn container(
     if let Some(directory) = &image.working_directory {
         map.insert("workingDir".to_owned(), Value::from(directory.as_str()));
     }
-    let env = environment(server, around)?;
+    let own =
+        server.environment.iter().map(|variable| late.variable(variable)).collect::<Result<Vec<_>>>()?;
+    let mut env = late.helpers();
+    env.extend(own.into_iter().flatten());
     if !env.is_empty() {
         map.insert("env".to_owned(), Value::Array(env));
     }
+    if let Some(config) = late::config_name(around.settings) {
+        map.insert("envFrom".to_owned(), json!([{ "configMapRef": { "name": config, "optional": true } }]));
+    }
     match (&server.transport, port(server)) {
+        (Transport::Stdio, _) if around.is_bridged(server) => {}
         (Transport::Stdio, _) => {
             // A gateway that vanishes ends the server by the end of its input.
             map.insert("stdin".to_owned(), Value::from(true));
@@ -194,21 +243,6 @@ fn probe(server: &Server) -> Value {
     }
 }
 
-/// Arguments are texts: a secret in them could be read by everybody who may look at pods.
-fn words(image: &ImageWorkload) -> Result<Vec<String>> {
-    let word = |argument: &Vec<Part>| {
-        value::refuse_unknown("an argument", argument)?;
-        value::plain(argument).map(|word| escaped(&word)).ok_or_else(|| {
-            Error::permission(format!(
-                "pass the argument `{}`: its value is not known here",
-                value::display(argument)
-            ))
-            .hint("give it to the server in a variable")
-        })
-    };
-    image.arguments.iter().map(word).collect()
-}
-
 /// The cluster puts variables in the place of `$(NAME)`, and `$` in the place of `$$`; Docker does neither.
 #[must_use]
 pub fn escaped(text: &str) -> String {
@@ -221,31 +255,6 @@ pub fn escaped(text: &str) -> String {
         }
     }
     out
-}
-
-/// Variables in the order of the entry; secret ones by reference to an entry of the session's Secret that is theirs alone.
-fn environment(server: &Server, around: &Around<'_>) -> Result<Vec<Value>> {
-    let mut env = Vec::with_capacity(server.environment.len());
-    for variable in &server.environment {
-        value::refuse_unknown(&format!("variable `{}`", variable.name), &variable.value)?;
-        env.push(match value::plain(&variable.value) {
-            Some(text) => json!({ "name": variable.name, "value": escaped(&text) }),
-            None if value::secrets(&variable.value).next().is_some() => json!({
-                "name": variable.name,
-                "valueFrom": { "secretKeyRef": {
-                    "name": around.secret,
-                    "key": secret::variable_key(&server.id, &variable.name),
-                } },
-            }),
-            None => {
-                return Err(Error::unsupported(format!(
-                    "give variable `{}` its value: only the cluster knows it",
-                    variable.name
-                )));
-            }
-        });
-    }
-    Ok(env)
 }
 
 /// Folders of the gateway's machine do not exist in a cluster: each needs a claim that the operator names for it.

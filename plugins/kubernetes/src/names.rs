@@ -1,5 +1,6 @@
 //! Names and labels (`provisioning.md` 3.3). Hostile names of servers become harmless; nothing is decided by them.
 
+use crate::manifest::TOOL;
 use gateway_plugin::{Context, label};
 use serde_json::{Map, Value};
 
@@ -9,6 +10,8 @@ pub const POD: &str = "v1/Pod";
 pub const SERVICE: &str = "v1/Service";
 /// See [`POD`].
 pub const SECRET: &str = "v1/Secret";
+/// Kind of the ConfigMap that an operator made.
+pub const CONFIG: &str = "v1/ConfigMap";
 /// See [`POD`].
 pub const POLICY: &str = "networking.k8s.io/v1/NetworkPolicy";
 
@@ -59,10 +62,11 @@ pub fn slug(name: &str) -> String {
 pub fn labels(context: &Context, name: &str, component: &str) -> Map<String, Value> {
     let slug = slug(name);
     let session = session(&context.session);
+    let (app, kind) = if component == TOOL { (TOOL, "tool") } else { ("mcp-server", "server") };
     let mut labels = vec![
-        ("app", "mcp-server"),
+        ("app", app),
         ("runtime", "kubernetes"),
-        ("server", slug.as_str()),
+        (kind, slug.as_str()),
         ("app.kubernetes.io/managed-by", "mcp-gateway"),
         ("app.kubernetes.io/component", component),
         ("app.kubernetes.io/name", slug.as_str()),
@@ -71,6 +75,17 @@ pub fn labels(context: &Context, name: &str, component: &str) -> Map<String, Val
     ];
     labels.extend(context.labels.iter().map(|label| (label.key.as_str(), label.value.as_str())));
     labels.into_iter().map(|(key, value)| (key.to_owned(), Value::from(value))).collect()
+}
+
+/// The context of no request, for what is shown before there is one: the same entry is shown in the same words.
+#[must_use]
+pub fn of_no_request(context: &Context) -> Context {
+    let mut context = context.clone();
+    "request".clone_into(&mut context.request);
+    for own in context.labels.iter_mut().filter(|own| own.key == label::REQUEST) {
+        "request".clone_into(&mut own.value);
+    }
+    context
 }
 
 /// The labels by which the pod of one request is found, and no other.

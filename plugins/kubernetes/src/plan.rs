@@ -15,8 +15,29 @@ pub struct Plan {
     pub pod: Value,
     /// The Service, if the server speaks over the network.
     pub service: Option<Value>,
+    /// The bridge stands in front of the server.
+    pub bridged: bool,
     /// What becomes of the fields of the entry that are not simply honoured.
     pub fields: Fields,
+}
+
+impl Plan {
+    /// Gives everything to an owner: it goes when that does, whoever notices.
+    #[must_use]
+    pub fn owned_by(mut self, owner: Option<&Value>) -> Self {
+        let documents =
+            self.policy.iter_mut().chain(std::iter::once(&mut self.pod)).chain(self.service.iter_mut());
+        documents.for_each(|document| own(document, owner));
+        self
+    }
+}
+
+/// Gives one document to an owner, if there is one.
+pub fn own(document: &mut Value, owner: Option<&Value>) {
+    let metadata = document.pointer_mut("/metadata").and_then(Value::as_object_mut);
+    if let (Some(metadata), Some(owner)) = (metadata, owner) {
+        metadata.insert("ownerReferences".to_owned(), Value::Array(vec![owner.clone()]));
+    }
 }
 
 /// Plans a server. `inside` are destinations that are Services of the cluster.
@@ -41,7 +62,7 @@ pub fn plan(server: &Server, around: &Around<'_>, inside: &[Inside]) -> Result<P
     }
     let service = manifest::port(server)
         .map(|port| service::document(around.context, server, around.namespace, around.name, port));
-    Ok(Plan { policy, pod, service, fields })
+    Ok(Plan { policy, pod, service, bridged: around.is_bridged(server), fields })
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! What many servers share: the rights are looked at once, and one Secret is made for all, before any of them starts.
 
-use crate::{Kubernetes, names, secret};
-use gateway_plugin::kubernetes::{Right, SecretEntry};
+use crate::settings::{ClusterSettings, Provider};
+use crate::{Kubernetes, late, manifest, names, plan, secret};
+use gateway_plugin::kubernetes::{Right, SecretEntry, Target};
 use gateway_plugin::types::{ObjectRef, Prepared, Refused, SecretName};
-use gateway_plugin::{Call, Error, Result, Server, State, value};
+use gateway_plugin::{Call, Error, FailureCategory, Result, Server, State, value};
 use serde::{Deserialize, Serialize};
 
 /// Version of what is shared.
@@ -16,6 +17,17 @@ pub(crate) struct Shared {
     pub secret: String,
     /// Where things go.
     pub namespace: String,
+    /// The gateway's own pod, where it runs in that namespace: the owner of what is made.
+    #[serde(default)]
+    pub owner: Option<serde_json::Value>,
+}
+
+/// The gateway's own pod as an owner, where it runs in this namespace.
+fn owner(call: &Call<Kubernetes>, namespace: &str) -> Result<Option<serde_json::Value>> {
+    let own = call.host.kubernetes().cluster()?.own_pod.filter(|pod| pod.namespace == namespace);
+    Ok(own.map(
+        |pod| serde_json::json!({ "apiVersion": "v1", "kind": "Pod", "name": pod.name, "uid": pod.uid }),
+    ))
 }
 
 /// Where things go.
@@ -26,8 +38,33 @@ pub(crate) fn namespace(call: &Call<Kubernetes>) -> Result<String> {
     }
 }
 
+/// How servers are reached.
+#[derive(Debug, Clone, Copy)]
+struct Ways {
+    attach: bool,
+    tunnel: bool,
+    /// The gateway's own program is put in front of some.
+    front: bool,
+}
+
+impl Ways {
+    fn of(call: &Call<Kubernetes>, servers: &[Server], tools: bool) -> Result<Self> {
+        let mut ways = Self { attach: tools, tunnel: false, front: tools };
+        for server in servers {
+            if manifest::port(server).is_some() {
+                ways.tunnel |= !call.host.kubernetes().cluster()?.inside;
+            } else if manifest::is_bridged(server, call.server_settings(server)?.stdio) {
+                (ways.tunnel, ways.front) = (true, true);
+            } else {
+                ways.attach = true;
+            }
+        }
+        Ok(ways)
+    }
+}
+
 /// What a gateway needs to run these servers (`provisioning.md` 3.11).
-pub(crate) fn rights(namespace: &str, servers: &[Server]) -> Vec<Right> {
+fn rights(namespace: &str, servers: &[Server], ways: Ways, settings: &ClusterSettings) -> Vec<Right> {
     let right = |group: &str, plural: &str, subresource: Option<&str>, verb: &str| Right {
         verb: verb.to_owned(),
         group: group.to_owned(),
@@ -38,14 +75,20 @@ pub(crate) fn rights(namespace: &str, servers: &[Server]) -> Vec<Right> {
     };
     let mut rights: Vec<Right> =
         ["create", "get", "list", "watch", "delete"].map(|verb| right("", "pods", None, verb)).into();
-    let listens = servers.iter().any(|server| crate::manifest::port(server).is_some());
-    if servers.iter().any(|server| crate::manifest::port(server).is_none()) {
+    if ways.attach {
         rights.push(right("", "pods", Some("attach"), "create"));
     }
-    if listens {
+    if ways.tunnel {
+        rights.push(right("", "pods", Some("portforward"), "create"));
+    }
+    if servers.iter().any(|server| manifest::port(server).is_some()) {
         rights.extend(["create", "get", "delete"].map(|verb| right("", "services", None, verb)));
     }
-    if servers.iter().any(|server| !secret::entries(server).is_empty()) {
+    if ways.front {
+        rights.extend(["create", "get", "delete"].map(|verb| right("", "configmaps", None, verb)));
+    }
+    let has_entries = |server: &Server| !secret::entries(server, settings.secret_provider).is_empty();
+    if servers.iter().any(has_entries) || !settings.registry_logins.is_empty() {
         rights.extend(["create", "get", "delete"].map(|verb| right("", "secrets", None, verb)));
     }
     if servers.iter().any(|server| !matches!(server.network.egress, gateway_plugin::Egress::Unrestricted)) {
@@ -56,8 +99,9 @@ pub(crate) fn rights(namespace: &str, servers: &[Server]) -> Vec<Right> {
 }
 
 /// All missing rights in one failure, each with its rule.
-pub(crate) fn may(call: &Call<Kubernetes>, namespace: &str, servers: &[Server]) -> Result<()> {
-    let missing = call.host.kubernetes().missing_rights(&rights(namespace, servers))?;
+pub(crate) fn may(call: &Call<Kubernetes>, namespace: &str, servers: &[Server], tools: bool) -> Result<()> {
+    let ways = Ways::of(call, servers, tools)?;
+    let missing = call.host.kubernetes().missing_rights(&rights(namespace, servers, ways, &call.settings))?;
     let Some((_, first)) = missing.first() else { return Ok(()) };
     let named: Vec<String> = missing
         .iter()
@@ -74,18 +118,27 @@ pub(crate) fn may(call: &Call<Kubernetes>, namespace: &str, servers: &[Server]) 
     Err(error)
 }
 
-pub(crate) fn prepare(call: &Call<Kubernetes>, servers: &[Server]) -> Result<Prepared> {
-    if servers.is_empty() {
+pub(crate) fn prepare(call: &Call<Kubernetes>, servers: &[Server], tools: bool) -> Result<Prepared> {
+    if servers.is_empty() && !tools {
         return Ok(Prepared::default());
     }
     let namespace = namespace(call)?;
-    may(call, &namespace, servers)?;
-    let name = secret::name(&call.context, call.settings.secret_name.as_deref());
+    may(call, &namespace, servers, tools)?;
+    let name = secret::name(&call.context, &call.settings);
+    if let Some((one, other)) = late::collision(secret_names(call, servers)) {
+        return Err(Error::config(format!(
+            "`{one}` and `{other}` would be one key in the cluster, `{}`",
+            secret::key(one)
+        ))
+        .hint("rename one of them: everything outside of letters, digits, `.`, `_` and `-` becomes `___`"));
+    }
+    let in_cluster = in_cluster(call, &namespace)?;
+    let owner = owner(call, &namespace)?;
     let mut prepared = Prepared::default();
     let mut entries: Vec<SecretEntry> = Vec::new();
     for server in servers {
-        match missing(call, server) {
-            None => entries.extend(secret::entries(server)),
+        match missing(call, server).or_else(|| in_cluster.missing(server, &namespace)) {
+            None => entries.extend(secret::entries(server, call.settings.secret_provider)),
             // It fails, the others go on.
             Some(error) => prepared.refused.push(Refused { id: server.id.clone(), failure: error.into() }),
         }
@@ -95,12 +148,105 @@ pub(crate) fn prepare(call: &Call<Kubernetes>, servers: &[Server]) -> Result<Pre
             .hint("rename a variable or a file of the server"));
     }
     if !entries.is_empty() {
-        let document = secret::document(&call.context, &namespace, &name);
+        let mut document = secret::document(&call.context, &namespace, &name);
+        plan::own(&mut document, owner.as_ref());
         call.host.kubernetes().apply_secret(&document.to_string(), &entries)?;
         prepared.objects.push(ObjectRef::new(names::SECRET, &namespace, &name));
     }
-    prepared.shared = Some(State::new(SHARED, &Shared { secret: name, namespace })?);
+    let pulls = secret::pull_names(&call.context, &call.settings);
+    for (name, login) in pulls.iter().zip(&call.settings.registry_logins) {
+        if [&login.registry, &login.username, &login.password_secret].iter().any(|text| text.is_empty()) {
+            return Err(Error::config(
+                "use a login under `registryLogins`: it needs `registry`, `username` and `passwordSecret`",
+            ));
+        }
+        let (mut document, entry) = secret::pull(&call.context, &namespace, name, login);
+        plan::own(&mut document, owner.as_ref());
+        call.host.kubernetes().apply_secret(&document.to_string(), &[entry])?;
+        prepared.objects.push(ObjectRef::new(names::SECRET, &namespace, name));
+    }
+    prepared.shared = Some(State::new(SHARED, &Shared { secret: name, namespace, owner })?);
     Ok(prepared)
+}
+
+/// Names that become keys where the cluster has the values.
+fn secret_names<'s>(call: &Call<Kubernetes>, servers: &'s [Server]) -> impl Iterator<Item = &'s str> {
+    let cluster = call.settings.secret_provider == Provider::Cluster;
+    servers.iter().filter(move |_| cluster).flat_map(|server| server.secrets.iter().map(String::as_str))
+}
+
+/// What is known of the Secret that an operator made.
+enum InCluster {
+    /// Nothing is taken from it, or it may not be looked at: then the pod says what is missing.
+    Unknown,
+    /// It is not there.
+    Absent(String),
+    /// Its keys.
+    Keys(String, Vec<String>),
+}
+
+fn in_cluster(call: &Call<Kubernetes>, namespace: &str) -> Result<InCluster> {
+    let Some(name) = late::secret_name(&call.settings) else { return Ok(InCluster::Unknown) };
+    match call.host.kubernetes().secret_keys(namespace, name) {
+        Ok(Some(keys)) => Ok(InCluster::Keys(name.to_owned(), keys)),
+        Ok(None) => Ok(InCluster::Absent(name.to_owned())),
+        Err(error) if error.category() == FailureCategory::Permission => {
+            call.host.info(&format!("Secret `{name}` in namespace `{namespace}` may not be looked at, so what it lacks is seen when a pod starts"));
+            Ok(InCluster::Unknown)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl InCluster {
+    /// Why a server cannot start with it.
+    fn missing(&self, server: &Server, namespace: &str) -> Option<Error> {
+        let hint = |name: &str| format!("add it: `gateway cluster populate-secret FILE {name} {namespace}`");
+        match self {
+            Self::Absent(name) if !server.secrets.is_empty() => Some(
+                Error::config(format!(
+                    "use the secrets of `{}`: there is no Secret `{name}` in namespace `{namespace}`",
+                    server.name
+                ))
+                .hint(hint(name)),
+            ),
+            Self::Keys(name, keys) => {
+                let lacks = |secret: &&String| !keys.contains(&secret::key(secret));
+                let lacking: Vec<String> = server
+                    .secrets
+                    .iter()
+                    .filter(lacks)
+                    .map(|secret| format!("`{}`", secret::key(secret)))
+                    .collect();
+                (!lacking.is_empty()).then(|| {
+                    let text = format!(
+                        "use the secrets of `{}`: Secret `{name}` in namespace `{namespace}` has no key {}",
+                        server.name,
+                        lacking.join(", ")
+                    );
+                    Error::config(text).hint(hint(name))
+                })
+            }
+            Self::Unknown | Self::Absent(_) => None,
+        }
+    }
+}
+
+/// Keys of the ConfigMap that an operator made; none where nothing is taken from it, or where it may not be looked at. One that is not there has
+/// none.
+pub(crate) fn config_keys(call: &Call<Kubernetes>, namespace: &str) -> Result<Option<Vec<String>>> {
+    let Some(name) = late::config_name(&call.settings) else { return Ok(None) };
+    let found = match call.host.kubernetes().get(&Target::new(names::CONFIG, namespace, name)) {
+        Ok(found) => found,
+        Err(error) if error.category() == FailureCategory::Permission => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let document: serde_json::Value = match found {
+        Some(document) => serde_json::from_str(&document)?,
+        None => serde_json::Value::Null,
+    };
+    let data = document.get("data").and_then(serde_json::Value::as_object);
+    Ok(Some(data.into_iter().flatten().map(|(key, _)| key.clone()).collect()))
 }
 
 /// The first secret of a server that nobody has.
@@ -111,7 +257,8 @@ fn missing(call: &Call<Kubernetes>, server: &Server) -> Option<Error> {
     names.into_iter().find_map(|name| {
         let named = SecretName { server_id: Some(server.id.clone()), ..name.clone() };
         match call.host.secrets().lookup(&named) {
-            Ok(info) if info.available => None,
+            // What only the cluster has, `in_cluster` looks for.
+            Ok(info) if info.available || info.reference.is_some() => None,
             Ok(_) => Some(Error::config(format!("use the secret `{}`: nobody here has it", name.name))),
             Err(error) => Some(error),
         }

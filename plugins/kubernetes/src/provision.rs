@@ -1,6 +1,6 @@
 //! Carries a plan out: apply, wait, speak, remove.
 
-use crate::manifest::{self, Around, CONTAINER, GRACE};
+use crate::manifest::{self, Around, BRIDGE_PORT, CONTAINER, GRACE, SERVER};
 use crate::names::{self, POD, POLICY, SERVICE};
 use crate::plan::{self, Plan};
 use crate::policy::{self, Inside};
@@ -10,8 +10,8 @@ use gateway_plugin::connection::{Authorization, Connection, HttpEndpoint, HttpPr
 use gateway_plugin::kubernetes::{Condition, Target, Test, Tunnel};
 use gateway_plugin::types::{Finding, ObjectRef, Severity};
 use gateway_plugin::{
-    Blueprint, Call, Document, Egress, Error, FailureCategory, Health, Host, Lease, Provisioned, Result,
-    Server, State, Status, Transport, Validation,
+    Blueprint, Call, Context, Document, Egress, Error, FailureCategory, Health, Host, Lease, Provisioned,
+    Result, Server, State, Status, Transport, Validation,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -35,33 +35,39 @@ struct Kept {
 }
 
 /// Where things go, and the name of the session's Secret.
-fn shared(call: &Call<Kubernetes>) -> Result<Shared> {
+pub(crate) fn shared(call: &Call<Kubernetes>) -> Result<Shared> {
     match call.context.shared(SHARED)? {
         Some(shared) => Ok(shared),
         None => Ok(Shared {
-            secret: secret::name(&call.context, call.settings.secret_name.as_deref()),
+            secret: secret::name(&call.context, &call.settings),
             namespace: prepare::namespace(call)?,
+            owner: None,
         }),
     }
 }
 
 /// What `provision` would make.
-fn planned(call: &Call<Kubernetes>, server: &Server, shared: &Shared) -> Result<Plan> {
+fn planned(call: &Call<Kubernetes>, context: &Context, server: &Server, shared: &Shared) -> Result<Plan> {
     let settings = call.server_settings(server)?;
-    let name = names::object(&server.id, &call.context.request);
+    let name = names::object(&server.id, &context.request);
+    let config_keys = prepare::config_keys(call, &shared.namespace)?;
     let around = Around {
-        context: &call.context,
+        context,
         settings: &call.settings,
         security: settings.security.unwrap_or(call.settings.security),
+        stdio: settings.stdio,
         namespace: &shared.namespace,
         name: &name,
         secret: &shared.secret,
+        config_keys: config_keys.as_deref(),
+        component: SERVER,
     };
-    plan::plan(server, &around, &inside(call, server, &shared.namespace)?)
+    let plan = plan::plan(server, &around, &inside(call, server, &shared.namespace)?)?;
+    Ok(plan.owned_by(shared.owner.as_ref()))
 }
 
 /// Destinations that are Services of this cluster, as far as they may be looked at.
-fn inside(call: &Call<Kubernetes>, server: &Server, namespace: &str) -> Result<Vec<Inside>> {
+pub(crate) fn inside(call: &Call<Kubernetes>, server: &Server, namespace: &str) -> Result<Vec<Inside>> {
     let Egress::Only(hosts) = &server.network.egress else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for host in hosts {
@@ -87,9 +93,10 @@ fn inside(call: &Call<Kubernetes>, server: &Server, namespace: &str) -> Result<V
 
 pub(crate) fn plan(call: &Call<Kubernetes>, server: &Server) -> Result<Blueprint> {
     let shared = shared(call)?;
-    let plan = planned(call, server, &shared)?;
+    let plan = planned(call, &names::of_no_request(&call.context), server, &shared)?;
     let mut documents = Vec::new();
-    let keys: Vec<String> = secret::entries(server).into_iter().map(|entry| entry.key).collect();
+    let keys: Vec<String> =
+        secret::entries(server, call.settings.secret_provider).into_iter().map(|entry| entry.key).collect();
     if !keys.is_empty() {
         let text = format!(
             "Secret {} in namespace {}, entries:\n{}",
@@ -117,16 +124,16 @@ pub(crate) fn validate(call: &Call<Kubernetes>, server: &Server) -> Result<Valid
         Ok(shared) => shared,
         Err(error) => return failed(error),
     };
-    let plan = match planned(call, server, &shared) {
+    let plan = match planned(call, &call.context, server, &shared) {
         Ok(plan) => plan,
         Err(error) => return failed(error),
     };
     let (fields, mut findings) = plan.fields.findings(&call.context);
-    if let Err(error) = prepare::may(call, &shared.namespace, std::slice::from_ref(server)) {
+    if let Err(error) = prepare::may(call, &shared.namespace, std::slice::from_ref(server), false) {
         findings.push(problem(error));
     }
     // What refers to the session's Secret can be tried when that is there.
-    let tried = secret::entries(server).is_empty().then_some(&plan.pod);
+    let tried = secret::entries(server, call.settings.secret_provider).is_empty().then_some(&plan.pod);
     for document in plan.policy.iter().chain(tried).chain(&plan.service) {
         if let Err(error) = call.host.kubernetes().dry_run(&document.to_string()) {
             findings.push(problem(error));
@@ -138,7 +145,7 @@ pub(crate) fn validate(call: &Call<Kubernetes>, server: &Server) -> Result<Valid
 pub(crate) fn provision(call: &Call<Kubernetes>, server: &Server) -> Result<Provisioned> {
     let kubernetes = call.host.kubernetes();
     let shared = shared(call)?;
-    let Plan { policy, pod, service, fields } = planned(call, server, &shared)?;
+    let Plan { policy, pod, service, bridged, fields } = planned(call, &call.context, server, &shared)?;
     let fields = fields.enforce(&call.context)?;
     let namespace = shared.namespace;
     let name = names::object(&server.id, &call.context.request);
@@ -157,7 +164,7 @@ pub(crate) fn provision(call: &Call<Kubernetes>, server: &Server) -> Result<Prov
     }
     let ready = ready(call, &target)?;
     let uid = ready.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let connection = connect(call, server, &target)?;
+    let connection = connect(call, server, &target, bridged)?;
     let kept = Kept { namespace: namespace.clone(), pod: name.clone(), uid };
     let mut answer = Provisioned::new(connection, State::new(STATE, &kept)?).fields(fields);
     for (kind, there) in [(POLICY, policy.is_some()), (POD, true), (SERVICE, service.is_some())] {
@@ -183,8 +190,13 @@ fn ready(call: &Call<Kubernetes>, pod: &Target) -> Result<Value> {
 }
 
 /// The way to a server that is ready.
-fn connect(call: &Call<Kubernetes>, server: &Server, pod: &Target) -> Result<Connection> {
+fn connect(call: &Call<Kubernetes>, server: &Server, pod: &Target, bridged: bool) -> Result<Connection> {
     let kubernetes = call.host.kubernetes();
+    if bridged {
+        // Also inside the cluster: it listens where nobody else can reach it.
+        let Tunnel { id, host, port } = kubernetes.open_tunnel(pod, BRIDGE_PORT)?;
+        return call.host.connections().tcp(&TcpEndpoint { host, port, tunnel: Some(id), tls: None });
+    }
     let Some(port) = manifest::port(server) else {
         return kubernetes.attach(pod, CONTAINER);
     };
@@ -253,33 +265,33 @@ pub(crate) fn release(host: &Host, lease: &Lease) -> Result<()> {
     remove_all(host, std::iter::once(&pod), Some(GRACE))
 }
 
-/// Removes objects, and waits until the pods among them are gone: a server whose standard input was closed ends by itself, then by its
-/// signal, then it is killed.
+/// Removes objects: first the pods among them, and waits until they are gone. A server whose standard input was closed ends by itself, then by
+/// its signal, then it is killed. What shuts it in goes only after it.
 pub(crate) fn remove_all<'a>(
     host: &Host,
     objects: impl Iterator<Item = &'a ObjectRef>,
     grace: Option<u32>,
 ) -> Result<()> {
-    let mut pods = Vec::new();
-    for object in objects {
-        let target = Target::new(&object.kind, &object.scope, &object.name);
-        let seconds = grace.filter(|_| object.kind == POD).map(|seconds| Duration::from_secs(seconds.into()));
-        host.kubernetes().remove(&target, seconds, None)?;
-        if object.kind == POD {
-            pods.push(target);
-        }
+    let target = |object: &ObjectRef| Target::new(&object.kind, &object.scope, &object.name);
+    let (pods, others): (Vec<_>, Vec<_>) = objects.partition(|object| object.kind == POD);
+    let seconds = grace.map(|seconds| Duration::from_secs(seconds.into()));
+    for pod in &pods {
+        host.kubernetes().remove(&target(pod), seconds, None)?;
     }
-    for target in pods {
-        let gone = [Condition { target: target.clone(), test: Test::Gone }];
+    for pod in pods {
+        let gone = [Condition { target: target(pod), test: Test::Gone }];
         let time = Duration::from_secs((grace.unwrap_or(GRACE) + 5).into())
             .min(host.remaining().saturating_sub(MARGIN));
         match host.kubernetes().wait(&gone, time) {
             Ok(_) => {}
             Err(error) if error.category() == FailureCategory::Timeout => {
-                host.kubernetes().remove(&target, Some(Duration::ZERO), None)?;
+                host.kubernetes().remove(&target(pod), Some(Duration::ZERO), None)?;
             }
             Err(error) => return Err(error),
         }
+    }
+    for other in others {
+        host.kubernetes().remove(&target(other), None, None)?;
     }
     Ok(())
 }

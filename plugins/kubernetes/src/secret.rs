@@ -1,6 +1,7 @@
 //! The Secret of a session: one for all servers, made before them; each entry is one variable or file of one server, and nobody else's.
 
 use crate::names;
+use crate::settings::{ClusterSettings, Provider, RegistryLogin};
 use gateway_plugin::kubernetes::{SecretContent, SecretEntry};
 use gateway_plugin::{Context, Server, value};
 use serde_json::{Value, json};
@@ -18,7 +19,8 @@ pub fn file_key(id: &str, path: &str) -> String {
 }
 
 /// Everything outside `[A-Za-z0-9._-]` becomes `___` (`provisioning.md` 3.12).
-fn key(name: &str) -> String {
+#[must_use]
+pub fn key(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for c in name.chars() {
         if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
@@ -30,9 +32,11 @@ fn key(name: &str) -> String {
     out
 }
 
-/// Name of the Secret.
+/// Name of the session's own Secret. Where the cluster has the servers' secrets, the name of the settings is that of another one.
 #[must_use]
-pub fn name(context: &Context, configured: Option<&str>) -> String {
+pub fn name(context: &Context, settings: &ClusterSettings) -> String {
+    let configured =
+        settings.secret_name.as_deref().filter(|_| settings.secret_provider == Provider::DockerEngine);
     configured.map_or_else(|| format!("mcp-gateway-secrets-{}", names::tail(&context.session)), str::to_owned)
 }
 
@@ -51,16 +55,40 @@ pub fn document(context: &Context, namespace: &str, name: &str) -> Value {
     })
 }
 
-/// Entries for the secret variables of a server, and for all of its files.
+/// Names of the Secrets by which images are pulled, one for each login of the settings.
 #[must_use]
-pub fn entries(server: &Server) -> Vec<SecretEntry> {
+pub fn pull_names(context: &Context, settings: &ClusterSettings) -> Vec<String> {
+    let tail = names::tail(&context.session);
+    (0..settings.registry_logins.len()).map(|index| format!("mcp-gateway-pull-{index}-{tail}")).collect()
+}
+
+/// The document of such a Secret, and its one entry.
+#[must_use]
+pub fn pull(context: &Context, namespace: &str, name: &str, login: &RegistryLogin) -> (Value, SecretEntry) {
+    let mut document = document(context, namespace, name);
+    if let Some(map) = document.as_object_mut() {
+        map.insert("type".to_owned(), Value::from("kubernetes.io/dockerconfigjson"));
+    }
+    let login = gateway_plugin::types::RegistryLogin {
+        registry: login.registry.clone(),
+        username: value::text(login.username.as_str()),
+        password: value::secret(value::plugin_secret(login.password_secret.as_str())),
+    };
+    let key = ".dockerconfigjson".to_owned();
+    (document, SecretEntry { key, server_ids: Vec::new(), content: SecretContent::Login(login) })
+}
+
+/// Entries for the secret variables of a server, unless the cluster has them, and for all of its files.
+#[must_use]
+pub fn entries(server: &Server, provider: Provider) -> Vec<SecretEntry> {
     let entry = |key: String, content: &[gateway_plugin::types::Part]| SecretEntry {
         key,
         server_ids: vec![server.id.clone()],
         content: SecretContent::Value(content.to_vec()),
     };
-    let variables =
-        server.environment.iter().filter(|variable| value::secrets(&variable.value).next().is_some());
+    let variables = server.environment.iter().filter(|variable| {
+        provider == Provider::DockerEngine && value::secrets(&variable.value).next().is_some()
+    });
     let variables = variables.map(|v| entry(variable_key(&server.id, &v.name), &v.value));
     let files = server.files.iter().map(|file| entry(file_key(&server.id, &file.path), &file.content));
     variables.chain(files).collect()

@@ -9,10 +9,18 @@ gateway_plugin::settings! {
     pub struct ClusterSettings {
         /// Namespace of what is made; without it, that of the context.
         pub namespace: Option<String>,
-        /// Name of the Secret that holds the servers' secrets; without it, one of this session's own.
+        /// Who has the servers' secrets: the gateway, which makes a Secret of its session, or the cluster, where one is.
+        pub secret_provider: Provider,
+        /// Name of the Secret that holds the servers' secrets; without it, one of this session's own, or `mcp-gateway-secrets` of the cluster.
         pub secret_name: Option<String>,
+        /// Who has the values of templates: the gateway, from its files, or the cluster, in a ConfigMap that is there.
+        pub config_provider: Provider,
+        /// Name of that ConfigMap; without it `mcp-gateway-config`.
+        pub config_name: Option<String>,
         /// Secrets of the namespace by which images are pulled. The grant must name them too.
         pub image_pull_secrets: Vec<String>,
+        /// Logins of registries; of each, a Secret of this session is made by which images are pulled.
+        pub registry_logins: Vec<RegistryLogin>,
         /// When images are pulled; without it, if the node does not have them.
         pub image_pull_policy: Option<PullPolicy>,
         /// Service account of the pods; none without it. The grant must name it too.
@@ -33,6 +41,18 @@ gateway_plugin::settings! {
     pub struct ServerSettings {
         /// Instead of the plugin's.
         pub security: Option<Security>,
+        /// How standard streams are reached; without it by attaching, and of servers that all clients share by the bridge.
+        pub stdio: Option<Stdio>,
+    }
+
+    /// A login of a registry.
+    pub struct RegistryLogin {
+        /// `registry.example:5000`.
+        pub registry: String,
+        /// The user.
+        pub username: String,
+        /// Name of the secret that is the password. The grant of the plugin must name it under `secrets`.
+        pub password_secret: String,
     }
 
     /// What the scheduler sets aside; a pod may use more, up to its limits.
@@ -42,6 +62,18 @@ gateway_plugin::settings! {
         /// Memory in MiB; without it 32.
         pub memory_mib: Option<u32>,
     }
+}
+
+/// Who has values.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(crate = "gateway_plugin::serde", rename_all = "kebab-case")]
+#[schemars(crate = "gateway_plugin::schemars")]
+pub enum Provider {
+    /// The gateway.
+    #[default]
+    DockerEngine,
+    /// The cluster.
+    Cluster,
 }
 
 /// Which Pod Security level pods keep to.
@@ -54,6 +86,17 @@ pub enum Security {
     Restricted,
     /// The same, but the image's own user, root too: the level `baseline`.
     Baseline,
+}
+
+/// How the standard streams of a server are reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(crate = "gateway_plugin::serde", rename_all = "camelCase")]
+#[schemars(crate = "gateway_plugin::schemars")]
+pub enum Stdio {
+    /// By attaching to its container: the server ends when that does.
+    Attach,
+    /// By the gateway's bridge, which is put in front of it, and a tunnel: without the right to attach.
+    Bridge,
 }
 
 /// When images are pulled.

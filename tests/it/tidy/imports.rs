@@ -65,7 +65,15 @@ const HOMES: [(&str, &[&str]); 18] = [
     ("wasmparser", &["host/wasm", "host/workload-embedded"]),
     ("wasmtime", &["host/wasm", "host/workload-embedded"]),
     ("wasmtime-wasi", &["host/wasm", "host/workload-embedded"]),
-    ("wit-bindgen", &["sdk/rust", "tests/guests/plugin-docker", "tests/guests/plugin-hostile"]),
+    (
+        "wit-bindgen",
+        &[
+            "sdk/rust",
+            "tests/guests/plugin-docker",
+            "tests/guests/plugin-hostile",
+            "tests/guests/plugin-kubernetes",
+        ],
+    ),
     ("wit-parser", &["tests"]),
 ];
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use gateway_tests::bench::load::LoadClient;
 use gateway_tests::bench::report::Report;
-use gateway_tests::bench::{Effort, catalog, docker, embedded, engines, relay, soak, start};
+use gateway_tests::bench::{Effort, catalog, cluster, docker, embedded, engines, relay, soak, start};
 use gateway_tests::harness::Scene;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,7 +31,8 @@ struct Args {
     /// The load client; without it, what needs one is skipped
     #[arg(long, value_name = "FILE", env = "GATEWAY_TEST_MCPLOAD")]
     load_client: Option<PathBuf>,
-    /// Only what has one of these words in its group: engines, catalog, start, memory, relay, embedded, docker
+    /// Only what has one of these words in its group: engines, catalog, start, memory, relay, embedded, docker; and cluster, which is
+    /// measured only when it is named
     #[arg(value_name = "GROUP")]
     groups: Vec<String>,
 }
@@ -118,6 +119,10 @@ async fn measure(
     }
     if wanted("memory") {
         start::memory(&mut report, effort, &scene).await;
+    }
+    if groups.iter().any(|group| group == "cluster") {
+        cluster::measure(&mut report, effort, scene).await;
+        return Ok(report);
     }
     let Some(client) = client else {
         report.skip("latency and processor time per call: no load client (set GATEWAY_TEST_MCPLOAD)");

@@ -15,6 +15,6 @@ pub(crate) struct KubernetesArgs {
     pub kube_context: Option<String>,
 
     /// Namespace for what the bundled plugin makes in a cluster (default: that of the context, of the gateway's pod, `default`)
-    #[arg(long, value_name = "NAME", help_heading = "Provisioners")]
+    #[arg(long, short = 'n', value_name = "NAME", help_heading = "Provisioners")]
     pub namespace: Option<String>,
 }

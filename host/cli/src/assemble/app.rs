@@ -10,8 +10,9 @@ use crate::assemble::identity::Identity;
 use crate::assemble::images;
 use crate::assemble::kubernetes;
 use crate::assemble::placement::{Place, Placement, canonical};
+use crate::assemble::providers::{self, Providers};
 use crate::assemble::refusing::Refusing;
-use crate::assemble::spec::server_spec;
+use crate::assemble::spec::{server_spec, server_spec_on_platform};
 use crate::assemble::tools_asked::ToolsAsked;
 use crate::bundled;
 use crate::environment::Environment;
@@ -23,7 +24,7 @@ use host_pool::{Pool, PoolConfig, ServerEntry};
 use host_provisioner::{Class, Failure, Phase, Provisioner, ServerSpec, Workload, WorkloadKind};
 use host_resolver::{Resolver, Source};
 use host_toolbox::Toolbox;
-use host_wasm::{EgressProgram, LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
+use host_wasm::{BridgeProgram, EgressProgram, LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
 use host_workload_docker::{DockerEngine, Endpoint};
 use host_workload_embedded::{EmbeddedEngine, EngineConfig};
 use host_workload_process::{EngineConfig as ProcessConfig, ProcessEngine};
@@ -121,6 +122,7 @@ impl App {
             let architecture = architecture.to_owned();
             host.carry_egress(EgressProgram { bytes: bytes.into(), architecture });
         }
+        carry_bridge(&host, environment);
         if let Some(policy) = images::policy(&inputs.images, environment)? {
             host.trust_images_by(policy);
         }
@@ -143,7 +145,10 @@ impl App {
             checks: Checks::default(),
             inputs,
         };
-        Ok(app.placed_anew(&[]))
+        let app = app.placed_anew(&[]);
+        let places = app.placed.iter().map(|placed| placed.provisioner.name());
+        Providers::of(&app.inputs.plugins).used_by(places)?;
+        Ok(app)
     }
 
     /// The same program with other servers, and what differs between the two. Servers that are the same are the same objects, so that a pool
@@ -189,12 +194,18 @@ impl App {
             plugins: &self.chosen,
         };
         let configs = &self.inputs.files.configs;
+        let cluster_has = Providers::of(&self.inputs.plugins);
         let placed: Vec<Placed> = self
             .inputs
             .servers
             .iter()
             .map(|server| {
-                let spec = server_spec(server, configs, &self.environment);
+                let in_cluster = placement.of(server) == Place::Provisioner(providers::PLUGIN.to_owned());
+                let spec = if in_cluster && cluster_has.config.is_some() {
+                    server_spec_on_platform(server, &self.environment)
+                } else {
+                    server_spec(server, configs, &self.environment)
+                };
                 let spec = spec.map(|spec| {
                     self.direct.fixed(server, self.inputs.containers.completed(spec, server.long_lived))
                 });
@@ -380,10 +391,21 @@ pub(crate) fn plugin_spec(plugin: &PluginSettings, environment: &Environment) ->
             _ => (host_wasm::PluginSource::File(file.path.clone()), None),
         },
     };
+    let mut grants = grants::grants(plugin, bundled, environment).map_err(Usage)?;
+    if plugin.name == providers::PLUGIN
+        && let Some(grant) = &mut grants.kubernetes
+    {
+        let Providers { secret, config } = Providers::said(&plugin.settings);
+        grant.cluster_secret = secret;
+        if config.is_some() && !grant.kinds.iter().any(|kind| kind == "v1/ConfigMap") {
+            grant.kinds.push("v1/ConfigMap".to_owned());
+        }
+        grant.cluster_config = config;
+    }
     Ok(PluginSpec {
         name: plugin.name.clone(),
         source,
-        grants: grants::grants(plugin, bundled, environment).map_err(Usage)?,
+        grants,
         limits: grants::limits(&plugin.limits),
         settings: plugin.settings.clone(),
     })
@@ -407,6 +429,15 @@ pub(crate) fn docker(
         config_dir: around.config_dir,
         own_container: environment.own_container(),
     }))
+}
+
+/// What a plugin host puts in front of programs in a cluster.
+pub(crate) fn carry_bridge(host: &PluginHost, environment: &Environment) {
+    let program = bundled::BRIDGE.map(|(architecture, bytes)| BridgeProgram {
+        bytes: bytes.into(),
+        architecture: architecture.to_owned(),
+    });
+    host.carry_bridge(program, images::catalog(environment));
 }
 
 fn provisioners(

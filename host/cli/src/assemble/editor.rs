@@ -95,6 +95,7 @@ fn value(mut parts: Vec<p::Part>) -> p::Value {
         1 => match parts.remove(0) {
             p::Part::Text(text) => p::Value::Text(text),
             p::Part::Secret(name) => p::Value::Secret(name),
+            setting @ p::Part::Setting(_) => p::Value::Joined(vec![setting]),
         },
         _ => p::Value::Joined(parts),
     }

@@ -1,12 +1,12 @@
-//! The policy for images, as the flags say.
+//! The policy for images, as the flags say, and what registries know about them.
 
 use crate::args::ImageArgs;
 use crate::environment::Environment;
 use crate::output::Usage;
 use anyhow::Result;
 use async_trait::async_trait;
-use host_signature::{Key, Policy, Registries, Rule, Trust};
-use host_wasm::{ImagePolicy, NotTrusted};
+use host_signature::{Key, Policy, Refusal, Registries, Rule, Trust};
+use host_wasm::{ImageCatalog, ImagePolicy, ImageWords, NotTrusted};
 use std::sync::Arc;
 
 struct Signed(Policy);
@@ -14,9 +14,28 @@ struct Signed(Policy);
 #[async_trait]
 impl ImagePolicy for Signed {
     async fn check(&self, reference: &str) -> Result<(), NotTrusted> {
-        let checked = self.0.check(reference).await;
-        checked.map_err(|refusal| NotTrusted { text: refusal.text, hint: refusal.hint, later: refusal.later })
+        self.0.check(reference).await.map_err(not_trusted)
     }
+}
+
+fn not_trusted(refusal: Refusal) -> NotTrusted {
+    NotTrusted { text: refusal.text, hint: refusal.hint, later: refusal.later }
+}
+
+/// What registries say about images.
+struct Asked(Registries);
+
+#[async_trait]
+impl ImageCatalog for Asked {
+    async fn words(&self, reference: &str, architecture: &str) -> Result<ImageWords, NotTrusted> {
+        let words = self.0.image_words(reference, architecture).await.map_err(not_trusted)?;
+        Ok(ImageWords { entrypoint: words.entrypoint, arguments: words.arguments })
+    }
+}
+
+/// Who knows what images start.
+pub(crate) fn catalog(environment: &Environment) -> Arc<dyn ImageCatalog> {
+    Arc::new(Asked(Registries { docker_config: environment.docker().config_dir }))
 }
 
 /// The policy; `None` where every image may run.

@@ -6,6 +6,7 @@ use crate::assemble::direct::Fixed;
 use crate::assemble::enabled::Enabled;
 use crate::assemble::files::Files;
 use crate::assemble::placement::canonical;
+use crate::assemble::providers;
 use crate::bundled;
 use crate::environment::Environment;
 use crate::output::{Usage, say};
@@ -109,6 +110,7 @@ impl Inputs {
             }
             add_plugin(&mut plugins, given, name)?;
         }
+        providers::apply(&args.providers, &mut plugins)?;
         if let Some(name) = &args.provisioner {
             let name = canonical(name);
             if !known.contains(&name) && !plugins.iter().any(|p| p.name == name) {

@@ -31,5 +31,7 @@ pub(crate) fn grant(grant: &c::KubernetesGrant) -> w::KubernetesGrant {
         service_accounts: names(&grant.service_accounts),
         images: names(&grant.images),
         privileged: grant.privileged,
+        cluster_secret: None,
+        cluster_config: None,
     }
 }

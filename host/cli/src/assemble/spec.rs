@@ -19,16 +19,28 @@ pub(crate) fn server_spec(
     configs: &ServerConfigs,
     environment: &Environment,
 ) -> Result<p::ServerSpec> {
+    evaluated(server, &Values::new(server, configs), environment)
+}
+
+/// The same with values that only the cluster has.
+///
+/// # Errors
+/// As [`server_spec`], and what a cluster cannot carry.
+pub(crate) fn server_spec_on_platform(server: &Server, environment: &Environment) -> Result<p::ServerSpec> {
+    evaluated(server, &Values::on_platform(server), environment)
+}
+
+fn evaluated(server: &Server, values: &Values<'_>, environment: &Environment) -> Result<p::ServerSpec> {
     let spec = match &server.editor {
         Some(entry) => editor::spec(server, entry, environment),
-        None => build(server, &Values::new(server, configs)),
+        None => build(server, values),
     };
     spec.with_context(|| format!("server `{}` ({})", server.name, server.place))
 }
 
 fn build(server: &Server, values: &Values<'_>) -> Result<p::ServerSpec> {
     let environment = environment(server, values)?;
-    let arguments = arguments(server, values, &environment)?;
+    let (arguments, late_arguments) = arguments(server, values, &environment)?;
     let workload = match server.kind() {
         Kind::Component => match &server.component {
             Some(ComponentSource::File(file)) => {
@@ -53,6 +65,7 @@ fn build(server: &Server, values: &Values<'_>) -> Result<p::ServerSpec> {
     }
     let mut spec = p::ServerSpec::new(&server.name, workload);
     spec.environment = environment;
+    spec.late_arguments = late_arguments;
     spec.secrets = server.secrets.iter().map(|s| s.name.clone()).collect();
     spec.mounts = mounts(server, values)?;
     spec.egress = if server.disable_network {
@@ -158,7 +171,7 @@ fn environment(server: &Server, values: &Values<'_>) -> Result<Vec<p::Variable>>
     for entry in &server.env {
         // A template or variables, never both (`docker-mcp-gateway.md` 10.6).
         let value = if is_template(&entry.value) {
-            p::Value::Text(values.text("env", &entry.value)?)
+            values.value("env", &entry.value)?
         } else {
             host_resolver::expand(&entry.value, &variables)
         };
@@ -170,20 +183,43 @@ fn environment(server: &Server, values: &Values<'_>) -> Result<Vec<p::Variable>>
 }
 
 /// Words after the image: templates first, of which a list gives several words, then variables. An empty word stays one. A secret in them
-/// would be public on every platform, so it is refused.
-fn arguments(server: &Server, values: &Values<'_>, environment: &[p::Variable]) -> Result<Vec<String>> {
+/// would be public on every platform, so it is refused. All of them in the second list if one of them is known on the platform only.
+fn arguments(
+    server: &Server,
+    values: &Values<'_>,
+    environment: &[p::Variable],
+) -> Result<(Vec<String>, Vec<p::Value>)> {
     let mut arguments = Vec::with_capacity(server.command.len());
     for written in &server.command {
-        for word in values.words("command", written)? {
-            match host_resolver::expand(&word, environment) {
-                p::Value::Text(text) => arguments.push(text),
-                _ => bail!(
+        for word in values.values("command", written)? {
+            let word = host_resolver::joined(parts(word).into_iter().flat_map(|part| match part {
+                p::Part::Text(text) => parts(host_resolver::expand(&text, environment)),
+                other => vec![other],
+            }));
+            if parts(word.clone()).iter().any(|part| matches!(part, p::Part::Secret(_))) {
+                bail!(
                     "`command` puts a secret into the argument `{written}`, where everybody can read it; use `env`"
-                ),
+                );
             }
+            arguments.push(word);
         }
     }
-    Ok(arguments)
+    let plain = |word: &p::Value| match word {
+        p::Value::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    match arguments.iter().map(plain).collect() {
+        Some(words) => Ok((words, Vec::new())),
+        None => Ok((Vec::new(), arguments)),
+    }
+}
+
+fn parts(value: p::Value) -> Vec<p::Part> {
+    match value {
+        p::Value::Text(text) => vec![p::Part::Text(text)],
+        p::Value::Secret(name) => vec![p::Part::Secret(name)],
+        p::Value::Joined(parts) => parts,
+    }
 }
 
 /// Folders that the operator granted, then volumes, which may only ask.

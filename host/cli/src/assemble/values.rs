@@ -3,16 +3,21 @@
 //! Docker's gateway makes an empty text of whatever has no value, and the server then fails in its own way, or worse, does not. Here a
 //! template without a value fails its server by name, unless the entry itself says that the value may be absent: its `config` declares
 //! the property and does not require it. So entries of the published catalogue keep their optional settings.
+//!
+//! Where the cluster has the values ([`Values::on_platform`]), a template becomes a name of one: what is known here does not count, so that a
+//! server does not depend on which files happen to be there. What needs the value itself (a list, a mount, a pipe) is refused.
 
 use anyhow::{Context, Result, bail};
 use host_config::{Map, Server, ServerConfigs, Value};
-use host_resolver::template::{self, Evaluated, TooLarge};
+use host_provisioner as p;
+use host_resolver::template::{self, Evaluated, Piece, TooLarge};
 
 /// See the module.
 pub(crate) struct Values<'a> {
     server: &'a Server,
     canonical: String,
     root: Map,
+    on_platform: bool,
 }
 
 impl<'a> Values<'a> {
@@ -21,7 +26,81 @@ impl<'a> Values<'a> {
         let canonical = server.canonical_name();
         let root =
             template::server_root(&canonical, configs.servers.get(&canonical).map(|config| &config.values));
-        Self { server, canonical, root }
+        Self { server, canonical, root, on_platform: false }
+    }
+
+    /// Names instead of values.
+    pub(crate) fn on_platform(server: &'a Server) -> Self {
+        Self { server, canonical: server.canonical_name(), root: Map::default(), on_platform: true }
+    }
+
+    /// One value, which may hold names of what only the platform has.
+    ///
+    /// # Errors
+    /// A template has no value, or one that cannot be carried.
+    pub(crate) fn value(&self, field: &str, text: &str) -> Result<p::Value> {
+        if self.on_platform && template::is_template(text) {
+            self.named(field, text)
+        } else {
+            self.text(field, text).map(p::Value::Text)
+        }
+    }
+
+    /// Any number of values.
+    ///
+    /// # Errors
+    /// As [`Values::value`].
+    pub(crate) fn values(&self, field: &str, text: &str) -> Result<Vec<p::Value>> {
+        if self.on_platform && template::is_template(text) {
+            return Ok(vec![self.named(field, text)?]);
+        }
+        Ok(self.words(field, text)?.into_iter().map(p::Value::Text).collect())
+    }
+
+    fn named(&self, field: &str, text: &str) -> Result<p::Value> {
+        let part = |piece: Piece<'_>| match piece {
+            Piece::Literal(text) => Ok(p::Part::Text(text.to_owned())),
+            Piece::Pipes(inside) => bail!(
+                "`{field}` has the template `{{{{{inside}}}}}`, which needs the value itself, and only the cluster has it; of the pipes it can carry `or:` alone"
+            ),
+            Piece::Path { path, default } => {
+                if self.server.secrets.iter().any(|secret| secret.name == path) {
+                    if default.is_some() {
+                        bail!(
+                            "`{field}` has a default for the secret `{path}`, which must be there; leave `or:` out"
+                        );
+                    }
+                    return Ok(p::Part::Secret(path.to_owned()));
+                }
+                let keys = self.keys(field, text, path)?;
+                let optional = (self.declared(&keys) == Declared::Optional).then(String::new);
+                let default = default.map(str::to_owned).or(optional);
+                Ok(p::Part::Setting(p::Setting { key: path.to_owned(), default }))
+            }
+        };
+        let parts = template::pieces(text).into_iter().map(part).collect::<Result<Vec<_>>>()?;
+        Ok(host_resolver::joined(parts))
+    }
+
+    /// The path below the server's own root.
+    fn keys<'p>(&self, field: &str, text: &str, path: &'p str) -> Result<Vec<&'p str>> {
+        let mut segments = path.split('.').map(str::trim);
+        if segments.next() != Some(self.canonical.as_str()) {
+            bail!(
+                "`{field}` has the template `{text}`, but only values of this server can be reached: paths start with `{}.`",
+                self.canonical
+            );
+        }
+        Ok(segments.collect())
+    }
+
+    fn known_here(&self, field: &str, text: &str) -> Result<()> {
+        if self.on_platform && template::is_template(text) {
+            bail!(
+                "`{field}` has the template `{text}`, whose value must be known before the pod is made, and only the cluster has it; write it without a template"
+            );
+        }
+        Ok(())
     }
 
     /// One text, evaluated only if it holds a template.
@@ -32,6 +111,7 @@ impl<'a> Values<'a> {
         if !template::is_template(text) {
             return Ok(text.to_owned());
         }
+        self.known_here(field, text)?;
         self.checked(field, text, template::text(text, &self.root))
     }
 
@@ -40,20 +120,14 @@ impl<'a> Values<'a> {
     /// # Errors
     /// A template has no value.
     pub(crate) fn words(&self, field: &str, text: &str) -> Result<Vec<String>> {
+        self.known_here(field, text)?;
         self.checked(field, text, template::words(text, &self.root))
     }
 
     fn checked<T>(&self, field: &str, text: &str, evaluated: Result<Evaluated<T>, TooLarge>) -> Result<T> {
         let evaluated = evaluated.with_context(|| format!("`{field}`"))?;
         for path in &evaluated.missing {
-            let mut segments = path.split('.').map(str::trim);
-            if segments.next() != Some(&self.canonical) {
-                bail!(
-                    "`{field}` has the template `{text}`, but only values of this server can be reached: paths start with `{}.`",
-                    self.canonical
-                );
-            }
-            let keys: Vec<&str> = segments.collect();
+            let keys = self.keys(field, text, path)?;
             match self.declared(&keys) {
                 Declared::Optional => {}
                 Declared::Required => bail!(
@@ -231,6 +305,54 @@ registry:
             seen("acme_io: {deep: x}"),
             ["`acme_io.deep` is text, and `config` of the entry says object"]
         );
+    }
+
+    #[test]
+    fn where_the_cluster_has_the_values_templates_become_their_names() {
+        let (catalog, _) = Catalog::parse(
+            &ENTRY.replace("image: i", "image: i\n    secrets: [{name: acme_io.token, env: T}]"),
+            "c.yaml",
+        )
+        .unwrap();
+        let values = Values::on_platform(catalog.get("acme.io").unwrap());
+        let setting = |key: &str, default: Option<&str>| {
+            p::Part::Setting(p::Setting { key: key.to_owned(), default: default.map(str::to_owned) })
+        };
+        let text = |text: &str| p::Part::Text(text.to_owned());
+        for (template, parts) in [
+            ("{{acme_io.url}}", vec![setting("acme_io.url", None)]),
+            ("{{ acme_io.region }}", vec![setting("acme_io.region", Some(""))]),
+            ("{{acme_io.x|or:5}}", vec![setting("acme_io.x", Some("5"))]),
+            (
+                "https://{{acme_io.url}}:{{acme_io.token}}/",
+                vec![
+                    text("https://"),
+                    setting("acme_io.url", None),
+                    text(":"),
+                    p::Part::Secret("acme_io.token".to_owned()),
+                    text("/"),
+                ],
+            ),
+        ] {
+            assert_eq!(values.value("env", template).unwrap(), p::Value::Joined(parts.clone()), "{template}");
+            assert_eq!(values.values("command", template).unwrap(), [p::Value::Joined(parts)], "{template}");
+        }
+        assert_eq!(
+            values.value("env", "{{acme_io.token}}").unwrap(),
+            p::Value::Secret("acme_io.token".to_owned())
+        );
+        assert_eq!(values.value("env", "{\"json\": 1}").unwrap(), p::Value::Text("{\"json\": 1}".to_owned()));
+        assert_eq!(values.values("command", "--plain").unwrap(), [p::Value::Text("--plain".to_owned())]);
+        for (template, why) in [
+            ("{{acme_io.list|into}}", "of the pipes it can carry `or:` alone"),
+            ("{{acme_io.token|or:x}}", "has a default for the secret `acme_io.token`"),
+            ("{{other.url}}", "paths start with `acme_io.`"),
+        ] {
+            let error = values.value("env", template).unwrap_err().to_string();
+            assert!(error.starts_with("`env` has ") && error.contains(why), "{error}");
+        }
+        let error = values.words("volumes", "{{acme_io.url}}:/x").unwrap_err().to_string();
+        assert!(error.contains("must be known before the pod is made"), "{error}");
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use crate::args::ConfigCommand;
 use crate::assemble::Inputs;
 use crate::assemble::app::resolver;
-use crate::assemble::spec::server_spec;
+use crate::assemble::placement::{Place, Placement};
+use crate::assemble::providers::{self, Providers};
+use crate::assemble::spec::{server_spec, server_spec_on_platform};
 use crate::assemble::values::misfits;
 use crate::commands::secret;
 use crate::environment::Environment;
@@ -17,16 +19,26 @@ pub(super) fn run(command: ConfigCommand, environment: &Environment) -> Result<u
     let ConfigCommand::Check { source, json } = command;
     let inputs = Inputs::load(&source, environment)?;
     let resolver = resolver(&inputs, environment)?;
+    let cluster_has = Providers::of(&inputs.plugins);
+    let placement =
+        Placement { flag: inputs.provisioner.as_deref(), rules: &inputs.settings.placement, plugins: &[] };
     let servers: Vec<Checked> = inputs
         .servers
         .iter()
         .map(|server| {
             let mut problems: Vec<String> = Vec::new();
-            if let Err(error) = server_spec(server, &inputs.files.configs, environment) {
-                problems.extend(error.chain().last().map(ToString::to_string));
+            let in_cluster = placement.of(server) == Place::Provisioner(providers::PLUGIN.to_owned());
+            let spec = if in_cluster && cluster_has.config.is_some() {
+                server_spec_on_platform(server, environment)
+            } else {
+                server_spec(server, &inputs.files.configs, environment)
+            };
+            problems.extend(spec.err().and_then(|error| error.chain().last().map(ToString::to_string)));
+            // What a cluster has, nobody here can look up.
+            if !(in_cluster && cluster_has.secret.is_some()) {
+                let secrets = secret::of_server(server, &resolver);
+                problems.extend(secrets.into_iter().filter_map(|secret| secret.found.err()));
             }
-            let secrets = secret::of_server(server, &resolver);
-            problems.extend(secrets.into_iter().filter_map(|secret| secret.found.err()));
             Checked {
                 name: server.name.clone(),
                 kind: server.kind(),

@@ -24,7 +24,7 @@ struct Here {
 
 impl Bench for Here {
     fn host(&self, state: &Path, gateway: RunId, session: RunId) -> Arc<PluginHost> {
-        PluginHost::new(PluginHostConfig {
+        let host = PluginHost::new(PluginHostConfig {
             gateway,
             session,
             state_dir: state.to_owned(),
@@ -38,7 +38,9 @@ impl Bench for Here {
                 .map(|(name, bytes)| ((*name).to_owned(), *bytes))
                 .collect(),
             compile_limit: app::COMPILE_WITHIN,
-        })
+        });
+        app::carry_bridge(&host, &self.app.environment);
+        host
     }
 
     fn plugin(&self) -> PluginSpec {

@@ -30,6 +30,14 @@ pub(super) async fn run(args: RunArgs, environment: &Environment) -> Result<u8> 
         Transport::Stdio => Listener::Stdio,
         Transport::Http(address, home) => serve::bind(address, home, token).await?,
     };
+    if let Some(age) = args.cleanup_stale {
+        let (kubernetes, environment) = (args.source.kubernetes.clone(), environment.clone());
+        // Beside the start: no client waits for what is dead.
+        tokio::spawn(async move {
+            let lines = crate::commands::cluster::sweep_at_start(age, &kubernetes, &environment).await;
+            lines.iter().for_each(|line| say(line));
+        });
+    }
     // As the original: files are watched unless it runs in its container. Plugins, which are code, only if asked for.
     let in_container = environment.get(environment::IN_CONTAINER) == Some("1");
     let files = args.watch.unwrap_or(!in_container);

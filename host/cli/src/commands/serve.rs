@@ -312,14 +312,10 @@ pub(crate) async fn end(app: &App, front: &Front, pool: &host_pool::Pool, signal
     let within = if cut.is_cancelled() { Duration::ZERO } else { DRAIN };
     front.shutdown(within).await;
     let report = pool.shutdown(within, cut.clone()).await;
-    // What a plugin brought up is in the ledger of the plugin host, which goes on trying, and says below what is really left.
-    let ours = |server: &str| {
-        app.placed.iter().any(|placed| {
-            placed.server.name == server && app.provisioners.contains_key(placed.provisioner.name())
-        })
-    };
-    let unfinished: Vec<_> =
-        report.unfinished.iter().filter(|unfinished| !ours(&unfinished.server)).collect();
+    let within_plugins = if cut.is_cancelled() { Duration::from_secs(2) } else { PLUGINS_DOWN };
+    let left = app.host.shutdown(within_plugins).await;
+    // What plugins made, the host has just tried once more, and says itself what is left of it.
+    let unfinished: Vec<_> = report.unfinished.iter().filter(|one| !app.host.gave(&one.lease)).collect();
     for unfinished in &unfinished {
         say(&format!(
             "warning: server `{}` was not taken down: {}; the next start tries again",
@@ -327,8 +323,6 @@ pub(crate) async fn end(app: &App, front: &Front, pool: &host_pool::Pool, signal
             unfinished.text.as_deref().unwrap_or("there was no time left")
         ));
     }
-    let within = if cut.is_cancelled() { Duration::from_secs(2) } else { PLUGINS_DOWN };
-    let left = app.host.shutdown(within).await;
     for behind in &left {
         say(&format!("{}; the next start tries again", crate::assemble::app::left_behind(behind)));
     }

@@ -26,6 +26,10 @@ pub struct KubernetesGrant {
     /// Whether pods may have rights beyond themselves: host namespaces and folders, capabilities, privileged containers; and Services that lead in
     /// from outside.
     pub privileged: bool,
+    /// The Secret that holds the secrets of the plugin's servers, of which nothing is known here.
+    pub cluster_secret: Option<String>,
+    /// The ConfigMap that holds their settings, likewise.
+    pub cluster_config: Option<String>,
 }
 
 impl KubernetesGrant {

@@ -94,11 +94,21 @@ impl Host for CallState {
     fn tcp(&mut self, endpoint: TcpEndpoint) -> wasmtime::Result<Result<Resource<Held>, Failure>> {
         self.enter("connection.tcp")?;
         bounds::text(&endpoint.host)?;
-        if let Some(failure) = self.scope.not_carried(endpoint.tunnel.is_some(), endpoint.tls.is_some()) {
+        if let Some(failure) = self.scope.not_carried(endpoint.tls.is_some()) {
             return Ok(Err(failure));
         }
         if let Err(failure) = self.scope.may_connect(&endpoint.host, endpoint.port) {
             return Ok(Err(failure));
+        }
+        match self.scope.tunnel(endpoint.tunnel.as_deref(), &endpoint.host, endpoint.port) {
+            Ok(None) => {}
+            Ok(Some(tunnel)) => {
+                return match self.scope.tunnelled(tunnel) {
+                    Ok(streams) => Ok(Ok(self.push(Held(provisioner::Connection::Streams(streams)))?)),
+                    Err(failure) => Ok(Err(failure)),
+                };
+            }
+            Err(failure) => return Ok(Err(failure)),
         }
         Ok(Ok(self.push(Held(provisioner::Connection::Tcp(endpoint.host, endpoint.port)))?))
     }
@@ -178,7 +188,7 @@ fn ending(ending: provisioner::Ending) -> Ending {
 impl Scope {
     fn endpoint(&self, endpoint: HttpEndpoint) -> wasmtime::Result<Result<provisioner::Connection, Failure>> {
         bounds::text(&endpoint.url)?;
-        if let Some(failure) = self.not_carried(false, endpoint.tls.is_some()) {
+        if let Some(failure) = self.not_carried(endpoint.tls.is_some()) {
             return Ok(Err(failure));
         }
         if !endpoint.headers.is_empty() || !matches!(endpoint.authorization, Authorization::None) {
@@ -228,10 +238,8 @@ impl Scope {
         }
     }
 
-    fn not_carried(&self, tunnel: bool, tls: bool) -> Option<Failure> {
-        let what = if tunnel { "tunnels" } else { "TLS profiles" };
-        let text = format!("this gateway does not carry {what} yet");
-        (tunnel || tls).then(|| self.refuse(FailureCategory::Unsupported, text))
+    fn not_carried(&self, tls: bool) -> Option<Failure> {
+        tls.then(|| self.refuse(FailureCategory::Unsupported, "this gateway does not carry TLS profiles yet"))
     }
 
     /// Checks a host and a port against the `connect` grant.

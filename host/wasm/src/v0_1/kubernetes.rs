@@ -3,13 +3,16 @@
 mod act;
 mod check;
 mod document;
+mod front;
 mod own;
 mod reach;
 mod records;
+mod run;
 mod secret;
 mod state;
 mod wait;
 
+pub(crate) use check::key;
 pub(crate) use state::{KubernetesState, Tunnels};
 
 use crate::limits;
@@ -59,23 +62,35 @@ fn document(text: &str) -> Result<(), limits::Met> {
 impl Host for CallState {
     async fn cluster(&mut self) -> Answer<ClusterInfo> {
         self.enter("kubernetes.cluster")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         Ok(Kubernetes(&self.scope).info().await)
     }
 
     async fn apply(&mut self, text: String) -> Answer<String> {
         self.enter("kubernetes.apply")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         document(&text)?;
         Kubernetes(&self.scope).apply(&text).await
     }
 
     async fn dry_run(&mut self, text: String) -> Answer<String> {
         self.enter("kubernetes.dry-run")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         document(&text)?;
         Ok(Kubernetes(&self.scope).dry_run(&text).await)
     }
 
     async fn get(&mut self, target: Target) -> Answer<Option<String>> {
         self.enter("kubernetes.get")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         target.bounded()?;
         Ok(Kubernetes(&self.scope).read(&target).await)
     }
@@ -88,6 +103,9 @@ impl Host for CallState {
         page: Page,
     ) -> Answer<DocumentPage> {
         self.enter("kubernetes.enumerate")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         [&kind, &namespace, &selector].into_iter().try_for_each(Bounded::bounded)?;
         page.cursor.bounded()?;
         Ok(Kubernetes(&self.scope).enumerate(&kind, &namespace, &selector, page).await)
@@ -100,6 +118,9 @@ impl Host for CallState {
         uid: Option<String>,
     ) -> Answer<()> {
         self.enter("kubernetes.remove")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         target.bounded()?;
         uid.bounded()?;
         Ok(Kubernetes(&self.scope).remove(&target, grace_seconds, uid).await)
@@ -107,6 +128,9 @@ impl Host for CallState {
 
     async fn apply_secret(&mut self, text: String, entries: Vec<SecretEntry>) -> Answer<()> {
         self.enter("kubernetes.apply-secret")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         document(&text)?;
         crate::v0_1::bounds::list(&entries)?;
         for entry in &entries {
@@ -118,6 +142,9 @@ impl Host for CallState {
 
     async fn secret_keys(&mut self, namespace: String, name: String) -> Answer<Option<Vec<String>>> {
         self.enter("kubernetes.secret-keys")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         namespace.bounded()?;
         name.bounded()?;
         Ok(Kubernetes(&self.scope).secret_keys(&namespace, &name).await)
@@ -125,6 +152,9 @@ impl Host for CallState {
 
     async fn wait(&mut self, conditions: Vec<Condition>, timeout_ms: u32) -> Answer<Met> {
         self.enter("kubernetes.wait")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         crate::v0_1::bounds::list(&conditions)?;
         conditions.iter().try_for_each(|condition| condition.target.bounded())?;
         let time = Duration::from_millis(u64::from(timeout_ms)).min(self.remaining());
@@ -133,12 +163,18 @@ impl Host for CallState {
 
     async fn diagnose(&mut self, target: Target) -> Answer<Failure> {
         self.enter("kubernetes.diagnose")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         target.bounded()?;
         Ok(Kubernetes(&self.scope).diagnose(&target).await)
     }
 
     async fn attach(&mut self, pod: Target, container: String) -> Answer<Resource<Held>> {
         self.enter("kubernetes.attach")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         pod.bounded()?;
         container.bounded()?;
         match Kubernetes(&self.scope).attach(&pod, &container).await {
@@ -154,6 +190,9 @@ impl Host for CallState {
         words: Vec<String>,
     ) -> Answer<Resource<Held>> {
         self.enter("kubernetes.exec-attached")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         pod.bounded()?;
         container.bounded()?;
         words.bounded()?;
@@ -171,25 +210,43 @@ impl Host for CallState {
         output_limit: u32,
     ) -> Answer<ExecResult> {
         self.enter("kubernetes.exec")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         pod.bounded()?;
         container.bounded()?;
         words.bounded()?;
         Ok(Kubernetes(&self.scope).exec(&pod, &container, &words, output_limit as usize).await)
     }
 
-    fn run_pod(
+    async fn run_pod(
         &mut self,
         text: String,
-        _container: String,
-        _output: PodOutput,
-        _input: Option<Vec<u8>>,
-        _output_limit: u32,
-        _timeout_ms: u32,
+        container: String,
+        output: PodOutput,
+        input: Option<Vec<u8>>,
+        output_limit: u32,
+        timeout_ms: u32,
     ) -> Answer<Resource<RunOutput>> {
         self.enter("kubernetes.run-pod")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         document(&text)?;
-        let text = "this gateway does not run tools through plugins yet";
-        Ok(Err(self.scope.refuse(FailureCategory::Unsupported, text)))
+        container.bounded()?;
+        let asked = run::Asked {
+            document: &text,
+            container: &container,
+            output: &output,
+            input,
+            limit: output_limit as usize,
+            time: Duration::from_millis(u64::from(timeout_ms)),
+            remaining: self.remaining(),
+        };
+        match Kubernetes(&self.scope).run_pod(asked).await? {
+            Err(failure) => Ok(Err(failure)),
+            Ok(output) => Ok(Ok(self.push(output)?)),
+        }
     }
 
     async fn log_tail(
@@ -200,6 +257,9 @@ impl Host for CallState {
         previous: bool,
     ) -> Answer<String> {
         self.enter("kubernetes.log-tail")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         pod.bounded()?;
         container.bounded()?;
         Ok(Kubernetes(&self.scope).log_tail(&pod, &container, lines, previous).await)
@@ -207,6 +267,9 @@ impl Host for CallState {
 
     async fn open_tunnel(&mut self, target: Target, port: u16) -> Answer<Tunnel> {
         self.enter("kubernetes.open-tunnel")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         target.bounded()?;
         match Kubernetes(&self.scope).open_tunnel(&target, port).await {
             Err(failure) => Ok(Err(failure)),
@@ -216,6 +279,9 @@ impl Host for CallState {
 
     async fn service_address(&mut self, namespace: String, name: String, port: u16) -> Answer<Address> {
         self.enter("kubernetes.service-address")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         namespace.bounded()?;
         name.bounded()?;
         let found = Kubernetes(&self.scope).service_address(&namespace, &name, port).await;
@@ -227,12 +293,18 @@ impl Host for CallState {
 
     async fn missing_rights(&mut self, rights: Vec<Right>) -> Answer<Vec<(Right, String)>> {
         self.enter("kubernetes.missing-rights")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         crate::v0_1::bounds::list(&rights)?;
         Ok(Kubernetes(&self.scope).missing_rights(rights).await)
     }
 
     async fn living_sessions(&mut self, namespace: String) -> Answer<Vec<String>> {
         self.enter("kubernetes.living-sessions")?;
+        if let Some(failure) = self.disturbed().await {
+            return Ok(Err(failure));
+        }
         namespace.bounded()?;
         Ok(Kubernetes(&self.scope).living_sessions(&namespace).await)
     }

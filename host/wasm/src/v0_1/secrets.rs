@@ -3,8 +3,9 @@
 use crate::generated::{MOST, NotGenerated};
 use crate::sanitize;
 use crate::state::{CallState, Scope};
-use crate::v0_1::imported::secrets::{Host, SecretInfo};
+use crate::v0_1::imported::secrets::{Host, Reference, SecretInfo};
 use crate::v0_1::types::{Failure, FailureCategory, SecretName, SecretOwner};
+use host_provisioner::ServerSpec;
 use host_resolver::SecretError;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -42,6 +43,11 @@ impl Host for CallState {
                     .refuse(config, "nothing is to be found out about a generated secret")));
             }
         };
+        if secret.owner == SecretOwner::Server
+            && let Some(found) = self.scope.in_cluster(&scope, &secret).await
+        {
+            return Ok(found);
+        }
         let host = Arc::clone(&self.scope.host);
         let name = secret.name.clone();
         // It may read a file.
@@ -87,7 +93,42 @@ impl Host for CallState {
     }
 }
 
+/// Where the platform finds a secret by itself.
+const IN_CLUSTER: &str = "kubernetes-secret";
+
 impl Scope {
+    /// A declared secret of a server, where only the cluster has the values. `None` where they are looked up here.
+    async fn in_cluster(&self, server: &str, secret: &SecretName) -> Option<Result<SecretInfo, Failure>> {
+        let grant = self.plugin.grants.kubernetes.as_ref()?;
+        let holder = grant.cluster_secret.as_ref()?;
+        let spec = self.spec_of_call(server)?;
+        if !spec.secrets.contains(&secret.name) {
+            let name = sanitize::line(&secret.name, 128);
+            let text = format!(
+                "secret `{name}` is not declared by server `{server}`: name it under `secrets` of its entry"
+            );
+            return Some(Err(self.refuse(FailureCategory::Config, text)));
+        }
+        let namespace = match self.host.kubernetes.cluster(grant.context.as_deref()).config().await {
+            Ok(config) => config.namespace.clone(),
+            Err(error) => {
+                return Some(Err(
+                    self.refuse(FailureCategory::Config, sanitize::line(&error.text, sanitize::LINE))
+                ));
+            }
+        };
+        let id = format!("{namespace}/{holder}/{}", crate::v0_1::kubernetes::key(&secret.name));
+        let reference = Some(Reference { provider: IN_CLUSTER.to_owned(), id });
+        Some(Ok(SecretInfo { secret: secret.clone(), available: false, reference, revision: None }))
+    }
+
+    /// A server of this call by its id.
+    pub(crate) fn spec_of_call(&self, id: &str) -> Option<Arc<ServerSpec>> {
+        let prepared = self.prepared.iter().flat_map(|all| all.iter()).find(|spec| spec.id.as_str() == id);
+        let own = self.server.as_ref().map(|server| &server.spec).filter(|spec| spec.id.as_str() == id);
+        prepared.or(own).map(Arc::clone)
+    }
+
     /// A secret that was generated for the lease of this call, or in `prepare` for the whole session.
     pub(crate) fn generated(&self, name: &str) -> Option<Zeroizing<String>> {
         let own = self.record.as_ref().and_then(|record| record.generated.value(name));

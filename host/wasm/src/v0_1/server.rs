@@ -4,7 +4,7 @@ use crate::server::ServerScope;
 use crate::v0_1::types::{
     Access, Amount, ComponentWorkload, Destination, Egress, File, ImageWorkload, Lifetime, Limits, Mount,
     MountSource, Network, Part, Pin, Port, Protocol, PullPolicy, SecretName, SecretOwner, Server,
-    ServerEndpoint, Transport, Value, Variable, Workload,
+    ServerEndpoint, SettingRef, Transport, Value, Variable, Workload,
 };
 use host_provisioner as provisioner;
 use host_provisioner::ServerSpec;
@@ -73,6 +73,7 @@ fn in_dockers_words(mib: u32) -> String {
 
 fn workload(scope: &ServerScope) -> Workload {
     let words = |arguments: &[String]| arguments.iter().map(|word| vec![Part::Text(word.clone())]).collect();
+    let late = &scope.spec.late_arguments;
     match (&scope.spec.workload, &scope.component) {
         (
             provisioner::Workload::Component { arguments, .. }
@@ -88,7 +89,11 @@ fn workload(scope: &ServerScope) -> Workload {
                 reference: reference.clone(),
                 digest: digest.clone(),
                 entrypoint: None,
-                arguments: words(arguments),
+                arguments: if late.is_empty() {
+                    words(arguments)
+                } else {
+                    late.iter().map(|word| value(word, None)).collect()
+                },
                 working_directory: None,
                 platform: None,
                 pull: PullPolicy::Missing,
@@ -150,6 +155,11 @@ pub(crate) fn value(value: &provisioner::Value, owner: Option<&str>) -> Value {
             .map(|part| match part {
                 provisioner::Part::Text(text) => Part::Text(text.clone()),
                 provisioner::Part::Secret(name) => secret(name),
+                provisioner::Part::Setting(setting) => Part::Setting(SettingRef {
+                    key: setting.key.clone(),
+                    text: None,
+                    default: setting.default.clone(),
+                }),
             })
             .collect(),
     }

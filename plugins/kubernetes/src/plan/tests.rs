@@ -3,9 +3,10 @@
 use super::{Plan, plan};
 use crate::manifest::{Around, escaped};
 use crate::policy::{Inside, service_of};
-use crate::settings::{ClusterSettings, Security};
+use crate::settings::{ClusterSettings, Provider, Security};
 use gateway_plugin::types::{
-    Access, Amount, Destination, Egress, Label, Mount, MountSource, Part, Protocol, ServerEndpoint, Transport,
+    Access, Amount, Destination, Egress, Label, Lifetime, Mount, MountSource, Part, Protocol, ServerEndpoint,
+    SettingRef, Transport, Variable,
 };
 use gateway_plugin::{Context, FailureCategory, Result, Server, Workload, fake, label, value};
 use serde_json::{Value, json};
@@ -26,9 +27,12 @@ fn planned_with(server: &Server, settings: &ClusterSettings, inside: &[Inside]) 
         context: &context,
         settings,
         security: settings.security,
+        stdio: None,
         namespace: "mcp",
         name: "mcp-notes-90123456",
         secret: "mcp-gateway-secrets-90123456",
+        config_keys: None,
+        component: "mcp-server",
     };
     plan(server, &around, inside)
 }
@@ -96,6 +100,16 @@ fn a_server_over_http_has_a_service_a_port_and_a_probe() {
     assert_eq!(container["ports"], json!([{ "name": "mcp", "containerPort": 8080, "protocol": "TCP" }]));
     assert_eq!(container["readinessProbe"]["httpGet"], json!({ "path": "/healthz", "port": "mcp" }));
     assert_eq!(container.get("stdin"), None);
+}
+
+#[test]
+fn a_server_that_all_clients_share_asks_for_the_bridge() {
+    let mut server = notes();
+    server.lifetime = Lifetime::Shared;
+    let plan = planned(&server).expect("nothing is in the way");
+    assert!(plan.bridged);
+    assert_eq!(plan.pod["metadata"]["annotations"]["mcp-gateway.docker.com/bridge"], "4444");
+    assert_eq!(plan.pod["spec"]["containers"][0].get("stdin"), None);
 }
 
 #[test]
@@ -184,6 +198,74 @@ fn root_is_given_to_those_who_ask_and_said() {
     let plan = planned_with(&notes(), &settings, &[]).expect("nothing is in the way");
     assert_eq!(plan.pod["spec"]["securityContext"].get("runAsNonRoot"), None);
     assert_eq!(plan.fields.reports()[0].field, "security");
+}
+
+/// Both ways of naming keys, `or:`, texts put together, and what cannot be carried (`provisioning.md` 3.12, 3.13).
+#[test]
+fn values_of_the_cluster_are_references_and_never_templates() {
+    let setting = |key: &str, default: Option<&str>| {
+        Part::Setting(SettingRef { key: key.to_owned(), text: None, default: default.map(str::to_owned) })
+    };
+    let secret = |name: &str| Part::Secret(value::server_secret(name));
+    let text = |text: &str| Part::Text(text.to_owned());
+    let variable = |name: &str, value: Vec<Part>| Variable { name: name.to_owned(), value };
+    let mut server = notes();
+    server.secrets = vec!["acme/token".to_owned()];
+    server.environment = vec![
+        variable("STATIC", vec![text("$(x)")]),
+        variable("REGION", vec![setting("acme.region", None)]),
+        variable("OPTIONAL", vec![setting("acme.optional", Some(""))]),
+        variable("DEFAULTED", vec![setting("acme.level", Some("in$(f)o"))]),
+        variable(
+            "URL",
+            vec![text("https://"), setting("acme.host", None), text(":"), setting("acme-host", None)],
+        ),
+        variable("TOKEN", vec![secret("acme/token")]),
+        variable("HEADER", vec![text("Bearer "), secret("acme/token")]),
+    ];
+    let Workload::Image(image) = &mut server.workload else { panic!("an image") };
+    image.arguments = vec![value::text("--host"), vec![text("x="), setting("acme.host", None)]];
+    let settings = ClusterSettings {
+        secret_provider: Provider::Cluster,
+        config_provider: Provider::Cluster,
+        config_name: Some("mine".to_owned()),
+        ..ClusterSettings::default()
+    };
+    let made = planned_with(&server, &settings, &[]).expect("nothing is in the way");
+    assert_eq!(made.pod["spec"]["containers"][0], golden(include_str!("golden/cluster-values.json")));
+    // Known keys: a whole variable under its own name, one that is missing, and one with a default.
+    let context = context();
+    let with = |keys: &[&str]| {
+        let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+        let around = Around {
+            context: &context,
+            settings: &settings,
+            security: settings.security,
+            namespace: "mcp",
+            name: "mcp-notes-90123456",
+            secret: "unused",
+            config_keys: Some(&keys),
+            stdio: None,
+            component: "mcp-server",
+        };
+        plan(&server, &around, &[])
+    };
+    let names = |plan: Plan| {
+        let env = plan.pod["spec"]["containers"][0]["env"].as_array().expect("variables").clone();
+        env.iter().map(|v| v["name"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    let whole = with(&["REGION", "URL", "acme.host"]).map(names).expect("everything is there");
+    assert!(!whole.contains(&"URL".to_owned()) && whole.contains(&"REGION".to_owned()), "{whole:?}");
+    let error = with(&["acme.host", "acme-host"]).expect_err("no region");
+    assert_eq!(
+        error.to_string(),
+        "give variable `REGION` its value: ConfigMap `mine` in namespace `mcp` has no key `acme.region` and no key `REGION`"
+    );
+    // A secret that is known here and a setting that is not cannot be one value.
+    let mixed = ClusterSettings { secret_provider: Provider::DockerEngine, ..settings.clone() };
+    server.environment = vec![variable("BOTH", vec![secret("acme/token"), setting("acme.host", None)])];
+    let error = planned_with(&server, &mixed, &[]).expect_err("two places");
+    assert!(error.to_string().starts_with("give variable `BOTH` its value"), "{error}");
 }
 
 #[test]

@@ -67,3 +67,16 @@ fn missing_rights_are_named_with_the_rule() {
     assert!(error.to_string().contains("pods/attach.create"), "{error}");
     assert_eq!(error.failure().hint.as_deref(), Some("the rule"));
 }
+
+#[test]
+fn what_shuts_a_server_in_goes_after_it() {
+    let host = FakeHost::new();
+    let mut shut = notes();
+    shut.network.egress = Egress::None;
+    host.provision::<Kubernetes>(&shut).expect("nothing is in the way");
+    host.release::<Kubernetes>(ReleaseReason::Ended).expect("it is there");
+    let calls = host.calls();
+    let at = |what: &str| calls.iter().rposition(|call| call.contains(what)).expect(what);
+    let order = [at("remove v1/Pod"), at("kubernetes.wait"), at("remove networking.k8s.io/v1/NetworkPolicy")];
+    assert!(order.is_sorted(), "{calls:?}");
+}

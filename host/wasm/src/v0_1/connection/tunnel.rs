@@ -5,10 +5,16 @@ use crate::state::Scope;
 use crate::v0_1::types::{Failure, FailureCategory};
 use async_trait::async_trait;
 use bytes::Bytes;
-use host_provisioner::{BoxBody, HttpChannel, HttpFailure};
+use host_provisioner::{BoxBody, HttpChannel, HttpFailure, Streams};
 use host_workload_kubernetes::Tunnel;
 use http::{Request, Response};
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 impl Scope {
     /// The tunnel that an endpoint names, if it leads there and was opened in this call.
@@ -26,6 +32,59 @@ impl Scope {
                 Err(self.refuse(FailureCategory::Permission, text))
             }
         }
+    }
+}
+
+impl Scope {
+    /// A connection through a tunnel, as the streams that it is. The tunnel is open as long as they are.
+    pub(super) fn tunnelled(&self, tunnel: Arc<Tunnel>) -> Result<Streams, Failure> {
+        let address = tunnel.address;
+        // Its near end is on this machine and listens already, so this takes no time.
+        let connected = std::net::TcpStream::connect(address).and_then(|stream| {
+            stream.set_nodelay(true)?;
+            stream.set_nonblocking(true)?;
+            TcpStream::from_std(stream)
+        });
+        let stream = connected.map_err(|error| {
+            self.refuse(FailureCategory::Retryable, format!("connect to the tunnel at {address}: {error}"))
+        })?;
+        let (read, write) = stream.into_split();
+        Ok(Streams {
+            label: format!("tcp through the tunnel at {address}"),
+            stdin: Box::new(Through { half: write, _tunnel: Arc::clone(&tunnel) }),
+            stdout: Box::new(Through { half: read, _tunnel: tunnel }),
+            stderr: None,
+        })
+    }
+}
+
+/// Half of a connection through a tunnel, which keeps it open.
+struct Through<H> {
+    half: H,
+    _tunnel: Arc<Tunnel>,
+}
+
+impl AsyncRead for Through<OwnedReadHalf> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.half).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Through<OwnedWriteHalf> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.half).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.half).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.half).poll_shutdown(cx)
     }
 }
 

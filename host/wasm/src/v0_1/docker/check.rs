@@ -4,7 +4,6 @@ mod folders;
 mod images;
 mod lengths;
 mod networks;
-mod trusted;
 
 use super::own::Begun;
 use super::{CONTAINER, Docker, engine};

@@ -1,7 +1,7 @@
 //! What the host functions do once they have been entered: ask whether it may be, then ask the cluster.
 
 use super::document::{shown, template_of};
-use super::own::{LEASE, SECRET, SHOWN, label, text};
+use super::own::{CONFIG_MAP, LEASE, SECRET, SHOWN, label, text};
 use super::{Answer, Kubernetes, PAGE};
 use crate::ledger::Record;
 use crate::sanitize::line;
@@ -17,17 +17,25 @@ impl Kubernetes<'_> {
         let Some(record) = self.record.clone().filter(|_| self.may_create()) else {
             return Ok(Err(self.not_in_this_phase("applied")));
         };
-        let (kind, document) = match self.checked(document).await {
+        let (kind, mut document) = match self.checked(document).await {
             Ok(checked) => checked,
             Err(failure) => return Ok(Err(failure)),
         };
+        match self.front_of(&kind.written(), &document) {
+            Ok(None) => {}
+            Ok(Some(front)) => match self.fronted(document, front).await? {
+                Ok(fronted) => document = fronted,
+                Err(failure) => return Ok(Err(failure)),
+            },
+            Err(failure) => return Ok(Err(failure)),
+        }
         self.apply_checked(&record, &kind, document)
             .await
             .map(|applied| applied.map(|object| shown(object).to_string()))
     }
 
     /// A document that may be applied.
-    async fn checked(&self, document: &str) -> Result<(Kind, Value), Failure> {
+    pub(super) async fn checked(&self, document: &str) -> Result<(Kind, Value), Failure> {
         let (kind, document) = self.parsed(document).await?;
         if kind.written() == SECRET {
             return Err(self.refuse_with(
@@ -37,7 +45,20 @@ impl Kubernetes<'_> {
             ));
         }
         self.document_fits(&kind, &document)?;
+        self.images_trusted(&kind, &document).await?;
         Ok((kind, document))
+    }
+
+    /// The operator's policy allows every image of it.
+    async fn images_trusted(&self, kind: &Kind, document: &Value) -> Result<(), Failure> {
+        let spec = template_of(&kind.written()).and_then(|at| document.pointer(&format!("{at}/spec")));
+        for key in ["initContainers", "containers"] {
+            let containers = spec.and_then(|spec| spec.get(key)).and_then(Value::as_array);
+            for container in containers.into_iter().flatten() {
+                self.image_trusted(text(container, "/image"), None).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Applies what was checked, with the labels of the call.
@@ -88,6 +109,9 @@ impl Kubernetes<'_> {
         };
         let own = self.may_act(&found).await?;
         if !own && !self.is_left(&found).await {
+            // It was noted before it was tried; what is somebody else's is not ours to take away.
+            let (kind_name, namespace, name) = (kind.written(), namespace.to_owned(), name.to_owned());
+            self.forget_noted(&Target { kind: kind_name, namespace, name });
             return Err(self.taken(kind, &found));
         }
         // A pod cannot be changed; that of this request is the one that a lost answer was about.
@@ -120,7 +144,7 @@ impl Kubernetes<'_> {
             line(text(object, "/metadata/name"), SHOWN),
             line(text(object, "/metadata/namespace"), SHOWN)
         );
-        let hint = "choose another name for it in the plugin's settings";
+        let hint = "choose another name for it in the plugin's settings (of the bundled one: `--cluster-secret-name`)";
         self.refuse_with(FailureCategory::Conflict, text, hint)
     }
 
@@ -189,6 +213,9 @@ impl Kubernetes<'_> {
         if let Some(found) = self.own(&kind, target).await? {
             if target.kind == LEASE {
                 self.drop_lease(&target.namespace).await?;
+            }
+            if target.kind == CONFIG_MAP {
+                self.forget_bridge(&target.namespace).await;
             }
             let now = text(&found, "/metadata/uid").to_owned();
             let same = uid.is_none_or(|uid| uid == now);

@@ -1,6 +1,10 @@
 //! What a plugin may make: documents of kinds whose meaning is known here, and pods that have no rights beyond themselves.
 
+mod late;
 mod pod;
+
+pub(crate) use late::key;
+use pod::literal;
 
 use super::Kubernetes;
 use super::document::template_of;

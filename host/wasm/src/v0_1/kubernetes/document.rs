@@ -57,6 +57,10 @@ impl Kubernetes<'_> {
 
 /// An object as a plugin may see it.
 pub(super) fn shown(mut object: Value) -> Value {
+    if let Some(metadata) = object.pointer_mut("/metadata").and_then(Value::as_object_mut) {
+        // It names the keys of Secrets, and is longer than everything else.
+        metadata.remove("managedFields");
+    }
     if let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
         annotations.remove(LAST_APPLIED);
     }
@@ -119,7 +123,7 @@ mod tests {
     fn nothing_secret_goes_back() {
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret",
-            "metadata": { "name": "s", "annotations": { "kubectl.kubernetes.io/last-applied-configuration": "{}", "a": "b" } },
+            "metadata": { "name": "s", "managedFields": [{ "fieldsV1": { "f:data": { "f:k": {} } } }], "annotations": { "kubectl.kubernetes.io/last-applied-configuration": "{}", "a": "b" } },
             "data": { "k": "dg==" }, "stringData": { "k": "v" }, "type": "Opaque",
         });
         let expected = json!({

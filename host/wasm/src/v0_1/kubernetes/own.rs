@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// The labels of the contract (`context::labels`).
 const GATEWAY: &str = "gateway-id";
-const SESSION: &str = "gateway-session";
+pub(super) const SESSION: &str = "gateway-session";
 const PLUGIN: &str = "gateway-plugin";
 pub(super) const REQUEST: &str = "gateway-request";
 pub(super) const SERVER: &str = "gateway-server";
@@ -26,6 +26,8 @@ const SESSION_OF_ORIGINAL: &str = "mcp-gateway.docker.com/session";
 
 /// Kind of the Leases that the host itself makes.
 pub(super) const LEASE: &str = "coordination.k8s.io/v1/Lease";
+/// Kind of the ConfigMaps that the host itself makes.
+pub(super) const CONFIG_MAP: &str = "v1/ConfigMap";
 /// Kind of Secrets.
 pub(super) const SECRET: &str = "v1/Secret";
 
@@ -79,11 +81,12 @@ impl Kubernetes<'_> {
         Err(self.refuse_with(FailureCategory::Permission, text, hint))
     }
 
-    /// The kind, if it is granted and served. Leases are the host's own: they can be removed, and nothing else.
+    /// The kind, if it is granted and served. Leases and the ConfigMap of `front` are the host's own: they can be removed, and nothing else.
     pub(super) async fn kind(&self, written: &str) -> Result<Kind, Failure> {
         let granted = self.grant()?.kinds.iter().any(|kind| kind == written);
-        let removes_lease = written == LEASE && !self.may_create() && self.may_remove();
-        if !granted && !removes_lease {
+        let of_host = written == LEASE || written == CONFIG_MAP;
+        let removes = of_host && !self.may_create() && self.may_remove();
+        if !granted && !removes {
             let plugin = &self.plugin.name;
             let shown = line(written, SHOWN);
             let text = format!("plugin `{plugin}` may do nothing with objects of kind `{shown}`");

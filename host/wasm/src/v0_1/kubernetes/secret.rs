@@ -4,7 +4,7 @@ use super::own::{SECRET, SHOWN, text};
 use super::{Answer, Kubernetes};
 use crate::sanitize::line;
 use crate::v0_1::imported::kubernetes::{SecretContent, SecretEntry};
-use crate::v0_1::types::{self, Failure, FailureCategory, Part, SecretOwner};
+use crate::v0_1::types::{self, Failure, FailureCategory, Part, RegistryLogin, SecretOwner};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use host_provisioner as provisioner;
@@ -17,6 +17,9 @@ use zeroize::Zeroizing;
 
 /// Bytes of a Secret in the API.
 const MOST: usize = 1 << 20;
+/// Type of a Secret by which images are pulled, and its one key.
+const LOGINS: &str = "kubernetes.io/dockerconfigjson";
+const LOGIN: &str = ".dockerconfigjson";
 
 /// What an entry of a Secret is made of.
 enum Filling {
@@ -24,6 +27,8 @@ enum Filling {
     Server(String, provisioner::Value),
     /// A text that was made here, or is no secret.
     Text(Zeroizing<String>),
+    /// What images are pulled with.
+    Login(RegistryLogin),
 }
 
 impl Kubernetes<'_> {
@@ -73,8 +78,17 @@ impl Kubernetes<'_> {
                 line(key, SHOWN)
             )));
         }
-        if !matches!(text(&document, "/type"), "" | "Opaque") {
-            return Err(self.denied("a Secret that is made here is of type `Opaque`"));
+        let is_login =
+            |entry: &SecretEntry| entry.key == LOGIN && matches!(entry.content, SecretContent::Login(_));
+        let fits = match text(&document, "/type") {
+            "" | "Opaque" => !entries.iter().any(|entry| matches!(entry.content, SecretContent::Login(_))),
+            LOGINS => matches!(entries.as_slice(), [only] if is_login(only)),
+            _ => false,
+        };
+        if !fits {
+            return Err(self.denied(format!(
+                "a Secret that is made here is of type `Opaque`, or of type `{LOGINS}` with one login under `{LOGIN}`"
+            )));
         }
         let mut values = BTreeMap::new();
         let mut size = 0;
@@ -84,6 +98,7 @@ impl Kubernetes<'_> {
             let value = match filling {
                 Filling::Text(text) => Zeroizing::new(text.as_bytes().to_vec()),
                 Filling::Server(server, value) => self.evaluated(server, value).await?,
+                Filling::Login(login) => self.login(&login).await?,
             };
             size += value.len() + entry.key.len();
             if size > MOST {
@@ -115,13 +130,10 @@ impl Kubernetes<'_> {
     ) -> Result<(Filling, BTreeMap<String, provisioner::Value>), Failure> {
         let value = match &entry.content {
             SecretContent::Value(value) => value,
-            SecretContent::Login(_) | SecretContent::Other(_) => {
-                let text = "this gateway makes no logins of registries in a cluster yet";
-                return Err(self.refuse_with(
-                    FailureCategory::Unsupported,
-                    text,
-                    "name a pull secret of the namespace under `imagePullSecrets` of the plugin's settings",
-                ));
+            SecretContent::Login(login) => return Ok((Filling::Login(login.clone()), BTreeMap::new())),
+            SecretContent::Other(_) => {
+                let text = "this gateway does not know that kind of entry of a Secret";
+                return Err(self.refuse(FailureCategory::Unsupported, text));
             }
         };
         let of_server = value
@@ -160,10 +172,8 @@ impl Kubernetes<'_> {
 
     /// A server of this call by its id.
     fn spec_of(&self, id: &str) -> Result<Arc<ServerSpec>, Failure> {
-        let prepared = self.prepared.iter().flat_map(|all| all.iter()).find(|spec| spec.id.as_str() == id);
-        let own = self.server.as_ref().map(|server| &server.spec).filter(|spec| spec.id.as_str() == id);
-        let found = prepared.or(own).map(Arc::clone);
-        found.ok_or_else(|| self.denied(format!("server `{}` is not one of this call", line(id, 64))))
+        self.spec_of_call(id)
+            .ok_or_else(|| self.denied(format!("server `{}` is not one of this call", line(id, 64))))
     }
 
     async fn evaluated(
@@ -186,6 +196,45 @@ impl Kubernetes<'_> {
         }
     }
 
+    /// A login as `docker login` leaves it, made of the plugin's own secrets.
+    async fn login(&self, login: &RegistryLogin) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let mut words = Vec::with_capacity(2);
+        for value in [&login.username, &login.password] {
+            let part = |part: &Part| match part {
+                Part::Text(text) => Ok(provisioner::Part::Text(text.clone())),
+                Part::Secret(name)
+                    if name.owner == SecretOwner::Plugin
+                        && self.plugin.grants.secrets.contains(&name.name) =>
+                {
+                    Ok(provisioner::Part::Secret(name.name.clone()))
+                }
+                _ => {
+                    let plugin = &self.plugin.name;
+                    let text = "a login is made of text and of secrets that are granted to the plugin";
+                    let hint = format!("name the secret in `plugins.{plugin}.grants.secrets`");
+                    Err(self.refuse_with(FailureCategory::Permission, text, hint))
+                }
+            };
+            let parts = value.iter().map(part).collect::<Result<Vec<_>, _>>()?;
+            let scope = format!("plugin:{}", self.plugin.name);
+            words.push(self.evaluated(scope, host_resolver::joined(parts)).await?);
+        }
+        let not_text = || self.refuse(FailureCategory::Config, "a login is no text");
+        let [username, password] = words.as_slice() else { return Err(not_text()) };
+        let username = std::str::from_utf8(username).map_err(|_| not_text())?;
+        let password = std::str::from_utf8(password).map_err(|_| not_text())?;
+        let pair = Zeroizing::new(format!("{username}:{password}"));
+        let auth = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
+        let entry = BTreeMap::from([("auth", auth.as_str()), ("password", password), ("username", username)]);
+        let registry = match login.registry.as_str() {
+            // Its own programs look for it under this name.
+            "docker.io" | "index.docker.io" => "https://index.docker.io/v1/",
+            other => other,
+        };
+        let file = BTreeMap::from([("auths", BTreeMap::from([(registry, entry)]))]);
+        serde_json::to_vec(&file).map(Zeroizing::new).map_err(|_| not_text())
+    }
+
     /// Names of the entries of a Secret that documents may refer to.
     pub(super) async fn secret_keys(
         &self,
@@ -194,7 +243,8 @@ impl Kubernetes<'_> {
     ) -> Result<Option<Vec<String>>, Failure> {
         self.namespace_fits(namespace).await?;
         let grant = self.grant()?;
-        let granted = grant.secrets.iter().any(|pattern| pattern.matches(name));
+        let granted = grant.secrets.iter().any(|pattern| pattern.matches(name))
+            || grant.cluster_secret.as_deref() == Some(name);
         if !granted && !self.host.kubernetes.made(namespace, name) {
             let plugin = &self.plugin.name;
             let shown = line(name, SHOWN);

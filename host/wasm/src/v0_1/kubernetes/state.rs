@@ -3,7 +3,7 @@
 use crate::v0_1::imported::kubernetes::Tunnel as Named;
 use host_provisioner as provisioner;
 use host_workload_kubernetes::{Cluster, SessionLease, Surroundings, Tunnel};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Where an entry of a Secret is: namespace, Secret, key.
@@ -19,6 +19,8 @@ pub(crate) struct KubernetesState {
     clusters: Mutex<BTreeMap<Option<String>, Arc<Cluster>>>,
     /// Present: a Lease was tried for; without one it cannot be had there.
     pub(super) leases: tokio::sync::Mutex<BTreeMap<LeaseAt, Option<SessionLease>>>,
+    /// Where the ConfigMap with `gateway-bridge` is.
+    pub(super) bridges: tokio::sync::Mutex<BTreeSet<LeaseAt>>,
     /// Which value of which servers (by id) an entry holds.
     entries: Mutex<BTreeMap<EntryAt, BTreeMap<String, provisioner::Value>>>,
 }
@@ -39,7 +41,7 @@ impl KubernetesState {
     }
 
     /// The cluster of a context; without one, what the surroundings say.
-    pub(super) fn cluster(&self, context: Option<&str>) -> Arc<Cluster> {
+    pub(crate) fn cluster(&self, context: Option<&str>) -> Arc<Cluster> {
         let mut clusters = lock(&self.clusters);
         let key = context.map(str::to_owned);
         Arc::clone(clusters.entry(key.clone()).or_insert_with(|| {

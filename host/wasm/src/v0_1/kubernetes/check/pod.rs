@@ -1,5 +1,6 @@
 //! Specifications of pods. A list of what is allowed, not of what is forbidden: the API grows, and what it grows is refused until somebody has looked.
 
+use super::late::{self, HELPER};
 use super::{Checked, Kubernetes};
 use crate::grants::{KubernetesGrant, NamePattern};
 use crate::sanitize::line;
@@ -122,9 +123,13 @@ impl Kubernetes<'_> {
                 return Err(self.denied("a pod that carries secrets has no container but the server's own"));
             }
             if closed && is_own {
-                self.closed_fits(container, &server)?;
+                self.closed_fits(container, &server, &grant)?;
             }
             own += usize::from(is_own && !init);
+        }
+        // What a plugin wrote into labels and annotations would lie where the server looks for its own files, its program too.
+        if closed && list(spec, "volumes").any(|volume| volume.get("downwardAPI").is_some()) {
+            return Err(self.denied("a pod that carries secrets has no volume of a plugin's own texts"));
         }
         if closed && (own != 1 || spec.get("dnsConfig").is_some() || spec.get("hostAliases").is_some()) {
             return Err(self.denied(
@@ -281,7 +286,7 @@ impl Kubernetes<'_> {
                     self.denied("a whole Secret is never put into variables: one variable, one entry")
                 );
             }
-            if !granted(&grant.config_maps, map) {
+            if !granted(&grant.config_maps, map) && grant.cluster_config.as_deref() != Some(map) {
                 return Err(self.not_granted("the ConfigMap", "configMaps", map));
             }
         }
@@ -304,13 +309,22 @@ impl Kubernetes<'_> {
             match source.as_str() {
                 "fieldRef" | "resourceFieldRef" => {}
                 "configMapKeyRef" if granted(&grant.config_maps, name) => {}
+                "configMapKeyRef" if grant.cluster_config.as_deref() == Some(name) => {}
                 "configMapKeyRef" => return Err(self.not_granted("the ConfigMap", "configMaps", name)),
                 "secretKeyRef" => {
                     let at = (namespace.to_owned(), name.to_owned(), key.to_owned());
                     let wanted = text(variable, "/name");
                     let own = server.spec.environment.iter().find(|own| own.name == wanted);
                     let made = self.host.kubernetes.value(&at, server.spec.id.as_str());
+                    let in_cluster = grant.cluster_secret.as_deref() == Some(name);
                     let fits = match (&made, own) {
+                        // That entry of the cluster's Secret which this variable is, or one that another variable is put together with.
+                        (None, Some(own)) if in_cluster => {
+                            late::meant(&own.value) == [provisioner::Part::Secret(key.to_owned())]
+                        }
+                        (None, None) if in_cluster && wanted.starts_with(HELPER) => {
+                            late::is_declared(key, &server.spec)
+                        }
                         (Some(value), Some(own)) => *value == own.value,
                         // Somebody else's Secret: the operator named it, and the entry says that this variable is a secret.
                         (None, Some(own)) => {
@@ -339,29 +353,36 @@ impl Kubernetes<'_> {
     }
 
     /// A container that carries secrets is the entry's own, unchanged: a stranger's word in it could send them elsewhere.
-    fn closed_fits(&self, container: &Value, server: &ServerScope) -> Checked {
+    fn closed_fits(&self, container: &Value, server: &ServerScope, grant: &KubernetesGrant) -> Checked {
         let spec = &server.spec;
-        let own: &[String] = match &spec.workload {
-            Workload::Image { arguments, .. } => arguments,
-            _ => &[],
+        let own: Vec<Vec<provisioner::Part>> = match &spec.workload {
+            _ if !spec.late_arguments.is_empty() => spec.late_arguments.iter().map(late::meant).collect(),
+            Workload::Image { arguments, .. } => {
+                arguments.iter().map(|word| late::meant(&provisioner::Value::Text(word.clone()))).collect()
+            }
+            _ => Vec::new(),
         };
-        let given: Vec<Option<String>> = list(container, "args").map(|arg| literal(arg.as_str()?)).collect();
+        let helpers = late::helpers(container, spec, grant);
+        let given: Vec<_> =
+            list(container, "args").map(|arg| late::meaning(arg.as_str()?, &helpers)).collect();
         let same = given.len() == own.len()
-            && given.iter().zip(own).all(|(given, own)| given.as_deref() == Some(own.as_str()));
+            && given.iter().zip(&own).all(|(given, own)| given.as_ref() == Some(own));
         let foreign = |variable: &Value| {
             let name = text(variable, "/name");
             let own = spec.environment.iter().find(|own| own.name == name);
             match (own, variable.get("value").and_then(Value::as_str)) {
-                (Some(own), Some(value)) => {
-                    let plain = match &own.value {
-                        provisioner::Value::Text(text) => Some(text.as_str()),
-                        _ => None,
-                    };
-                    literal(value).as_deref() != plain
+                (Some(own), Some(value)) => late::meaning(value, &helpers) != Some(late::meant(&own.value)),
+                // From the pod's own fields comes what a plugin wrote there.
+                (Some(_), None) if variable.pointer("/valueFrom/fieldRef").is_some() => true,
+                // From a Secret, as was checked; from a ConfigMap only what the entry says.
+                (Some(own), None) => {
+                    let key = variable.pointer("/valueFrom/configMapKeyRef").map(|from| text(from, "/key"));
+                    key.is_some_and(|key| {
+                        !matches!(late::meant(&own.value).as_slice(), [provisioner::Part::Setting(own)] if own.key == key)
+                            && !granted(&grant.config_maps, text(variable, "/valueFrom/configMapKeyRef/name"))
+                    })
                 }
-                // From a Secret or ConfigMap, as was checked.
-                (Some(_), None) => false,
-                (None, _) => true,
+                (None, _) => !helpers.contains_key(name),
             }
         };
         let probes = ["livenessProbe", "readinessProbe", "startupProbe"];
@@ -407,7 +428,7 @@ fn is_image_of(image: &str, server: &ServerScope) -> bool {
 }
 
 /// What a text means to the cluster, which puts variables in the place of `$(NAME)`; `None` if it holds such a reference.
-pub(crate) fn literal(text: &str) -> Option<String> {
+pub(super) fn literal(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {

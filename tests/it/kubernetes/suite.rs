@@ -1,0 +1,33 @@
+//! The contract suite of `sdk/testkit` on the bundled plugin and the real cluster, with every fault at every host call.
+
+use super::{World, catalog};
+use serde_json::Value;
+use std::time::Duration;
+
+/// A few hundred pods one after the other.
+const WITHIN: Duration = Duration::from_secs(1800);
+
+#[tokio::test]
+async fn the_kubernetes_plugin_does_what_every_provisioner_must() {
+    let Some(world) = World::new().await else { return };
+    let scene = world.scene(&catalog(&[("echo", "image: REGISTRY/mcp/null:1")]));
+    let arguments = ["plugin", "test", "--inject", "--json", "kubernetes", "--catalog", "catalog.yaml"];
+    let arguments = [&arguments[..], &["--servers", "echo", "--provisioner", "kubernetes"]].concat();
+    let mut command = scene.command(arguments.into_iter().chain(["--namespace", &world.namespace]));
+    command.stdin(std::process::Stdio::null());
+    let output = tokio::time::timeout(WITHIN, command.output()).await.expect("it ends").unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let report: Value = serde_json::from_str(&text)
+        .unwrap_or_else(|error| panic!("{error}: {text}\n{}", String::from_utf8_lossy(&output.stderr)));
+    let cases = report["cases"].as_array().unwrap();
+    let failed: Vec<String> = cases
+        .iter()
+        .filter(|case| case["passed"] != true)
+        .map(|case| format!("{}: {}", case["case"], case["failure"]))
+        .collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    assert_eq!(output.status.code(), Some(0));
+    // Eleven cases, one without a fault, and seven faults at each of the host calls.
+    assert!(cases.len() >= 12 + 7 * 5, "{}", cases.len());
+    world.nothing_left().await;
+}
