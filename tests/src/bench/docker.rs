@@ -57,6 +57,7 @@ pub async fn measure(report: &mut Report, effort: Effort, scene: &Scene, client:
         report.skip("containers: no `docker`, or no image mcp/null:1 (testenv/up docker images)");
         return;
     }
+    scene.settings("servers: {}\nfront: {listWait: 60s}\n");
     cold(report, effort, scene).await;
     many(report, scene).await;
     warm(report, effort, scene, client).await;
@@ -94,7 +95,6 @@ async fn cold(report: &mut Report, effort: Effort, scene: &Scene) {
 async fn many(report: &mut Report, scene: &Scene) {
     catalog(scene, MANY);
     let flags = ["run", "--catalog", "docker.yaml", "--enable-all-servers", "--names", "all"];
-    scene.settings("servers: {}\nfront: {listWait: 60s}\n");
     let last = format!("bench{}__echo", MANY - 1);
     let (mut ours, mut hand) = (Vec::new(), Vec::new());
     for _ in 0..3 {
