@@ -11,9 +11,9 @@ pub(crate) fn start(environment: &Environment, verbose: bool, tells_failures: bo
     // The cluster's client logs each failed request without saying which; whoever asked says it.
     let filter = match environment.get(environment::LOG) {
         Some(text) => EnvFilter::new(text),
-        None if verbose => {
-            EnvFilter::new("info,kube_client=off,host_pool=debug,host_wasm=debug,host_gateway=debug,host_cli=debug")
-        }
+        None if verbose => EnvFilter::new(
+            "info,kube_client=off,host_pool=debug,host_wasm=debug,host_gateway=debug,host_cli=debug",
+        ),
         None if tells_failures => EnvFilter::new("warn,kube_client=off,host_pool::start=error"),
         None => EnvFilter::new("warn,kube_client=off,host_wasm::swap=info"),
     };

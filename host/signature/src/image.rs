@@ -68,11 +68,12 @@ impl Registries {
         let reference: Reference =
             image.parse().map_err(|error: host_workload_docker::Error| Refusal::new(error.to_string()))?;
         let missing = |missing: Missing| match missing {
-            Missing::NotThere => Refusal::new(format!("registry `{}` has no image `{image}`", reference.registry())),
-            Missing::Refused(refusal) => Refusal {
-                text: format!("find out what image `{image}` starts: {}", refusal.text),
-                ..refusal
-            },
+            Missing::NotThere => {
+                Refusal::new(format!("registry `{}` has no image `{image}`", reference.registry()))
+            }
+            Missing::Refused(refusal) => {
+                Refusal { text: format!("find out what image `{image}` starts: {}", refusal.text), ..refusal }
+            }
         };
         let at = reference.digest().or(reference.tag()).unwrap_or("latest");
         let mut bytes = self.any_manifest(&reference, at).await.map_err(missing)?;
@@ -102,8 +103,9 @@ impl Registries {
 }
 
 fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8], image: &str) -> Result<T, Refusal> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| Refusal::new(format!("the registry's answer about image `{image}` is none: {error}")))
+    serde_json::from_slice(bytes).map_err(|error| {
+        Refusal::new(format!("the registry's answer about image `{image}` is none: {error}"))
+    })
 }
 
 /// What was asked for by its digest has it.
@@ -113,5 +115,7 @@ fn is_of(bytes: &Bytes, digest: &str, image: &str) -> Result<(), Refusal> {
     if own == hex {
         return Ok(());
     }
-    Err(Refusal::new(format!("the registry's answer about image `{image}` does not have the digest that was asked for")))
+    Err(Refusal::new(format!(
+        "the registry's answer about image `{image}` does not have the digest that was asked for"
+    )))
 }

@@ -189,9 +189,7 @@ mod tests {
         let image = format!("127.0.0.1:1/acme/notes@{}", digest());
         let error = nobody.check(&image).await.unwrap_err();
         assert!(error.later, "{error}");
-        let start = format!(
-            "image `{image}` cannot be checked: registry `127.0.0.1:1` could not be asked: "
-        );
+        let start = format!("image `{image}` cannot be checked: registry `127.0.0.1:1` could not be asked: ");
         assert!(error.text.starts_with(&start), "{error}");
     }
 }

@@ -94,10 +94,8 @@ impl Registries {
             }
             StatusCode::NOT_FOUND => Err(Missing::NotThere),
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                let text = format!(
-                    "registry `{registry}` does not show `{name}` (status {})",
-                    status.as_u16()
-                );
+                let text =
+                    format!("registry `{registry}` does not show `{name}` (status {})", status.as_u16());
                 Err(Refusal::new(text).with_hint(format!("log in with `docker login {registry}`")).into())
             }
             status => Err(unanswered(registry, &format!("status {}", status.as_u16())).into()),

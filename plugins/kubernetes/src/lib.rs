@@ -23,7 +23,9 @@ pub mod service;
 mod settings;
 mod tools;
 
-pub use settings::{ClusterSettings, Provider, PullPolicy, RegistryLogin, Requests, Security, ServerSettings, Stdio};
+pub use settings::{
+    ClusterSettings, Provider, PullPolicy, RegistryLogin, Requests, Security, ServerSettings, Stdio,
+};
 
 /// The plugin.
 #[derive(Debug)]

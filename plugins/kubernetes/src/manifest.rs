@@ -193,7 +193,8 @@ fn container(
     if let Some(directory) = &image.working_directory {
         map.insert("workingDir".to_owned(), Value::from(directory.as_str()));
     }
-    let own = server.environment.iter().map(|variable| late.variable(variable)).collect::<Result<Vec<_>>>()?;
+    let own =
+        server.environment.iter().map(|variable| late.variable(variable)).collect::<Result<Vec<_>>>()?;
     let mut env = late.helpers();
     env.extend(own.into_iter().flatten());
     if !env.is_empty() {

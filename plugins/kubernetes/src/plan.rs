@@ -25,7 +25,8 @@ impl Plan {
     /// Gives everything to an owner: it goes when that does, whoever notices.
     #[must_use]
     pub fn owned_by(mut self, owner: Option<&Value>) -> Self {
-        let documents = self.policy.iter_mut().chain(std::iter::once(&mut self.pod)).chain(self.service.iter_mut());
+        let documents =
+            self.policy.iter_mut().chain(std::iter::once(&mut self.pod)).chain(self.service.iter_mut());
         documents.for_each(|document| own(document, owner));
         self
     }

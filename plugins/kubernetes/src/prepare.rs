@@ -25,7 +25,9 @@ pub(crate) struct Shared {
 /// The gateway's own pod as an owner, where it runs in this namespace.
 fn owner(call: &Call<Kubernetes>, namespace: &str) -> Result<Option<serde_json::Value>> {
     let own = call.host.kubernetes().cluster()?.own_pod.filter(|pod| pod.namespace == namespace);
-    Ok(own.map(|pod| serde_json::json!({ "apiVersion": "v1", "kind": "Pod", "name": pod.name, "uid": pod.uid })))
+    Ok(own.map(
+        |pod| serde_json::json!({ "apiVersion": "v1", "kind": "Pod", "name": pod.name, "uid": pod.uid }),
+    ))
 }
 
 /// Where things go.
@@ -124,8 +126,11 @@ pub(crate) fn prepare(call: &Call<Kubernetes>, servers: &[Server], tools: bool) 
     may(call, &namespace, servers, tools)?;
     let name = secret::name(&call.context, &call.settings);
     if let Some((one, other)) = late::collision(secret_names(call, servers)) {
-        return Err(Error::config(format!("`{one}` and `{other}` would be one key in the cluster, `{}`", secret::key(one)))
-            .hint("rename one of them: everything outside of letters, digits, `.`, `_` and `-` becomes `___`"));
+        return Err(Error::config(format!(
+            "`{one}` and `{other}` would be one key in the cluster, `{}`",
+            secret::key(one)
+        ))
+        .hint("rename one of them: everything outside of letters, digits, `.`, `_` and `-` becomes `___`"));
     }
     let in_cluster = in_cluster(call, &namespace)?;
     let owner = owner(call, &namespace)?;
@@ -151,7 +156,9 @@ pub(crate) fn prepare(call: &Call<Kubernetes>, servers: &[Server], tools: bool) 
     let pulls = secret::pull_names(&call.context, &call.settings);
     for (name, login) in pulls.iter().zip(&call.settings.registry_logins) {
         if [&login.registry, &login.username, &login.password_secret].iter().any(|text| text.is_empty()) {
-            return Err(Error::config("use a login under `registryLogins`: it needs `registry`, `username` and `passwordSecret`"));
+            return Err(Error::config(
+                "use a login under `registryLogins`: it needs `registry`, `username` and `passwordSecret`",
+            ));
         }
         let (mut document, entry) = secret::pull(&call.context, &namespace, name, login);
         plan::own(&mut document, owner.as_ref());
@@ -197,12 +204,20 @@ impl InCluster {
         let hint = |name: &str| format!("add it: `gateway cluster populate-secret FILE {name} {namespace}`");
         match self {
             Self::Absent(name) if !server.secrets.is_empty() => Some(
-                Error::config(format!("use the secrets of `{}`: there is no Secret `{name}` in namespace `{namespace}`", server.name))
-                    .hint(hint(name)),
+                Error::config(format!(
+                    "use the secrets of `{}`: there is no Secret `{name}` in namespace `{namespace}`",
+                    server.name
+                ))
+                .hint(hint(name)),
             ),
             Self::Keys(name, keys) => {
                 let lacks = |secret: &&String| !keys.contains(&secret::key(secret));
-                let lacking: Vec<String> = server.secrets.iter().filter(lacks).map(|secret| format!("`{}`", secret::key(secret))).collect();
+                let lacking: Vec<String> = server
+                    .secrets
+                    .iter()
+                    .filter(lacks)
+                    .map(|secret| format!("`{}`", secret::key(secret)))
+                    .collect();
                 (!lacking.is_empty()).then(|| {
                     let text = format!(
                         "use the secrets of `{}`: Secret `{name}` in namespace `{namespace}` has no key {}",

@@ -10,8 +10,8 @@ use gateway_plugin::connection::{Authorization, Connection, HttpEndpoint, HttpPr
 use gateway_plugin::kubernetes::{Condition, Target, Test, Tunnel};
 use gateway_plugin::types::{Finding, ObjectRef, Severity};
 use gateway_plugin::{
-    Blueprint, Call, Context, Document, Egress, Error, FailureCategory, Health, Host, Lease, Provisioned, Result,
-    Server, State, Status, Transport, Validation,
+    Blueprint, Call, Context, Document, Egress, Error, FailureCategory, Health, Host, Lease, Provisioned,
+    Result, Server, State, Status, Transport, Validation,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -95,7 +95,8 @@ pub(crate) fn plan(call: &Call<Kubernetes>, server: &Server) -> Result<Blueprint
     let shared = shared(call)?;
     let plan = planned(call, &names::of_no_request(&call.context), server, &shared)?;
     let mut documents = Vec::new();
-    let keys: Vec<String> = secret::entries(server, call.settings.secret_provider).into_iter().map(|entry| entry.key).collect();
+    let keys: Vec<String> =
+        secret::entries(server, call.settings.secret_provider).into_iter().map(|entry| entry.key).collect();
     if !keys.is_empty() {
         let text = format!(
             "Secret {} in namespace {}, entries:\n{}",

@@ -8,7 +8,9 @@ use crate::prepare::Shared;
 use crate::{Kubernetes, prepare, provision, secret};
 use gateway_plugin::kubernetes::{PodOutput, SecretEntry};
 use gateway_plugin::types::{Finding, Lifetime, ObjectRef, Severity, Transport};
-use gateway_plugin::{Blueprint, Call, Context, Document, Error, Ran, Result, Server, ToolContainer, Validation};
+use gateway_plugin::{
+    Blueprint, Call, Context, Document, Error, Ran, Result, Server, ToolContainer, Validation,
+};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -64,7 +66,8 @@ fn planned(call: &Call<Kubernetes>, context: &Context, tool: &ToolContainer) -> 
         config_keys: config_keys.as_deref(),
         component: TOOL,
     };
-    let mut plan = plan::plan(&server, &around, &provision::inside(call, &server, &namespace)?)?.owned_by(owner.as_ref());
+    let mut plan = plan::plan(&server, &around, &provision::inside(call, &server, &namespace)?)?
+        .owned_by(owner.as_ref());
     if let Some(spec) = plan.pod.pointer_mut("/spec").and_then(Value::as_object_mut) {
         let seconds = tool.timeout_ms / 1000 + AROUND;
         spec.insert("activeDeadlineSeconds".to_owned(), Value::from(seconds));
@@ -103,7 +106,8 @@ pub(crate) fn validate(call: &Call<Kubernetes>, tool: &ToolContainer) -> Result<
 
 pub(crate) fn run(call: &Call<Kubernetes>, tool: &ToolContainer) -> Result<Ran> {
     let kubernetes = call.host.kubernetes();
-    let Planned { name, namespace, plan: Plan { policy, pod, fields, .. }, entries } = planned(call, &call.context, tool)?;
+    let Planned { name, namespace, plan: Plan { policy, pod, fields, .. }, entries } =
+        planned(call, &call.context, tool)?;
     let fields = fields.enforce(&call.context)?;
     let mut besides = Vec::new();
     if !entries.is_empty() {

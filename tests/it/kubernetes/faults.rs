@@ -23,7 +23,8 @@ async fn answers_again(client: &mut Client) {
 /// A call that goes on until something ends it.
 async fn long_call(client: &mut Client) -> gateway_tests::harness::InFlight {
     let tools = client.tools().await;
-    let tool = tools.iter().find(|tool| tool.to_lowercase().replace('-', "").contains("longrunning")).unwrap();
+    let tool =
+        tools.iter().find(|tool| tool.to_lowercase().replace('-', "").contains("longrunning")).unwrap();
     let arguments = json!({"duration": 600, "steps": 1});
     client.begin("tools/call", json!({"name": tool, "arguments": arguments})).await
 }
@@ -169,7 +170,15 @@ async fn each_missing_right_is_told_before_anything_is_made() {
     const PODS: (&str, &str, &[&str]) = ("", "pods", &["create", "get", "list", "watch", "delete"]);
     const MADE: &[&str] = &["create", "get", "delete"];
     let all: [(&str, Rights); 3] = [
-        ("http", &[PODS, ("", "pods/portforward", &["create"]), ("", "services", MADE), ("networking.k8s.io", "networkpolicies", MADE)]),
+        (
+            "http",
+            &[
+                PODS,
+                ("", "pods/portforward", &["create"]),
+                ("", "services", MADE),
+                ("networking.k8s.io", "networkpolicies", MADE),
+            ],
+        ),
         ("stdio", &[PODS, ("", "pods/attach", &["create"]), ("", "secrets", MADE)]),
         ("tool", &[PODS, ("", "pods/attach", &["create"]), ("", "configmaps", MADE)]),
     ];
@@ -184,6 +193,7 @@ async fn each_missing_right_is_told_before_anything_is_made() {
                             verbs.iter().filter(|verb| plural != missing_of || *verb != missing).collect();
                         json!({"apiGroups": [group], "resources": [plural], "verbs": verbs})
                     })
+                    .filter(|rule| rule["verbs"] != json!([]))
                     .collect();
                 let role = json!({
                     "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -220,7 +230,8 @@ async fn each_missing_right_is_told_before_anything_is_made() {
 async fn two_gateways_in_one_namespace_leave_each_other_alone() {
     let Some(world) = World::new().await else { return };
     let entry = format!("{ECHO}\nsecrets: [{{name: echo.token, env: TOKEN}}]");
-    let (one, other) = (world.scene(&catalog(&[("echo", &entry)])), world.scene(&catalog(&[("echo", &entry)])));
+    let (one, other) =
+        (world.scene(&catalog(&[("echo", &entry)])), world.scene(&catalog(&[("echo", &entry)])));
     for scene in [&one, &other] {
         scene.file(".env", "echo.token=hunter2\n");
     }
@@ -234,16 +245,20 @@ async fn two_gateways_in_one_namespace_leave_each_other_alone() {
     assert_eq!(world.get("leases").await.len(), 2);
     assert_eq!(world.get("secrets").await.len(), 2);
     let swept = one
-        .run(["server", "sweep", "--catalog", "catalog.yaml", "--servers", "echo", "--provisioner", "k8s"]
-            .into_iter()
-            .chain(["--namespace", &world.namespace]))
+        .run(
+            ["server", "sweep", "--catalog", "catalog.yaml", "--servers", "echo", "--provisioner", "k8s"]
+                .into_iter()
+                .chain(["--namespace", &world.namespace]),
+        )
         .await;
     swept.expect_code(0);
     first.end().await;
     // The same process, not a new one: nothing of the second was touched.
-    let before: Vec<String> = world.get("pods").await.iter().map(|pod| pod["metadata"]["uid"].to_string()).collect();
+    let before: Vec<String> =
+        world.get("pods").await.iter().map(|pod| pod["metadata"]["uid"].to_string()).collect();
     assert!(of_second.text("echo", json!({"message": "after"})).await.contains("after"));
-    let after: Vec<String> = world.get("pods").await.iter().map(|pod| pod["metadata"]["uid"].to_string()).collect();
+    let after: Vec<String> =
+        world.get("pods").await.iter().map(|pod| pod["metadata"]["uid"].to_string()).collect();
     assert!(!before.is_empty() && before == after, "{before:?} {after:?}");
     second.end().await;
     world.nothing_left().await;

@@ -4,8 +4,7 @@ use super::{LEGACY, World, catalog};
 use gateway_tests::harness::eventually;
 use serde_json::json;
 
-const EVERYTHING: &str =
-    "image: REGISTRY/mcp/everything:1\ncommand: [streamableHttp]\ntransport: http\nports: [{containerPort: 3001}]";
+const EVERYTHING: &str = "image: REGISTRY/mcp/everything:1\ncommand: [streamableHttp]\ntransport: http\nports: [{containerPort: 3001}]";
 
 #[tokio::test]
 async fn a_server_over_http_has_a_service_and_is_reached_by_port_forward() {

@@ -17,7 +17,8 @@ impl World {
     /// A pod that listens, with a Service of its name: the addresses of both.
     async fn listener(&self, name: &str) -> (String, String) {
         let image = format!("{}/mcp/null:1", registry());
-        let arguments = ["run", name, "--image", &image, "--port", "8000", "--expose", "--restart=Never", "--"];
+        let arguments =
+            ["run", name, "--image", &image, "--port", "8000", "--expose", "--restart=Never", "--"];
         self.kubectl(&[&arguments[..], &["backend", "--port", "8000", "--bind", "0.0.0.0"]].concat()).await;
         self.kubectl(&["wait", "--for=condition=Ready", "--timeout=60s", &format!("pod/{name}")]).await;
         let address = async |what: &str, path: &str| {
@@ -58,7 +59,8 @@ impl World {
     /// Where pods ask for names.
     async fn name_server(&self) -> String {
         let image = format!("{}/mcp/busybox:1", registry());
-        let arguments = ["run", "asks", "--image", &image, "--restart=Never", "--", "cat", "/etc/resolv.conf"];
+        let arguments =
+            ["run", "asks", "--image", &image, "--restart=Never", "--", "cat", "/etc/resolv.conf"];
         self.kubectl(&arguments).await;
         let file = eventually("a name server", async || {
             let log = self.kubectl_may_fail(&["logs", "asks"]).await;
@@ -93,12 +95,12 @@ async fn what_is_listed_is_reached_and_nothing_else() {
 #[tokio::test]
 async fn names_that_a_policy_cannot_express_are_said_in_the_plan() {
     let Some(world) = World::new().await else { return };
-    let scene = world.scene(&catalog(&[(
-        "echo",
-        "image: REGISTRY/mcp/null:1\nallowHosts: ['api.example.com:443']",
-    )]));
-    let arguments = ["run", "--dry-run", "--json", "--block-network", "--catalog", "catalog.yaml", "--servers", "echo"];
-    let arguments = arguments.into_iter().chain(["--provisioner", "kubernetes", "--namespace", &world.namespace]);
+    let scene =
+        world.scene(&catalog(&[("echo", "image: REGISTRY/mcp/null:1\nallowHosts: ['api.example.com:443']")]));
+    let arguments =
+        ["run", "--dry-run", "--json", "--block-network", "--catalog", "catalog.yaml", "--servers", "echo"];
+    let arguments =
+        arguments.into_iter().chain(["--provisioner", "kubernetes", "--namespace", &world.namespace]);
     let plan = scene.run(arguments).await;
     let said = plan.seen();
     assert!(said.contains("a NetworkPolicy knows addresses and no names"), "{said}");

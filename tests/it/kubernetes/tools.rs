@@ -133,7 +133,8 @@ async fn what_a_tool_needs_goes_with_it_and_what_cannot_run_says_why() {
     assert!(root.contains("runAsNonRoot"), "{root}");
 
     // While it runs it is labelled like everything else, and its secret is in no manifest.
-    let running = client.begin("tools/call", json!({"name": "shell", "arguments": {"script": "sleep 600"}})).await;
+    let running =
+        client.begin("tools/call", json!({"name": "shell", "arguments": {"script": "sleep 600"}})).await;
     eventually("the pod of a tool", async || match world.get("pods").await.as_slice() {
         [pod] if pod["status"]["phase"] == "Running" => {
             let labels = &pod["metadata"]["labels"];

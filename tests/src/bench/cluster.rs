@@ -60,7 +60,8 @@ impl Cluster {
         let image = format!("{}/mcp/null:1", self.registry);
         let servers: String = (0..servers).map(|n| format!("  s{n}: {{image: '{image}'{more}}}\n")).collect();
         scene.file("cluster.yaml", format!("front: {{names: all}}\nservers:\n{servers}"));
-        let arguments = ["--settings", "cluster.yaml", "--provisioner", "k8s", "--namespace", &self.namespace];
+        let arguments =
+            ["--settings", "cluster.yaml", "--provisioner", "k8s", "--namespace", &self.namespace];
         let timeout = ["--max-server-startup-timeout", "120"];
         scene.serve(arguments.into_iter().chain(timeout).chain(flags.iter().copied())).await
     }
@@ -183,14 +184,14 @@ async fn requests(report: &mut Report, cluster: &Cluster, scene: &Scene) {
             line.starts_with("apiserver_flowcontrol_dispatched_requests_total{")
                 && line.contains(&format!("flow_schema=\"{name}\""))
         };
-        let counts = metrics.lines().filter(own).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        let counts =
+            metrics.lines().filter(own).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
         counts.sum::<f64>()
     };
     let mut each = Vec::new();
     for servers in [1_u8, 21] {
         let before = counted().await;
-        let gateway =
-            cluster.serve(scene, servers.into(), "", &["--kubeconfig", "bench.kubeconfig"]).await;
+        let gateway = cluster.serve(scene, servers.into(), "", &["--kubeconfig", "bench.kubeconfig"]).await;
         let mut client = gateway.client(LEGACY).await;
         await_all(&mut client, servers.into()).await;
         for n in 0..servers {
@@ -208,7 +209,9 @@ async fn requests(report: &mut Report, cluster: &Cluster, scene: &Scene) {
 /// One call after the other, by each way to a pod, beside the same program as a process of this machine.
 async fn calls(report: &mut Report, effort: Effort, cluster: &Cluster, scene: &Scene) {
     let mut found = Vec::new();
-    for (what, more) in [("attached to its pod", ""), ("behind the bridge and a tunnel", ", lifetime: shared")] {
+    for (what, more) in
+        [("attached to its pod", ""), ("behind the bridge and a tunnel", ", lifetime: shared")]
+    {
         let gateway = cluster.serve(scene, 1, more, &[]).await;
         found.push((what, call(&gateway, effort, "s0__echo").await));
         gateway.end().await;

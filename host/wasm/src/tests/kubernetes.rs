@@ -2,12 +2,8 @@
 //! where there is none; `GATEWAY_TEST_REQUIRE=kubernetes` turns the skip into a failure.
 
 use super::{LONG, shared_cache};
-use crate::{
-    Grants, KubernetesGrant, Plugin, PluginHost, PluginHostConfig, PluginSource, PluginSpec, RunId,
-};
-use host_provisioner::{
-    Call, Failure, Part, Provisioner, RequestId, ServerSpec, Value, Variable, Workload,
-};
+use crate::{Grants, KubernetesGrant, Plugin, PluginHost, PluginHostConfig, PluginSource, PluginSpec, RunId};
+use host_provisioner::{Call, Failure, Part, Provisioner, RequestId, ServerSpec, Value, Variable, Workload};
 use host_resolver::{Resolver, Source};
 use host_workload_embedded::EmbeddedEngine;
 use host_workload_kubernetes::{Cluster, Kind, Surroundings};
@@ -17,7 +13,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
 const SECRET: &str = "hunter2-in-a-cluster";
-const KINDS: [&str; 5] = ["v1/Pod", "v1/Service", "v1/Secret", "apps/v1/Deployment", "networking.k8s.io/v1/NetworkPolicy"];
+const KINDS: [&str; 5] =
+    ["v1/Pod", "v1/Service", "v1/Secret", "apps/v1/Deployment", "networking.k8s.io/v1/NetworkPolicy"];
 
 #[expect(clippy::disallowed_methods, reason = "only this function of these tests reads the environment")]
 fn variable(name: &str) -> Option<String> {
@@ -56,7 +53,8 @@ impl Run {
     async fn new() -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let required = variable("GATEWAY_TEST_REQUIRE").unwrap_or_default();
-        let (Some(kubeconfig), Some(registry)) = (variable("KUBECONFIG"), variable("GATEWAY_TEST_REGISTRY")) else {
+        let (Some(kubeconfig), Some(registry)) = (variable("KUBECONFIG"), variable("GATEWAY_TEST_REGISTRY"))
+        else {
             assert!(!required.split(',').any(|part| part == "kubernetes"), "no kubernetes");
             println!("skipped: no kubernetes (testenv/up kubernetes)");
             return None;
@@ -75,7 +73,10 @@ impl Run {
         }
         let mut bits = [0; 16];
         getrandom::fill(&mut bits).unwrap();
-        let (gateway, session) = (u64::from_le_bytes(bits[..8].try_into().unwrap()), u64::from_le_bytes(bits[8..].try_into().unwrap()));
+        let (gateway, session) = (
+            u64::from_le_bytes(bits[..8].try_into().unwrap()),
+            u64::from_le_bytes(bits[8..].try_into().unwrap()),
+        );
         let dir = tempfile::tempdir().unwrap();
         let secrets = BTreeMap::from([("S_token".to_owned(), SECRET.to_owned())]);
         let host = PluginHost::new(PluginHostConfig {
@@ -114,8 +115,12 @@ impl Run {
 
     fn server(&self, deeds: &[(&str, String)]) -> ServerSpec {
         let arguments = ["sleep", "600"].map(str::to_owned).into();
-        let mut server = ServerSpec::new("victim", Workload::Image { reference: self.image.clone(), digest: None, arguments });
-        server.annotations = deeds.iter().map(|(verb, argument)| ((*verb).to_owned(), argument.clone())).collect();
+        let mut server = ServerSpec::new(
+            "victim",
+            Workload::Image { reference: self.image.clone(), digest: None, arguments },
+        );
+        server.annotations =
+            deeds.iter().map(|(verb, argument)| ((*verb).to_owned(), argument.clone())).collect();
         server
     }
 
@@ -155,8 +160,16 @@ impl Run {
     async fn ends(self) {
         self.host.shutdown(LONG).await;
         let pods = self.cluster.kind("v1/Pod").await.unwrap();
+        let own = format!("gateway-id={}", self.host.config.gateway.as_str());
         let left = async {
-            while !self.cluster.list(&pods, &self.namespace, "gateway-id", "", 10, None).await.unwrap().items.is_empty() {
+            while !self
+                .cluster
+                .list(&pods, &self.namespace, &own, "", 10, None)
+                .await
+                .unwrap()
+                .items
+                .is_empty()
+            {
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
         };
@@ -185,7 +198,8 @@ async fn no_other_namespace_and_no_other_kind_is_reached() {
     let plugin = run.plugin().await;
     let elsewhere = run.pod(|pod| pod["metadata"]["namespace"] = json!(run.other));
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "@NAME@", "namespace": run.namespace}});
-    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "@NAME@"}});
+    let role =
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "@NAME@"}});
     let deeds = [
         ("apply", elsewhere.clone()),
         ("dry-run", elsewhere),
@@ -208,7 +222,10 @@ async fn no_other_namespace_and_no_other_kind_is_reached() {
     let namespace = format!("plugin `hostile` may do nothing in namespace `{}`", run.other);
     let kind = "plugin `hostile` may do nothing with objects of kind";
     let mut expected = vec![namespace.as_str(); 8];
-    expected.extend(["plugin `hostile` may do nothing in namespace `kube-system`", "plugin `hostile` may do nothing in namespace"]);
+    expected.extend([
+        "plugin `hostile` may do nothing in namespace `kube-system`",
+        "plugin `hostile` may do nothing in namespace",
+    ]);
     expected.extend([kind; 6]);
     all_begin(&deeds, &answers, &expected);
     run.ends().await;
@@ -222,7 +239,10 @@ async fn what_is_not_ours_is_neither_removed_nor_changed_nor_entered() {
     // One without labels, one with a gateway's labels that says it is somebody else's.
     for (name, labels) in [
         ("plain", json!({})),
-        ("theirs", json!({"app.kubernetes.io/managed-by": "mcp-gateway", "gateway-plugin": "hostile", "gateway-session": "kzzzzzzzzzzzzzzz", "gateway-id": "kzzzzzzzzzzzzzzz"})),
+        (
+            "theirs",
+            json!({"app.kubernetes.io/managed-by": "mcp-gateway", "gateway-plugin": "hostile", "gateway-session": "kzzzzzzzzzzzzzzz", "gateway-id": "kzzzzzzzzzzzzzzz"}),
+        ),
     ] {
         let mut pod: serde_json::Value = serde_json::from_str(&run.pod(|_| {})).unwrap();
         pod["metadata"]["name"] = json!(name);
@@ -246,12 +266,23 @@ async fn what_is_not_ours_is_neither_removed_nor_changed_nor_entered() {
         ("keys", format!("{} plain", run.namespace)),
         ("apply", run.pod(|pod| pod["metadata"]["name"] = json!("plain"))),
         ("apply", secret_document.to_string()),
-        ("apply", run.pod(|pod| pod["spec"]["volumes"] = json!([{"name": "v", "secret": {"secretName": "plain"}}]))),
         (
             "apply",
-            run.pod(|pod| pod["spec"]["containers"][0]["env"] = json!([{"name": "A", "valueFrom": {"secretKeyRef": {"name": "plain", "key": "k"}}}])),
+            run.pod(|pod| pod["spec"]["volumes"] = json!([{"name": "v", "secret": {"secretName": "plain"}}])),
         ),
-        ("apply", run.pod(|pod| pod["spec"]["containers"][0]["envFrom"] = json!([{"secretRef": {"name": "plain"}}]))),
+        (
+            "apply",
+            run.pod(|pod| {
+                pod["spec"]["containers"][0]["env"] =
+                    json!([{"name": "A", "valueFrom": {"secretKeyRef": {"name": "plain", "key": "k"}}}])
+            }),
+        ),
+        (
+            "apply",
+            run.pod(|pod| {
+                pod["spec"]["containers"][0]["envFrom"] = json!([{"secretRef": {"name": "plain"}}])
+            }),
+        ),
     ];
     let answers = run.answers(&plugin, run.server(&deeds)).await;
     let not_own = |name: &str| format!("Pod `{name}` is not one of this call");
@@ -277,7 +308,10 @@ async fn what_is_not_ours_is_neither_removed_nor_changed_nor_entered() {
     let seen = run.answers(&plugin, run.server(&[("get", of("v1/Secret", "plain"))])).await;
     assert!(seen[0].contains("\\\"name\\\":\\\"plain\\\"") && !seen[0].contains("\\\"data"), "{seen:?}");
     for name in ["plain", "theirs"] {
-        assert!(run.cluster.get(&pods, &run.namespace, name).await.unwrap().is_some(), "{name} is still there");
+        assert!(
+            run.cluster.get(&pods, &run.namespace, name).await.unwrap().is_some(),
+            "{name} is still there"
+        );
     }
     run.ends().await;
 }
@@ -288,20 +322,56 @@ async fn a_pod_has_no_rights_beyond_itself() {
     let plugin = run.plugin().await;
     type Change = fn(&mut serde_json::Value);
     let changes: [(Change, &str); 14] = [
-        (|pod| pod["spec"]["hostNetwork"] = json!(true), "plugin `hostile` may not use namespaces of the node"),
+        (
+            |pod| pod["spec"]["hostNetwork"] = json!(true),
+            "plugin `hostile` may not use namespaces of the node",
+        ),
         (|pod| pod["spec"]["hostPID"] = json!(true), "plugin `hostile` may not use namespaces of the node"),
         (|pod| pod["spec"]["nodeName"] = json!("testnode"), "the pod has `nodeName`"),
         (|pod| pod["spec"]["ephemeralContainers"] = json!([]), "the pod has `ephemeralContainers`"),
         (|pod| pod["spec"]["serviceAccountName"] = json!("default"), "the service account `default`"),
-        (|pod| pod["spec"]["automountServiceAccountToken"] = json!(true), "a pod without a service account of its own"),
-        (|pod| pod["spec"]["containers"][0]["securityContext"] = json!({"privileged": true}), "plugin `hostile` may not run a container privileged"),
-        (|pod| pod["spec"]["containers"][0]["securityContext"] = json!({"capabilities": {"add": ["SYS_ADMIN"]}}), "plugin `hostile` may not give a container the capability `SYS_ADMIN`"),
-        (|pod| pod["spec"]["containers"][0]["image"] = json!("evil/image"), "the image `evil/image` is not that of the server's entry"),
-        (|pod| pod["spec"]["containers"][0]["ports"] = json!([{"containerPort": 80, "hostPort": 80}]), "plugin `hostile` may not open a port of the node"),
-        (|pod| pod["spec"]["volumes"] = json!([{"name": "v", "hostPath": {"path": "/"}}]), "plugin `hostile` may not use a volume of kind `hostPath`"),
-        (|pod| pod["spec"]["volumes"] = json!([{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]), "plugin `hostile` may not use a volume of kind `projected`"),
-        (|pod| pod["metadata"]["ownerReferences"] = json!([{"kind": "Node", "name": "testnode"}]), "an owner of an object can only be the gateway's own pod"),
-        (|pod| pod["metadata"]["annotations"] = json!({"mcp-gateway.docker.com/bridge": "80"}), "this gateway was built without `gateway-bridge`"),
+        (
+            |pod| pod["spec"]["automountServiceAccountToken"] = json!(true),
+            "a pod without a service account of its own",
+        ),
+        (
+            |pod| pod["spec"]["containers"][0]["securityContext"] = json!({"privileged": true}),
+            "plugin `hostile` may not run a container privileged",
+        ),
+        (
+            |pod| {
+                pod["spec"]["containers"][0]["securityContext"] =
+                    json!({"capabilities": {"add": ["SYS_ADMIN"]}})
+            },
+            "plugin `hostile` may not give a container the capability `SYS_ADMIN`",
+        ),
+        (
+            |pod| pod["spec"]["containers"][0]["image"] = json!("evil/image"),
+            "the image `evil/image` is not that of the server's entry",
+        ),
+        (
+            |pod| pod["spec"]["containers"][0]["ports"] = json!([{"containerPort": 80, "hostPort": 80}]),
+            "plugin `hostile` may not open a port of the node",
+        ),
+        (
+            |pod| pod["spec"]["volumes"] = json!([{"name": "v", "hostPath": {"path": "/"}}]),
+            "plugin `hostile` may not use a volume of kind `hostPath`",
+        ),
+        (
+            |pod| {
+                pod["spec"]["volumes"] =
+                    json!([{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}])
+            },
+            "plugin `hostile` may not use a volume of kind `projected`",
+        ),
+        (
+            |pod| pod["metadata"]["ownerReferences"] = json!([{"kind": "Node", "name": "testnode"}]),
+            "an owner of an object can only be the gateway's own pod",
+        ),
+        (
+            |pod| pod["metadata"]["annotations"] = json!({"mcp-gateway.docker.com/bridge": "80"}),
+            "this gateway was built without `gateway-bridge`",
+        ),
     ];
     let deeds: Vec<(&str, String)> = changes.iter().map(|(change, _)| ("apply", run.pod(*change))).collect();
     let answers = run.answers(&plugin, run.server(&deeds)).await;
@@ -330,10 +400,13 @@ async fn a_secret_is_not_had_out_of_the_pod_that_carries_it() {
         ("apply", carrying(&|pod| pod["spec"]["containers"][0]["command"] = json!(["env"]))),
         ("apply", carrying(&|pod| pod["spec"]["containers"][0]["args"] = json!(["env"]))),
         ("apply", carrying(&|pod| pod["spec"]["containers"][0]["env"][0]["name"] = json!("OTHER"))),
-        ("apply", carrying(&|pod| {
+        (
+            "apply",
+            carrying(&|pod| {
                 let env = pod["spec"]["containers"][0]["env"].as_array_mut().unwrap();
                 env.push(json!({"name": "LD_PRELOAD", "value": "x"}));
-            })),
+            }),
+        ),
         ("apply", carrying(&|pod| pod["spec"]["containers"][0]["workingDir"] = json!("/evil"))),
         (
             "apply",
@@ -347,12 +420,24 @@ async fn a_secret_is_not_had_out_of_the_pod_that_carries_it() {
             carrying(&|pod| {
                 let item = json!({"path": "sleep", "mode": 0o755, "fieldRef": {"fieldPath": "metadata.annotations['evil']"}});
                 pod["spec"]["volumes"] = json!([{"name": "v", "downwardAPI": {"items": [item]}}]);
-                pod["spec"]["containers"][0]["volumeMounts"] = json!([{"name": "v", "mountPath": "/bin/sleep", "subPath": "sleep"}]);
+                pod["spec"]["containers"][0]["volumeMounts"] =
+                    json!([{"name": "v", "mountPath": "/bin/sleep", "subPath": "sleep"}]);
             }),
         ),
-        ("apply", carrying(&|pod| pod["spec"]["containers"][0]["lifecycle"] = json!({"postStart": {"exec": {"command": ["env"]}}}))),
+        (
+            "apply",
+            carrying(&|pod| {
+                pod["spec"]["containers"][0]["lifecycle"] =
+                    json!({"postStart": {"exec": {"command": ["env"]}}})
+            }),
+        ),
         ("apply", carrying(&|pod| pod["spec"]["initContainers"] = pod["spec"]["containers"].clone())),
-        ("apply", carrying(&|pod| pod["spec"]["hostAliases"] = json!([{"ip": "10.0.0.1", "hostnames": ["api.example"]}]))),
+        (
+            "apply",
+            carrying(&|pod| {
+                pod["spec"]["hostAliases"] = json!([{"ip": "10.0.0.1", "hostnames": ["api.example"]}])
+            }),
+        ),
         ("run-pod", carrying(&|pod| pod["spec"]["containers"][0]["args"] = json!(["env"]))),
         ("apply", carrying(&|_| {})),
         ("ready", own("v1/Pod")),
@@ -404,9 +489,11 @@ async fn nothing_is_made_in_calls_that_only_read() {
         ("tunnel", format!("v1/Pod {} made", run.namespace)),
     ];
     let call = Call::new(RequestId::from_bits(1), LONG);
-    let failure = plugin.validate(&call, &Arc::new(run.server(&deeds))).await.map(drop).expect_err("it only asks");
+    let failure =
+        plugin.validate(&call, &Arc::new(run.server(&deeds))).await.map(drop).expect_err("it only asks");
     let answers: Vec<String> = failure.text.split(" / ").map(str::to_owned).collect();
-    let expected = ["applied", "removed", "run", "run", "opened"].map(|what| format!("nothing is {what} in `validate`"));
+    let expected =
+        ["applied", "removed", "run", "run", "opened"].map(|what| format!("nothing is {what} in `validate`"));
     let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
     all_begin(&deeds, &answers, &expected);
     run.ends().await;

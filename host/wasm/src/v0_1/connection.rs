@@ -102,10 +102,12 @@ impl Host for CallState {
         }
         match self.scope.tunnel(endpoint.tunnel.as_deref(), &endpoint.host, endpoint.port) {
             Ok(None) => {}
-            Ok(Some(tunnel)) => return match self.scope.tunnelled(tunnel) {
-                Ok(streams) => Ok(Ok(self.push(Held(provisioner::Connection::Streams(streams)))?)),
-                Err(failure) => Ok(Err(failure)),
-            },
+            Ok(Some(tunnel)) => {
+                return match self.scope.tunnelled(tunnel) {
+                    Ok(streams) => Ok(Ok(self.push(Held(provisioner::Connection::Streams(streams)))?)),
+                    Err(failure) => Ok(Err(failure)),
+                };
+            }
             Err(failure) => return Ok(Err(failure)),
         }
         Ok(Ok(self.push(Held(provisioner::Connection::Tcp(endpoint.host, endpoint.port)))?))

@@ -65,7 +65,11 @@ struct Through<H> {
 }
 
 impl AsyncRead for Through<OwnedReadHalf> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.half).poll_read(cx, buf)
     }
 }

@@ -78,7 +78,8 @@ impl Kubernetes<'_> {
     async fn words(&self, pod: &Value, platform: &str) -> Result<Vec<Value>, Failure> {
         let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
         let [container] = containers.map(Vec::as_slice).unwrap_or_default() else {
-            let text = "the gateway puts its program in front of a pod's only container, and of none of several";
+            let text =
+                "the gateway puts its program in front of a pod's only container, and of none of several";
             return Err(self.refuse(FailureCategory::Config, text));
         };
         let list = |key: &str| container.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
@@ -99,11 +100,15 @@ impl Kubernetes<'_> {
             };
             Failure { category, ..failure }
         })?;
-        let written = |words: &[String]| words.iter().map(|word| Value::from(escaped(word))).collect::<Vec<_>>();
+        let written =
+            |words: &[String]| words.iter().map(|word| Value::from(escaped(word))).collect::<Vec<_>>();
         let arguments = if arguments.is_empty() { written(&found.arguments) } else { arguments };
         let words = [written(&found.entrypoint), arguments].concat();
         if words.is_empty() {
-            let text = format!("image `{}` starts nothing by itself, and the entry names no command", line(image, SHOWN));
+            let text = format!(
+                "image `{}` starts nothing by itself, and the entry names no command",
+                line(image, SHOWN)
+            );
             return Err(self.refuse(FailureCategory::Config, text));
         }
         Ok(words)
@@ -158,9 +163,13 @@ impl Kubernetes<'_> {
             // Of this session it has this program in it.
             Err(error) if error.kind == ErrorKind::Conflict => {
                 match cluster.get(&kind, namespace, &name).await {
-                    Ok(Some(found)) if super::own::label(&found, super::own::SESSION) == Some(self.host.config.session.as_str()) => {}
+                    Ok(Some(found))
+                        if super::own::label(&found, super::own::SESSION)
+                            == Some(self.host.config.session.as_str()) => {}
                     Ok(Some(found)) => return Ok(Err(self.taken(&kind, &found))),
-                    Ok(None) => return Ok(Err(self.refuse(FailureCategory::Retryable, "a ConfigMap came and went"))),
+                    Ok(None) => {
+                        return Ok(Err(self.refuse(FailureCategory::Retryable, "a ConfigMap came and went")));
+                    }
                     Err(error) => return Ok(Err(self.of_cluster(&error))),
                 }
             }
@@ -206,7 +215,10 @@ fn put(pod: &mut Value, front: Front, words: Vec<Value>, map: &str, platform: &s
     }
     if let Some(spec) = pod.pointer_mut("/spec").and_then(Value::as_object_mut) {
         // Whoever the image runs as must be able to read and start it.
-        push(spec.entry("volumes"), json!({ "name": NAME, "configMap": { "name": map, "defaultMode": 0o555 } }));
+        push(
+            spec.entry("volumes"),
+            json!({ "name": NAME, "configMap": { "name": map, "defaultMode": 0o555 } }),
+        );
         let nodes = spec.entry("nodeSelector").or_insert_with(|| json!({}));
         if let Some(nodes) = nodes.as_object_mut() {
             nodes.entry("kubernetes.io/arch").or_insert_with(|| Value::from(platform));

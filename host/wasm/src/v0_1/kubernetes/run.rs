@@ -109,7 +109,8 @@ impl Kubernetes<'_> {
         let cluster = self.cluster()?;
         let input = asked.input.as_deref();
         let limit = asked.limit.min(MOST);
-        let ran = cluster.run_attached(&pod.namespace, &pod.name, asked.container, input, limit, asked.time).await;
+        let ran =
+            cluster.run_attached(&pod.namespace, &pod.name, asked.container, input, limit, asked.time).await;
         let ran = ran.map_err(|error| self.of_cluster(&error))?;
         let (ending, exit_code) = match ran.end {
             RunEnd::Exited(KILLED) if self.out_of_memory(pod).await => (Ending::OutOfMemory, Some(KILLED)),

@@ -322,7 +322,9 @@ impl Kubernetes<'_> {
                         (None, Some(own)) if in_cluster => {
                             late::meant(&own.value) == [provisioner::Part::Secret(key.to_owned())]
                         }
-                        (None, None) if in_cluster && wanted.starts_with(HELPER) => late::is_declared(key, &server.spec),
+                        (None, None) if in_cluster && wanted.starts_with(HELPER) => {
+                            late::is_declared(key, &server.spec)
+                        }
                         (Some(value), Some(own)) => *value == own.value,
                         // Somebody else's Secret: the operator named it, and the entry says that this variable is a secret.
                         (None, Some(own)) => {
@@ -361,7 +363,8 @@ impl Kubernetes<'_> {
             _ => Vec::new(),
         };
         let helpers = late::helpers(container, spec, grant);
-        let given: Vec<_> = list(container, "args").map(|arg| late::meaning(arg.as_str()?, &helpers)).collect();
+        let given: Vec<_> =
+            list(container, "args").map(|arg| late::meaning(arg.as_str()?, &helpers)).collect();
         let same = given.len() == own.len()
             && given.iter().zip(&own).all(|(given, own)| given.as_ref() == Some(own));
         let foreign = |variable: &Value| {
