@@ -22,7 +22,9 @@ pub enum SecretError {
         looked_in: Vec<String>,
     },
     /// A value holds a setting that only the platform of the server has.
-    #[error("setting `{key}` is known to the cluster only, and its value is needed here; take secrets and settings from one place")]
+    #[error(
+        "setting `{key}` is known to the cluster only, and its value is needed here; take secrets and settings from one place"
+    )]
     OnPlatform {
         /// Its key.
         key: String,

@@ -148,23 +148,26 @@ pub enum Piece<'t> {
 /// The pieces of a template, for those who can only pass on where a value is, and not what it is. Words that are no pipes do nothing here too.
 #[must_use]
 pub fn pieces(template: &str) -> Vec<Piece<'_>> {
-    tokens(template).into_iter().map(|token| match token {
-        Token::Literal(text) => Piece::Literal(text),
-        Token::Expression(inside) => {
-            let mut parts = inside.split('|');
-            let path = parts.next().unwrap_or_default().trim();
-            let mut default = None;
-            for pipe in parts.filter_map(pipe::parse) {
-                match pipe {
-                    // A second one would only matter if the first gave nothing.
-                    pipe::Pipe::Or(other) if default.is_none_or(str::is_empty) => default = Some(other),
-                    pipe::Pipe::Or(_) => {}
-                    _ => return Piece::Pipes(inside),
+    tokens(template)
+        .into_iter()
+        .map(|token| match token {
+            Token::Literal(text) => Piece::Literal(text),
+            Token::Expression(inside) => {
+                let mut parts = inside.split('|');
+                let path = parts.next().unwrap_or_default().trim();
+                let mut default = None;
+                for pipe in parts.filter_map(pipe::parse) {
+                    match pipe {
+                        // A second one would only matter if the first gave nothing.
+                        pipe::Pipe::Or(other) if default.is_none_or(str::is_empty) => default = Some(other),
+                        pipe::Pipe::Or(_) => {}
+                        _ => return Piece::Pipes(inside),
+                    }
                 }
+                Piece::Path { path, default }
             }
-            Piece::Path { path, default }
-        }
-    }).collect()
+        })
+        .collect()
 }
 
 /// Cuts a template into literals and expressions. An expression begins at the innermost of several opening braces, ends at the first

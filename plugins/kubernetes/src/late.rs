@@ -15,13 +15,15 @@ const HELPER: &str = "MCPCFG_";
 /// The Secret with the servers' secrets, where the cluster has them.
 #[must_use]
 pub fn secret_name(settings: &ClusterSettings) -> Option<&str> {
-    (settings.secret_provider == Provider::Cluster).then(|| settings.secret_name.as_deref().unwrap_or("mcp-gateway-secrets"))
+    (settings.secret_provider == Provider::Cluster)
+        .then(|| settings.secret_name.as_deref().unwrap_or("mcp-gateway-secrets"))
 }
 
 /// The ConfigMap with their settings, likewise.
 #[must_use]
 pub fn config_name(settings: &ClusterSettings) -> Option<&str> {
-    (settings.config_provider == Provider::Cluster).then(|| settings.config_name.as_deref().unwrap_or("mcp-gateway-config"))
+    (settings.config_provider == Provider::Cluster)
+        .then(|| settings.config_name.as_deref().unwrap_or("mcp-gateway-config"))
 }
 
 /// Where an entry is.
@@ -57,8 +59,11 @@ impl<'a> Late<'a> {
             return Ok(escaped(&word));
         }
         if value::secrets(argument).next().is_some() {
-            return Err(Error::permission(format!("pass the argument `{}`: its value is not known here", value::display(argument)))
-                .hint("give it to the server in a variable"));
+            return Err(Error::permission(format!(
+                "pass the argument `{}`: its value is not known here",
+                value::display(argument)
+            ))
+            .hint("give it to the server in a variable"));
         }
         self.text(&format!("the argument `{}`", value::display(argument)), argument)
     }
@@ -123,7 +128,8 @@ impl<'a> Late<'a> {
             match part {
                 Part::Secret(name) => {
                     let reference = json!({ "secretKeyRef": self.secret(&name.name)? });
-                    let helper = self.helper(Entry::Secret(secret::key(&name.name)), &name.name, &reference, None);
+                    let helper =
+                        self.helper(Entry::Secret(secret::key(&name.name)), &name.name, &reference, None);
                     text.push_str(&format!("$({helper})"));
                 }
                 Part::Setting(SettingRef { text: None, .. }) => {
@@ -141,7 +147,9 @@ impl<'a> Late<'a> {
                     let helper = self.helper(entry, &setting.key, &reference, setting.default.as_deref());
                     text.push_str(&format!("$({helper})"));
                 }
-                known => text.push_str(&escaped(&value::plain(std::slice::from_ref(known)).unwrap_or_default())),
+                known => {
+                    text.push_str(&escaped(&value::plain(std::slice::from_ref(known)).unwrap_or_default()))
+                }
             }
         }
         Ok(text)
@@ -155,7 +163,8 @@ impl<'a> Late<'a> {
         let clean = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' };
         let base: String = HELPER.chars().chain(written.chars().map(clean)).collect();
         let taken = |name: &String| {
-            self.names.values().any(|known| known == name) || self.server.environment.iter().any(|own| own.name == *name)
+            self.names.values().any(|known| known == name)
+                || self.server.environment.iter().any(|own| own.name == *name)
         };
         let numbered = (2..).map(|n| format!("{base}_{n}"));
         let name = std::iter::once(base.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or(base);
@@ -192,7 +201,10 @@ impl<'a> Late<'a> {
             "give {what} its value: ConfigMap `{holder}` in namespace `{}` has no key `{key}`{or}",
             self.around.namespace
         ))
-        .hint(format!("add it: `gateway cluster populate-configmap FILE {holder} {}`", self.around.namespace)))
+        .hint(format!(
+            "add it: `gateway cluster populate-configmap FILE {holder} {}`",
+            self.around.namespace
+        )))
     }
 }
 
@@ -200,8 +212,10 @@ impl<'a> Late<'a> {
 pub(crate) fn checked(name: &str) -> Result<String> {
     let key = secret::key(name);
     if key.is_empty() || key.len() > 253 || key == "." || key.starts_with("..") {
-        return Err(Error::config(format!("take `{name}` from the cluster: it cannot be the name of a key there"))
-            .hint("rename it: 1 to 253 characters, not `.`, and not beginning with `..`"));
+        return Err(Error::config(format!(
+            "take `{name}` from the cluster: it cannot be the name of a key there"
+        ))
+        .hint("rename it: 1 to 253 characters, not `.`, and not beginning with `..`"));
     }
     Ok(key)
 }
@@ -226,7 +240,11 @@ mod tests {
     fn names_that_meet_are_told_both() {
         assert_eq!(collision(["a/b", "a.b", "a/b"].into_iter()), None);
         assert_eq!(collision(["a/b", "c", "a:b"].into_iter()), Some(("a/b", "a:b")));
-        for (name, key) in [("dockerhub.username", "dockerhub.username"), ("github/token", "github___token"), ("a b", "a___b")] {
+        for (name, key) in [
+            ("dockerhub.username", "dockerhub.username"),
+            ("github/token", "github___token"),
+            ("a b", "a___b"),
+        ] {
             assert_eq!(checked(name).expect("a key"), key);
         }
         for bad in ["", ".", "..", "..x", &"x".repeat(254)] {

@@ -35,7 +35,8 @@ pub fn key(name: &str) -> String {
 /// Name of the session's own Secret. Where the cluster has the servers' secrets, the name of the settings is that of another one.
 #[must_use]
 pub fn name(context: &Context, settings: &ClusterSettings) -> String {
-    let configured = settings.secret_name.as_deref().filter(|_| settings.secret_provider == Provider::DockerEngine);
+    let configured =
+        settings.secret_name.as_deref().filter(|_| settings.secret_provider == Provider::DockerEngine);
     configured.map_or_else(|| format!("mcp-gateway-secrets-{}", names::tail(&context.session)), str::to_owned)
 }
 
@@ -85,8 +86,9 @@ pub fn entries(server: &Server, provider: Provider) -> Vec<SecretEntry> {
         server_ids: vec![server.id.clone()],
         content: SecretContent::Value(content.to_vec()),
     };
-    let variables =
-        server.environment.iter().filter(|variable| provider == Provider::DockerEngine && value::secrets(&variable.value).next().is_some());
+    let variables = server.environment.iter().filter(|variable| {
+        provider == Provider::DockerEngine && value::secrets(&variable.value).next().is_some()
+    });
     let variables = variables.map(|v| entry(variable_key(&server.id, &v.name), &v.value));
     let files = server.files.iter().map(|file| entry(file_key(&server.id, &file.path), &file.content));
     variables.chain(files).collect()

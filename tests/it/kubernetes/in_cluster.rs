@@ -41,8 +41,16 @@ impl Image {
             std::fs::copy(program, &stripped).unwrap();
         }
         let triple = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-        let bridge = program.parent().unwrap().parent().unwrap().join("bundled").join(triple).join("release/gateway-bridge");
-        std::fs::copy(&bridge, folder.join("gateway-bridge")).unwrap_or_else(|error| panic!("{}: {error}", bridge.display()));
+        let bridge = program
+            .parent()
+            .unwrap()
+            .parent()
+            .unwrap()
+            .join("bundled")
+            .join(triple)
+            .join("release/gateway-bridge");
+        std::fs::copy(&bridge, folder.join("gateway-bridge"))
+            .unwrap_or_else(|error| panic!("{}: {error}", bridge.display()));
         // Compiled once, here, and not by each pod.
         let cache = folder.join("cache");
         let here = scene();
@@ -62,7 +70,8 @@ impl Image {
 
     async fn remove(self) {
         docker(&["rmi", &self.reference]).await;
-        let endpoint = Endpoint::new(&format!("http://{}/v2/it/gateway/manifests/{}", registry(), self.digest), None);
+        let endpoint =
+            Endpoint::new(&format!("http://{}/v2/it/gateway/manifests/{}", registry(), self.digest), None);
         let reply = endpoint.send(Method::DELETE, &[], "").await.unwrap();
         assert!(reply.status.is_success(), "{}", reply.status);
         std::fs::remove_dir_all(&self.folder).unwrap();
@@ -78,10 +87,22 @@ struct Forward {
 impl Forward {
     async fn to(world: &World) -> Self {
         let mut command = Command::new(variable("GATEWAY_TEST_KUBECTL"));
-        command.args(["--namespace", &world.namespace, "port-forward", "service/mcp-gateway", ":8811", "--address", "127.0.0.1"]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+        command.args([
+            "--namespace",
+            &world.namespace,
+            "port-forward",
+            "service/mcp-gateway",
+            ":8811",
+            "--address",
+            "127.0.0.1",
+        ]);
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = patiently("a forwarded port", lines.next_line()).await.unwrap().expect("it says where it listens");
+        let line = patiently("a forwarded port", lines.next_line())
+            .await
+            .unwrap()
+            .expect("it says where it listens");
         let port = line.split_once("127.0.0.1:").and_then(|(_, rest)| rest.split_whitespace().next());
         let port = port.unwrap_or_else(|| panic!("no port: {line}"));
         // It goes on writing, and must not be held up.
@@ -137,7 +158,19 @@ impl World {
              [ -n \"$r\" ] && echo \"$r\" && exit; done; echo end"
         );
         let labels = format!("--labels={label}");
-        self.kubectl(&["run", name, &image, "--restart=Never", &labels, "--command", "--", "sh", "-c", &script]).await;
+        self.kubectl(&[
+            "run",
+            name,
+            &image,
+            "--restart=Never",
+            &labels,
+            "--command",
+            "--",
+            "sh",
+            "-c",
+            &script,
+        ])
+        .await;
         eventually("the question to end", async || {
             let phase = self.kubectl(&["get", "pod", name, "-o", "jsonpath={.status.phase}"]).await;
             if phase == "Succeeded" { Ok(()) } else { Err(phase) }
@@ -158,7 +191,9 @@ async fn provisioning(image: &Image) {
     assert!(text.contains("Europe/Berlin"), "{text}");
     let pods = world.get("pods").await;
     assert!(!pods.is_empty());
-    let own: Value = serde_json::from_str(&world.kubectl(&["get", "pods", "-l", "app=mcp-gateway", "-o", "json"]).await).unwrap();
+    let own: Value =
+        serde_json::from_str(&world.kubectl(&["get", "pods", "-l", "app=mcp-gateway", "-o", "json"]).await)
+            .unwrap();
     let own = &own["items"][0];
     for pod in &pods {
         let owner = &pod["metadata"]["ownerReferences"][0];
@@ -168,8 +203,10 @@ async fn provisioning(image: &Image) {
 
     // Only who says that it is a client gets in.
     let address = own["status"]["podIP"].as_str().unwrap();
-    let (allowed, denied) =
-        tokio::join!(world.asks("allowed", "mcp-client=true", address), world.asks("denied", "mcp-client=false", address));
+    let (allowed, denied) = tokio::join!(
+        world.asks("allowed", "mcp-client=true", address),
+        world.asks("denied", "mcp-client=false", address)
+    );
     assert!(allowed.contains("HTTP/1.") && allowed.contains("200"), "{allowed:?}");
     assert!(!denied.contains("HTTP/1."), "{denied:?}");
 
@@ -205,10 +242,12 @@ async fn fixed(image: &Image) {
 
     // A server that is away is said to be so, and is back when it is back.
     world.kubectl(&["scale", "deployment", "mcp-server-time", "--replicas=0"]).await;
-    eventually("a call that says what is wrong", async || match client.call("get_current_time", call.clone()).await {
-        Err(error) if error.code != 0 => Ok(()),
-        Ok(answer) if answer["isError"] == true => Ok(()),
-        other => Err(format!("{other:?}")),
+    eventually("a call that says what is wrong", async || {
+        match client.call("get_current_time", call.clone()).await {
+            Err(error) if error.code != 0 => Ok(()),
+            Ok(answer) if answer["isError"] == true => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
     })
     .await;
     // So is a gateway that starts without it: it serves, and says when it has come.

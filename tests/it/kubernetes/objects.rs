@@ -27,8 +27,13 @@ impl World {
     /// Waits until no object of these kinds is one of those.
     pub(super) async fn gone(&self, kinds: &str, is: impl Fn(&Value) -> bool) {
         eventually("objects to be gone", async || {
-            let left: Vec<String> =
-                self.get(kinds).await.iter().filter(|object| is(object)).map(|o| o["metadata"]["name"].to_string()).collect();
+            let left: Vec<String> = self
+                .get(kinds)
+                .await
+                .iter()
+                .filter(|object| is(object))
+                .map(|o| o["metadata"]["name"].to_string())
+                .collect();
             if left.is_empty() { Ok(()) } else { Err(left.join(", ")) }
         })
         .await;

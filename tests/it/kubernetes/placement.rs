@@ -37,7 +37,10 @@ placement:
     // Each is where it was placed, and nowhere else.
     assert!(!world.get("pods").await.is_empty());
     let pods = world.get("pods").await;
-    assert!(pods.iter().all(|pod| pod["metadata"]["labels"]["app.kubernetes.io/name"] == "there"), "{pods:?}");
+    assert!(
+        pods.iter().all(|pod| pod["metadata"]["labels"]["app.kubernetes.io/name"] == "there"),
+        "{pods:?}"
+    );
     let label = format!("gateway-server={}", host_provisioner::ServerId::from_name(&here));
     let page = PageRequest { cursor: None, limit: 100 };
     assert!(!engine.containers(&[&label], &page).await.unwrap().items.is_empty());

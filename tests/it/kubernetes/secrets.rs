@@ -146,7 +146,11 @@ async fn what_the_cluster_lacks_is_named_before_anything_is_created() {
     world.kubectl(&["delete", "configmap", "my-mcp-config"]).await;
     let (gateway, _client) = serve(&world, &scene, "two", &[]).await;
     let said = gateway.says("give variable `REGION` its value").await;
-    assert!(said.contains("ConfigMap `my-mcp-config`") && said.contains("has no key `two.region` and no key `REGION`"), "{said}");
+    assert!(
+        said.contains("ConfigMap `my-mcp-config`")
+            && said.contains("has no key `two.region` and no key `REGION`"),
+        "{said}"
+    );
     gateway.end().await;
     world.nothing_left().await;
 }
@@ -174,7 +178,16 @@ async fn a_gateway_that_may_read_neither_starts_servers_with_both() {
     let two = environment(&mut client, "two__get-env").await;
     assert_eq!((&two["TOKEN"], &two["REGION"]), (&json!("hunter4"), &json!("us-2")));
     // What is missing then is told by the pod.
-    world.kubectl(&["patch", "secret", "my-mcp-secrets", "--type=json", "-p", r#"[{"op":"remove","path":"/data/two.token"}]"#]).await;
+    world
+        .kubectl(&[
+            "patch",
+            "secret",
+            "my-mcp-secrets",
+            "--type=json",
+            "-p",
+            r#"[{"op":"remove","path":"/data/two.token"}]"#,
+        ])
+        .await;
     gateway.end().await;
     let (gateway, _client) = serve(&world, &scene, "two", &["--kubeconfig", "blind.yaml"]).await;
     let said = gateway.says("CreateContainerConfigError").await;
@@ -193,7 +206,16 @@ async fn providers_that_would_be_ignored_are_refused() {
         ("clash", "image: REGISTRY/mcp/null:1\nsecrets: [{name: a/b, env: A}, {name: 'a:b', env: B}]"),
     ]));
     let plan = async |servers: &str, more: &[&str]| {
-        let arguments = ["run", "--dry-run", "--catalog", "catalog.yaml", "--servers", servers, "--namespace", &world.namespace];
+        let arguments = [
+            "run",
+            "--dry-run",
+            "--catalog",
+            "catalog.yaml",
+            "--servers",
+            servers,
+            "--namespace",
+            &world.namespace,
+        ];
         scene.run(arguments.iter().chain(more)).await
     };
     // The documents' own command line leaves the provisioner out: the servers would go to Docker, without these values.
@@ -204,13 +226,25 @@ async fn providers_that_would_be_ignored_are_refused() {
     let kubernetes = |more: &[&'static str]| [&["--provisioner", "kubernetes"], more].concat();
     let name = plan("plain", &kubernetes(&["--cluster-config-name", "mine"])).await.expect_code(2);
     assert!(name.stderr.contains("names a ConfigMap of the cluster"), "{}", name.stderr);
-    let twice = plan("plain", &kubernetes(&["--secret-provider", "cluster", "--cluster-secret-provider", "docker-engine"])).await.expect_code(2);
+    let twice = plan(
+        "plain",
+        &kubernetes(&["--secret-provider", "cluster", "--cluster-secret-provider", "docker-engine"]),
+    )
+    .await
+    .expect_code(2);
     assert!(twice.stderr.contains("cannot be used multiple times"), "{}", twice.stderr);
     let unknown = plan("plain", &kubernetes(&["--config-provider", "cloud"])).await.expect_code(2);
-    assert!(unknown.stderr.contains("docker-engine") && unknown.stderr.contains("cluster"), "{}", unknown.stderr);
+    assert!(
+        unknown.stderr.contains("docker-engine") && unknown.stderr.contains("cluster"),
+        "{}",
+        unknown.stderr
+    );
     for (server, why) in [
         ("lists", "`command` has the template `{{lists.words|into}}`, which needs the value itself"),
-        ("mounts", "`volumes` has the template `{{mounts.dir}}:/data`, whose value must be known before the pod is made"),
+        (
+            "mounts",
+            "`volumes` has the template `{{mounts.dir}}:/data`, whose value must be known before the pod is made",
+        ),
     ] {
         let refused = plan(server, &kubernetes(&["--config-provider", "cluster"])).await;
         assert_ne!(refused.code, Some(0));
@@ -231,7 +265,8 @@ async fn providers_that_would_be_ignored_are_refused() {
 async fn a_secret_of_a_session_that_lives_is_nobody_elses() {
     let Some(world) = World::new().await else { return };
     let entry = "image: REGISTRY/mcp/null:1\nsecrets: [{name: acme.token, env: TOKEN}]";
-    let (first, second) = (world.scene(&catalog(&[("echo", entry)])), world.scene(&catalog(&[("echo", entry)])));
+    let (first, second) =
+        (world.scene(&catalog(&[("echo", entry)])), world.scene(&catalog(&[("echo", entry)])));
     for scene in [&first, &second] {
         scene.file(".env", "acme.token=hunter2\n");
     }
@@ -243,7 +278,10 @@ async fn a_secret_of_a_session_that_lives_is_nobody_elses() {
     let mut other = two.client(LEGACY).await;
     let listing = other.begin("tools/list", json!({})).await;
     let said = two.says("Secret `shared` in namespace").await;
-    assert!(said.contains("belongs to session mcp-gateway-") && said.contains("--cluster-secret-name"), "{said}");
+    assert!(
+        said.contains("belongs to session mcp-gateway-") && said.contains("--cluster-secret-name"),
+        "{said}"
+    );
     drop(listing);
     two.end().await;
     assert_eq!(world.get("secrets").await.len(), 1, "it is the first one's still");
@@ -264,7 +302,8 @@ async fn a_secret_of_a_session_that_lives_is_nobody_elses() {
     four.says("belongs to somebody else").await;
     drop(listing);
     four.end().await;
-    let kept: Value = serde_json::from_str(&world.kubectl(&["get", "secret", "shared", "-o", "json"]).await).unwrap();
+    let kept: Value =
+        serde_json::from_str(&world.kubectl(&["get", "secret", "shared", "-o", "json"]).await).unwrap();
     assert_eq!(kept["data"]["a"], "Yg==");
 }
 

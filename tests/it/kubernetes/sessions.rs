@@ -15,7 +15,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 async fn an_ending_is_bounded_also_where_a_pod_does_not_go() {
     let Some(world) = World::new().await else { return };
     let names: Vec<String> = (0..8).map(|n| format!("echo{n}")).collect();
-    let entries: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "image: REGISTRY/mcp/null:1")).collect();
+    let entries: Vec<(&str, &str)> =
+        names.iter().map(|name| (name.as_str(), "image: REGISTRY/mcp/null:1")).collect();
     let scene = world.scene(&catalog(&entries));
     let gateway = world.serve(&scene, &names.join(","), &[]).await;
     let mut client = gateway.client(LEGACY).await;
@@ -25,7 +26,9 @@ async fn an_ending_is_bounded_also_where_a_pod_does_not_go() {
     let pods = world.get("pods").await;
     let stuck = pods[0]["metadata"]["name"].as_str().unwrap().to_owned();
     let patch = |finalizers: serde_json::Value| json!({"metadata": {"finalizers": finalizers}}).to_string();
-    world.kubectl(&["patch", "pod", &stuck, "--type=merge", "-p", &patch(json!(["tests.example/stuck"]))]).await;
+    world
+        .kubectl(&["patch", "pod", &stuck, "--type=merge", "-p", &patch(json!(["tests.example/stuck"]))])
+        .await;
     drop(client);
     let begin = Instant::now();
     gateway.signal(Signal::TERM);
@@ -40,7 +43,10 @@ async fn an_ending_is_bounded_also_where_a_pod_does_not_go() {
 #[tokio::test]
 async fn a_session_has_the_id_of_the_documents_everywhere() {
     let Some(world) = World::new().await else { return };
-    let scene = world.scene(&catalog(&[("echo", "image: REGISTRY/mcp/null:1\nsecrets: [{name: a.b, env: A}]\ndisableNetwork: true")]));
+    let scene = world.scene(&catalog(&[(
+        "echo",
+        "image: REGISTRY/mcp/null:1\nsecrets: [{name: a.b, env: A}]\ndisableNetwork: true",
+    )]));
     scene.file(".env", "a.b=c\n");
     let gateway = world.serve(&scene, "echo", &["--secrets", ".env", "--verbose"]).await;
     let mut client = gateway.client(LEGACY).await;

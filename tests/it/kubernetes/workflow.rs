@@ -19,7 +19,11 @@ async fn the_workflow_of_the_documents_leads_from_the_catalogue_to_a_tool_call()
 
     // 1. Generate configuration files.
     let generated = run(&["generate-env", "acme-mcp-server", "acme", "--catalog", "catalog.yaml"]).await;
-    assert!(generated.stdout.contains("Generated config file: acme-config.env (1 variables)"), "{}", generated.stdout);
+    assert!(
+        generated.stdout.contains("Generated config file: acme-config.env (1 variables)"),
+        "{}",
+        generated.stdout
+    );
 
     // 2. Edit them.
     for (file, placeholder, value) in [
@@ -50,14 +54,26 @@ async fn the_workflow_of_the_documents_leads_from_the_catalogue_to_a_tool_call()
     let mut client = gateway.client(LEGACY).await;
     client.await_tools(&["get-env", "echo"]).await;
     let variables: Value = serde_json::from_str(&client.text("get-env", json!({})).await).unwrap();
-    for (name, value) in [("ACME_REGION", "eu-central-1"), ("ACME_TOKEN", "hunter2-of-the-cluster"), ("ENABLE_ADDING", "false")] {
+    for (name, value) in [
+        ("ACME_REGION", "eu-central-1"),
+        ("ACME_TOKEN", "hunter2-of-the-cluster"),
+        ("ENABLE_ADDING", "false"),
+    ] {
         assert_eq!(variables[name], value, "{name}");
     }
 
     // Management: the pods are there under the documents' labels, and go with the session.
     let listed = run(&["list", namespace]).await;
-    assert!(listed.stdout.contains("acme-mcp-server") && listed.stdout.contains("alive"), "{}", listed.stdout);
-    for label in ["app.kubernetes.io/managed-by=mcp-gateway", "app.kubernetes.io/component=mcp-server", "app.kubernetes.io/name=acme-mcp-server"] {
+    assert!(
+        listed.stdout.contains("acme-mcp-server") && listed.stdout.contains("alive"),
+        "{}",
+        listed.stdout
+    );
+    for label in [
+        "app.kubernetes.io/managed-by=mcp-gateway",
+        "app.kubernetes.io/component=mcp-server",
+        "app.kubernetes.io/name=acme-mcp-server",
+    ] {
         assert!(!world.kubectl(&["get", "pods", "-l", label, "-o", "name"]).await.is_empty(), "{label}");
     }
     let ended = gateway.end().await;

@@ -27,11 +27,23 @@ impl ProviderArg {
 #[derive(Debug, Args, Clone, Default)]
 pub(crate) struct ProviderArgs {
     /// Who has the secrets of servers in a cluster (default: docker-engine)
-    #[arg(long, value_enum, visible_alias = "secret-provider", value_name = "WHO", help_heading = "Provisioners")]
+    #[arg(
+        long,
+        value_enum,
+        visible_alias = "secret-provider",
+        value_name = "WHO",
+        help_heading = "Provisioners"
+    )]
     pub cluster_secret_provider: Option<ProviderArg>,
 
     /// Who has the values for templates of servers in a cluster (default: docker-engine)
-    #[arg(long, value_enum, visible_alias = "config-provider", value_name = "WHO", help_heading = "Provisioners")]
+    #[arg(
+        long,
+        value_enum,
+        visible_alias = "config-provider",
+        value_name = "WHO",
+        help_heading = "Provisioners"
+    )]
     pub cluster_config_provider: Option<ProviderArg>,
 
     /// The Secret with the servers' secrets (default: mcp-gateway-secrets; one of this session's own where the gateway has them)

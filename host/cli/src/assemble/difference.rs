@@ -47,7 +47,13 @@ pub(crate) fn difference(old: &[Wanted<'_>], new: &[Wanted<'_>]) -> Vec<(String,
 fn changed(old: &Wanted<'_>, new: &Wanted<'_>) -> Vec<&'static str> {
     let (a, b) = (old.spec, new.spec);
     let fields = [
-        ("what runs", a.workload != b.workload || a.late_arguments != b.late_arguments || a.transport != b.transport || a.id != b.id),
+        (
+            "what runs",
+            a.workload != b.workload
+                || a.late_arguments != b.late_arguments
+                || a.transport != b.transport
+                || a.id != b.id,
+        ),
         ("placement", old.place != new.place),
         ("environment", a.environment != b.environment),
         ("secrets", a.secrets != b.secrets),

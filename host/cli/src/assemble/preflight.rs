@@ -17,8 +17,11 @@ use std::path::Path;
 /// What stands against one server beside its plan, which is empty where it was refused.
 pub(crate) async fn server(app: &App, placed: &Placed, plan: &Blueprint) -> Vec<Failure> {
     let spec = &placed.spec;
-    let cluster_has =
-        placed.plugin.as_ref().and_then(|plugin| plugin.grants().kubernetes.as_ref()?.cluster_secret.as_ref()).is_some();
+    let cluster_has = placed
+        .plugin
+        .as_ref()
+        .and_then(|plugin| plugin.grants().kubernetes.as_ref()?.cluster_secret.as_ref())
+        .is_some();
     let mut found = if cluster_has { Vec::new() } else { secrets(app, spec) };
     let Some(deferred) = &placed.plugin else { return found };
     let Ok(plugin) = deferred.plugin().await else { return found };

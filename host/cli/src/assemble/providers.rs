@@ -26,7 +26,11 @@ pub(crate) struct Providers {
 impl Providers {
     /// As the settings of the plugin say.
     pub(crate) fn of(plugins: &[PluginSettings]) -> Self {
-        plugins.iter().find(|plugin| plugin.name == PLUGIN).map(|plugin| Self::said(&plugin.settings)).unwrap_or_default()
+        plugins
+            .iter()
+            .find(|plugin| plugin.name == PLUGIN)
+            .map(|plugin| Self::said(&plugin.settings))
+            .unwrap_or_default()
     }
 
     /// What these settings say.
@@ -35,7 +39,10 @@ impl Providers {
         let name = |provider: &str, key: &str, usual: &str| {
             (text(provider) == Some("cluster")).then(|| text(key).unwrap_or(usual).to_owned())
         };
-        Self { secret: name("secretProvider", "secretName", SECRET), config: name("configProvider", "configName", CONFIG) }
+        Self {
+            secret: name("secretProvider", "secretName", SECRET),
+            config: name("configProvider", "configName", CONFIG),
+        }
     }
 }
 
@@ -113,7 +120,8 @@ mod tests {
             cluster_secret_name: Some("mine".to_owned()),
             cluster_config_name: None,
         };
-        let expected = Providers { secret: Some("mine".to_owned()), config: Some("mcp-gateway-config".to_owned()) };
+        let expected =
+            Providers { secret: Some("mine".to_owned()), config: Some("mcp-gateway-config".to_owned()) };
         assert_eq!(applied(&both), Ok(expected.clone()));
         // Mixed modes are legal.
         let mixed = ProviderArgs { cluster_config_provider: Some(ProviderArg::DockerEngine), ..both };
@@ -121,8 +129,13 @@ mod tests {
         // A name alone is that of the Secret that this session makes.
         let named = ProviderArgs { cluster_secret_name: Some("mine".to_owned()), ..ProviderArgs::default() };
         assert_eq!(applied(&named), Ok(Providers::default()));
-        let useless = ProviderArgs { cluster_config_name: Some("mine".to_owned()), ..ProviderArgs::default() };
-        assert!(applied(&useless).unwrap_err().starts_with("`--cluster-config-name` names a ConfigMap of the cluster"));
+        let useless =
+            ProviderArgs { cluster_config_name: Some("mine".to_owned()), ..ProviderArgs::default() };
+        assert!(
+            applied(&useless)
+                .unwrap_err()
+                .starts_with("`--cluster-config-name` names a ConfigMap of the cluster")
+        );
         let refused = used_by(["docker"].into_iter()).unwrap_err().to_string();
         assert!(refused.contains("say `--provisioner kubernetes`"), "{refused}");
         assert!(used_by(["docker", "kubernetes"].into_iter()).is_ok());

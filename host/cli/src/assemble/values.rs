@@ -39,7 +39,11 @@ impl<'a> Values<'a> {
     /// # Errors
     /// A template has no value, or one that cannot be carried.
     pub(crate) fn value(&self, field: &str, text: &str) -> Result<p::Value> {
-        if self.on_platform && template::is_template(text) { self.named(field, text) } else { self.text(field, text).map(p::Value::Text) }
+        if self.on_platform && template::is_template(text) {
+            self.named(field, text)
+        } else {
+            self.text(field, text).map(p::Value::Text)
+        }
     }
 
     /// Any number of values.
@@ -62,7 +66,9 @@ impl<'a> Values<'a> {
             Piece::Path { path, default } => {
                 if self.server.secrets.iter().any(|secret| secret.name == path) {
                     if default.is_some() {
-                        bail!("`{field}` has a default for the secret `{path}`, which must be there; leave `or:` out");
+                        bail!(
+                            "`{field}` has a default for the secret `{path}`, which must be there; leave `or:` out"
+                        );
                     }
                     return Ok(p::Part::Secret(path.to_owned()));
                 }
@@ -303,8 +309,11 @@ registry:
 
     #[test]
     fn where_the_cluster_has_the_values_templates_become_their_names() {
-        let (catalog, _) =
-            Catalog::parse(&ENTRY.replace("image: i", "image: i\n    secrets: [{name: acme_io.token, env: T}]"), "c.yaml").unwrap();
+        let (catalog, _) = Catalog::parse(
+            &ENTRY.replace("image: i", "image: i\n    secrets: [{name: acme_io.token, env: T}]"),
+            "c.yaml",
+        )
+        .unwrap();
         let values = Values::on_platform(catalog.get("acme.io").unwrap());
         let setting = |key: &str, default: Option<&str>| {
             p::Part::Setting(p::Setting { key: key.to_owned(), default: default.map(str::to_owned) })
@@ -316,13 +325,22 @@ registry:
             ("{{acme_io.x|or:5}}", vec![setting("acme_io.x", Some("5"))]),
             (
                 "https://{{acme_io.url}}:{{acme_io.token}}/",
-                vec![text("https://"), setting("acme_io.url", None), text(":"), p::Part::Secret("acme_io.token".to_owned()), text("/")],
+                vec![
+                    text("https://"),
+                    setting("acme_io.url", None),
+                    text(":"),
+                    p::Part::Secret("acme_io.token".to_owned()),
+                    text("/"),
+                ],
             ),
         ] {
             assert_eq!(values.value("env", template).unwrap(), p::Value::Joined(parts.clone()), "{template}");
             assert_eq!(values.values("command", template).unwrap(), [p::Value::Joined(parts)], "{template}");
         }
-        assert_eq!(values.value("env", "{{acme_io.token}}").unwrap(), p::Value::Secret("acme_io.token".to_owned()));
+        assert_eq!(
+            values.value("env", "{{acme_io.token}}").unwrap(),
+            p::Value::Secret("acme_io.token".to_owned())
+        );
         assert_eq!(values.value("env", "{\"json\": 1}").unwrap(), p::Value::Text("{\"json\": 1}".to_owned()));
         assert_eq!(values.values("command", "--plain").unwrap(), [p::Value::Text("--plain".to_owned())]);
         for (template, why) in [

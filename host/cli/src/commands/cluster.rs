@@ -130,6 +130,10 @@ impl Place {
 
     /// For a sentence.
     fn words(&self) -> String {
-        if self.namespace.is_empty() { "all namespaces".to_owned() } else { format!("namespace `{}`", self.namespace) }
+        if self.namespace.is_empty() {
+            "all namespaces".to_owned()
+        } else {
+            format!("namespace `{}`", self.namespace)
+        }
     }
 }

@@ -20,11 +20,8 @@ pub(super) fn run(command: ConfigCommand, environment: &Environment) -> Result<u
     let inputs = Inputs::load(&source, environment)?;
     let resolver = resolver(&inputs, environment)?;
     let cluster_has = Providers::of(&inputs.plugins);
-    let placement = Placement {
-        flag: inputs.provisioner.as_deref(),
-        rules: &inputs.settings.placement,
-        plugins: &[],
-    };
+    let placement =
+        Placement { flag: inputs.provisioner.as_deref(), rules: &inputs.settings.placement, plugins: &[] };
     let servers: Vec<Checked> = inputs
         .servers
         .iter()

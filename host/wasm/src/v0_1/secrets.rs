@@ -104,13 +104,17 @@ impl Scope {
         let spec = self.spec_of_call(server)?;
         if !spec.secrets.contains(&secret.name) {
             let name = sanitize::line(&secret.name, 128);
-            let text = format!("secret `{name}` is not declared by server `{server}`: name it under `secrets` of its entry");
+            let text = format!(
+                "secret `{name}` is not declared by server `{server}`: name it under `secrets` of its entry"
+            );
             return Some(Err(self.refuse(FailureCategory::Config, text)));
         }
         let namespace = match self.host.kubernetes.cluster(grant.context.as_deref()).config().await {
             Ok(config) => config.namespace.clone(),
             Err(error) => {
-                return Some(Err(self.refuse(FailureCategory::Config, sanitize::line(&error.text, sanitize::LINE))));
+                return Some(Err(
+                    self.refuse(FailureCategory::Config, sanitize::line(&error.text, sanitize::LINE))
+                ));
             }
         };
         let id = format!("{namespace}/{holder}/{}", crate::v0_1::kubernetes::key(&secret.name));

@@ -5,8 +5,8 @@ use crate::manifest::{Around, escaped};
 use crate::policy::{Inside, service_of};
 use crate::settings::{ClusterSettings, Provider, Security};
 use gateway_plugin::types::{
-    Access, Amount, Destination, Egress, Label, Lifetime, Mount, MountSource, Part, Protocol, ServerEndpoint, SettingRef, Transport,
-    Variable,
+    Access, Amount, Destination, Egress, Label, Lifetime, Mount, MountSource, Part, Protocol, ServerEndpoint,
+    SettingRef, Transport, Variable,
 };
 use gateway_plugin::{Context, FailureCategory, Result, Server, Workload, fake, label, value};
 use serde_json::{Value, json};
@@ -216,7 +216,10 @@ fn values_of_the_cluster_are_references_and_never_templates() {
         variable("REGION", vec![setting("acme.region", None)]),
         variable("OPTIONAL", vec![setting("acme.optional", Some(""))]),
         variable("DEFAULTED", vec![setting("acme.level", Some("in$(f)o"))]),
-        variable("URL", vec![text("https://"), setting("acme.host", None), text(":"), setting("acme-host", None)]),
+        variable(
+            "URL",
+            vec![text("https://"), setting("acme.host", None), text(":"), setting("acme-host", None)],
+        ),
         variable("TOKEN", vec![secret("acme/token")]),
         variable("HEADER", vec![text("Bearer "), secret("acme/token")]),
     ];

@@ -74,7 +74,10 @@ pub(super) fn keyed(values: Values) -> Result<Values> {
     for (written, value) in values {
         let key = key(&written);
         if key.is_empty() || key.len() > 253 || key == "." || key.starts_with("..") {
-            let text = format!("`{}` cannot be a key: 1 to 253 characters, not `.`, and not beginning with `..`", name(&written));
+            let text = format!(
+                "`{}` cannot be a key: 1 to 253 characters, not `.`, and not beginning with `..`",
+                name(&written)
+            );
             return Err(Usage(text).into());
         }
         if key != written {
@@ -161,7 +164,9 @@ pub(super) async fn write(
         (false, false) => "updated",
     };
     print(&format!("{verb} {what} `{object}` in namespace `{}`", place.namespace));
-    for (word, keys) in [("added", added), ("changed", changed), ("unchanged", unchanged), ("removed", removed)] {
+    for (word, keys) in
+        [("added", added), ("changed", changed), ("unchanged", unchanged), ("removed", removed)]
+    {
         if !keys.is_empty() {
             print(&format!("  {word}: {}", keys.join(", ")));
         }
@@ -169,7 +174,12 @@ pub(super) async fn write(
     Ok(exit::DONE)
 }
 
-fn merged(what: &str, old: Option<&Map<String, Value>>, values: &Values, prune: bool) -> (Map<String, Value>, Report) {
+fn merged(
+    what: &str,
+    old: Option<&Map<String, Value>>,
+    values: &Values,
+    prune: bool,
+) -> (Map<String, Value>, Report) {
     let mut data = old.cloned().unwrap_or_default();
     let mut report = Report::default();
     if prune {
@@ -227,7 +237,9 @@ mod tests {
         std::fs::write(&file, "a=b\nhunter2\n").unwrap();
         let error = of_file(&file).unwrap_err().to_string();
         assert!(error.ends_with("line 2 is no `NAME=value`") && !error.contains("hunter2"), "{error}");
-        for (json, fits) in [("{}", true), ("null", true), ("{\"A\":\"1\"}", true), ("{\"A\":1}", false), ("[]", false)] {
+        for (json, fits) in
+            [("{}", true), ("null", true), ("{\"A\":\"1\"}", true), ("{\"A\":1}", false), ("[]", false)]
+        {
             assert_eq!(of_json(json).is_ok(), fits, "{json}");
         }
     }
@@ -235,7 +247,10 @@ mod tests {
     #[test]
     fn names_become_keys_and_never_meet() {
         let given = values(&[("github/token", "1"), ("a.b-c_d", "2"), ("a b", "3")]);
-        assert_eq!(keyed(given).unwrap(), values(&[("github___token", "1"), ("a.b-c_d", "2"), ("a___b", "3")]));
+        assert_eq!(
+            keyed(given).unwrap(),
+            values(&[("github___token", "1"), ("a.b-c_d", "2"), ("a___b", "3")])
+        );
         let error = keyed(values(&[("a/b", "1"), ("a:b", "2")])).unwrap_err().to_string();
         assert_eq!(error, "`a/b` and `a:b` would be one key, `a___b`");
         for bad in ["", ".", "..x"] {
@@ -246,9 +261,13 @@ mod tests {
     #[test]
     fn keys_that_are_not_given_stay_unless_they_are_pruned() {
         let old = json!({ "a": "MQ==", "b": "Mg==", "c": "Mw==" });
-        let (data, report) = merged("Secret", old.as_object(), &values(&[("a", "1"), ("b", "x"), ("d", "4")]), false);
+        let (data, report) =
+            merged("Secret", old.as_object(), &values(&[("a", "1"), ("b", "x"), ("d", "4")]), false);
         assert_eq!(data.len(), 4);
-        assert_eq!((report.added, report.changed, report.unchanged), (vec!["d".to_owned()], vec!["b".to_owned()], vec!["a".to_owned()]));
+        assert_eq!(
+            (report.added, report.changed, report.unchanged),
+            (vec!["d".to_owned()], vec!["b".to_owned()], vec!["a".to_owned()])
+        );
         let (data, report) = merged("ConfigMap", old.as_object(), &values(&[("a", "MQ==")]), true);
         assert_eq!((data.len(), report.removed.join(" ")), (1, "b c".to_owned()));
     }

@@ -176,7 +176,8 @@ mod tests {
         assert_eq!(names, ["mix.dir", "mix.list", "mix.must", "mix.to", "mix.uid"]);
         assert!(needs.settings["mix.to"].declared && !needs.settings["mix.list"].declared);
         assert!(needs.settings["mix.must"].required && needs.settings["mix.must"].used.is_empty());
-        let carried: Vec<String> = needs.not_carried.iter().map(|(place, what)| format!("{place} {what}")).collect();
+        let carried: Vec<String> =
+            needs.not_carried.iter().map(|(place, what)| format!("{place} {what}")).collect();
         assert_eq!(carried, ["command {{mix.list|into}}", "volumes {{mix.dir}}", "user {{mix.uid}}"]);
         assert_eq!(needs.fixed, [("A".to_owned(), "x".to_owned())]);
     }

@@ -24,8 +24,11 @@ const SECRET: &str = "<REPLACE_WITH_ACTUAL_SECRET>";
 
 /// Servers of the catalogues and of the settings, whatever is enabled.
 fn servers(catalog: &CatalogArgs, environment: &Environment) -> Result<Vec<Server>> {
-    let mut source =
-        SourceArgs { settings: catalog.settings.clone(), catalog: catalog.catalog.clone(), ..SourceArgs::default() };
+    let mut source = SourceArgs {
+        settings: catalog.settings.clone(),
+        catalog: catalog.catalog.clone(),
+        ..SourceArgs::default()
+    };
     source.files.enable_all_servers = true;
     Ok(Inputs::load(&source, environment)?.servers)
 }
@@ -54,11 +57,20 @@ pub(super) fn generate_env(
     let config: Vec<&String> = needs.config().map(|(name, _)| name).collect();
     let secrets: Vec<&String> = needs.secrets.keys().collect();
     let files = [
-        Layout { what: "config", mode: 0o644, lines: ["Values for templates of the catalogue", "One line each; they go into a ConfigMap"], placeholder: FILE_VALUE, names: config },
+        Layout {
+            what: "config",
+            mode: 0o644,
+            lines: ["Values for templates of the catalogue", "One line each; they go into a ConfigMap"],
+            placeholder: FILE_VALUE,
+            names: config,
+        },
         Layout {
             what: "secret",
             mode: 0o600,
-            lines: ["Secret values - replace placeholders with actual secrets", "One line each; they go into a Secret"],
+            lines: [
+                "Secret values - replace placeholders with actual secrets",
+                "One line each; they go into a Secret",
+            ],
             placeholder: FILE_SECRET,
             names: secrets,
         },
@@ -68,7 +80,12 @@ pub(super) fn generate_env(
     }
     for layout in &files {
         let file = layout.write(base, &listed)?;
-        print(&format!("Generated {} file: {} ({} variables)", layout.what, file.display(), layout.names.len()));
+        print(&format!(
+            "Generated {} file: {} ({} variables)",
+            layout.what,
+            file.display(),
+            layout.names.len()
+        ));
     }
     warn(&needs);
     print(&format!(
@@ -91,10 +108,15 @@ fn run_command(servers: &str) -> String {
 /// What cannot be done for the operator.
 fn warn(needs: &Needs) {
     for (place, expression) in &needs.not_carried {
-        say(&format!("warning: {place} has {expression}, which a cluster cannot evaluate; write it without a template, or use `--cluster-config-provider docker-engine`"));
+        say(&format!(
+            "warning: {place} has {expression}, which a cluster cannot evaluate; write it without a template, or use `--cluster-config-provider docker-engine`"
+        ));
     }
     for (name, setting) in needs.config().filter(|(_, setting)| !setting.declared) {
-        say(&format!("warning: `{name}` is not declared under `config` of the entry (used by {})", list(setting.used.iter())));
+        say(&format!(
+            "warning: `{name}` is not declared under `config` of the entry (used by {})",
+            list(setting.used.iter())
+        ));
     }
 }
 
@@ -121,11 +143,18 @@ impl Layout<'_> {
         let file = self.file(base);
         let Ok(text) = std::fs::read_to_string(&file) else { return Ok(()) };
         let edited = text.lines().filter(|line| !line.starts_with('#'));
-        let edited = edited.filter_map(|line| line.split_once('=')).filter(|(_, value)| !is_placeholder(value)).count();
+        let edited = edited
+            .filter_map(|line| line.split_once('='))
+            .filter(|(_, value)| !is_placeholder(value))
+            .count();
         if edited == 0 {
             return Ok(());
         }
-        Err(Usage(format!("`{}` holds {edited} values, and is left as it is; `--force` writes over it", file.display())).into())
+        Err(Usage(format!(
+            "`{}` holds {edited} values, and is left as it is; `--force` writes over it",
+            file.display()
+        ))
+        .into())
     }
 
     fn text(&self, servers: &str, now: &str) -> String {
@@ -134,7 +163,10 @@ impl Layout<'_> {
             self.what, self.lines[0], self.lines[1]
         );
         if self.names.is_empty() {
-            text.push_str(&format!("# No {} variables found for these servers\n\n# (Empty - no variables to configure)\n", self.what));
+            text.push_str(&format!(
+                "# No {} variables found for these servers\n\n# (Empty - no variables to configure)\n",
+                self.what
+            ));
             return text;
         }
         text.push('\n');
@@ -176,7 +208,12 @@ fn time(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", rest / 3_600, rest / 60 % 60, rest % 60)
 }
 
-pub(super) fn extract_data(wanted: &str, json: bool, catalog: &CatalogArgs, environment: &Environment) -> Result<u8> {
+pub(super) fn extract_data(
+    wanted: &str,
+    json: bool,
+    catalog: &CatalogArgs,
+    environment: &Environment,
+) -> Result<u8> {
     let all = servers(catalog, environment)?;
     let server = find(&all, wanted)?;
     let needs = Needs::of(server);
@@ -229,14 +266,19 @@ pub(super) fn show_example(wanted: &str, catalog: &CatalogArgs, environment: &En
     let all = servers(catalog, environment)?;
     let server = find(&all, wanted)?;
     let needs = Needs::of(server);
-    print(&format!("Example data for server '{}':\n\n{}", name(&server.name), commands(&needs, &server.name)));
+    print(&format!(
+        "Example data for server '{}':\n\n{}",
+        name(&server.name),
+        commands(&needs, &server.name)
+    ));
     Ok(exit::DONE)
 }
 
 /// Commands that make both objects, with placeholders, and the one that uses them.
 fn commands(needs: &Needs, server: &str) -> String {
     let object = |names: Vec<&String>, placeholder: &str| {
-        let map: Map<String, Value> = names.into_iter().map(|name| (key(name), Value::from(placeholder))).collect();
+        let map: Map<String, Value> =
+            names.into_iter().map(|name| (key(name), Value::from(placeholder))).collect();
         Value::Object(map).to_string()
     };
     let config = object(needs.config().map(|(name, _)| name).collect(), VALUE);
@@ -254,13 +296,25 @@ mod tests {
     #[test]
     fn files_have_the_layout_of_the_documents() {
         let names = ["a.x".to_owned(), "b.y".to_owned()];
-        let full = Layout { what: "config", mode: 0o644, lines: ["one", "two"], placeholder: FILE_VALUE, names: names.iter().collect() };
+        let full = Layout {
+            what: "config",
+            mode: 0o644,
+            lines: ["one", "two"],
+            placeholder: FILE_VALUE,
+            names: names.iter().collect(),
+        };
         assert_eq!(
             full.text("a, b", "NOW"),
             "# MCP Gateway config variables for servers: a, b\n# Generated by gateway cluster generate-env on NOW\n# \n# one\n# two\n\n\
              a.x=<REPLACE_WITH_YOUR_VALUE>\nb.y=<REPLACE_WITH_YOUR_VALUE>\n"
         );
-        let empty = Layout { what: "secret", mode: 0o600, lines: ["one", "two"], placeholder: FILE_SECRET, names: Vec::new() };
+        let empty = Layout {
+            what: "secret",
+            mode: 0o600,
+            lines: ["one", "two"],
+            placeholder: FILE_SECRET,
+            names: Vec::new(),
+        };
         assert!(empty.text("a", "NOW").ends_with(
             "# two\n# No secret variables found for these servers\n\n# (Empty - no variables to configure)\n"
         ));
@@ -268,7 +322,11 @@ mod tests {
 
     #[test]
     fn times_are_written_as_people_read_them() {
-        for (seconds, text) in [(0, "1970-01-01 00:00:00"), (1_709_208_000, "2024-02-29 12:00:00"), (1_735_689_599, "2024-12-31 23:59:59")] {
+        for (seconds, text) in [
+            (0, "1970-01-01 00:00:00"),
+            (1_709_208_000, "2024-02-29 12:00:00"),
+            (1_735_689_599, "2024-12-31 23:59:59"),
+        ] {
             assert_eq!(time(seconds), text);
         }
     }

@@ -89,9 +89,11 @@ async fn find(place: &Place, selector: &str) -> Result<(Vec<Found>, Vec<String>)
 
 /// Leases that show that their sessions live.
 async fn leases(place: &Place) -> Result<Vec<(String, Value)>> {
-    place.cluster.living_sessions(&place.namespace, MANAGED).await.map_err(|error| {
-        anyhow!("nobody says which sessions live, so nothing is taken for dead: {error}")
-    })
+    place
+        .cluster
+        .living_sessions(&place.namespace, MANAGED)
+        .await
+        .map_err(|error| anyhow!("nobody says which sessions live, so nothing is taken for dead: {error}"))
 }
 
 async fn living(place: &Place) -> Result<Vec<String>> {
@@ -175,9 +177,14 @@ pub(super) async fn sessions(place: &Place, json: bool) -> Result<u8> {
         let lease = leases.iter().find(|(name, lease)| {
             name == session && lease.pointer("/metadata/namespace").and_then(Value::as_str) == Some(namespace)
         });
-        lease.map(|(_, lease)| lease.pointer("/spec/holderIdentity").and_then(Value::as_str).unwrap_or_default())
+        lease.map(|(_, lease)| {
+            lease.pointer("/spec/holderIdentity").and_then(Value::as_str).unwrap_or_default()
+        })
     };
-    let rows: Vec<_> = sessions.iter().map(|((namespace, session), objects)| (namespace, session, holder(namespace, session), objects)).collect();
+    let rows: Vec<_> = sessions
+        .iter()
+        .map(|((namespace, session), objects)| (namespace, session, holder(namespace, session), objects))
+        .collect();
     if json {
         let rows: Vec<Value> = rows
             .iter()
@@ -196,7 +203,13 @@ pub(super) async fn sessions(place: &Place, json: bool) -> Result<u8> {
         .into_iter()
         .map(|(namespace, session, holder, objects)| {
             let state = if holder.is_some() { "alive" } else { "dead" };
-            vec![namespace.clone(), name(session), state.to_owned(), objects.to_string(), name(holder.unwrap_or_default())]
+            vec![
+                namespace.clone(),
+                name(session),
+                state.to_owned(),
+                objects.to_string(),
+                name(holder.unwrap_or_default()),
+            ]
         })
         .collect();
     print(&table(&["NAMESPACE", "SESSION", "STATE", "OBJECTS", "HOLDER"], &rows));
@@ -218,11 +231,17 @@ pub(super) async fn session(session: &str, place: &Place, args: &ClusterArgs) ->
 
 /// An age as the original takes it.
 pub(super) fn age(text: &str) -> Result<Duration> {
-    duration(text)
-        .ok_or_else(|| Usage(format!("`{}` is no age; write it like `24h`, `2h30m`, `45m`", name(text))).into())
+    duration(text).ok_or_else(|| {
+        Usage(format!("`{}` is no age; write it like `24h`, `2h30m`, `45m`", name(text))).into()
+    })
 }
 
-pub(super) async fn stale(age: Duration, include_live: bool, place: &Place, args: &ClusterArgs) -> Result<u8> {
+pub(super) async fn stale(
+    age: Duration,
+    include_live: bool,
+    place: &Place,
+    args: &ClusterArgs,
+) -> Result<u8> {
     let (found, refused) = old(age, include_live, place).await?;
     let code = remove(found, place, args).await?;
     Ok(if code == exit::DONE { whole(&refused) } else { code })
@@ -242,15 +261,23 @@ async fn old(age: Duration, include_live: bool, place: &Place) -> Result<(Vec<Fo
 }
 
 /// `gateway run --cleanup-stale`: the same beside the start, with a word for each object.
-pub(crate) async fn sweep_at_start(age: Duration, args: &KubernetesArgs, environment: &Environment) -> Vec<String> {
+pub(crate) async fn sweep_at_start(
+    age: Duration,
+    args: &KubernetesArgs,
+    environment: &Environment,
+) -> Vec<String> {
     let swept = async {
         let place = Place::there(args, environment).await?;
         let (found, _) = old(age, false, &place).await?;
         let mut lines = Vec::new();
         for one in &found {
             lines.push(match take(one, &place).await {
-                Ok(()) => format!("removed {} `{}`, which a dead session left", one.kind.kind, name(one.name())),
-                Err(error) => format!("warning: {} `{}` is still there: {error}", one.kind.kind, name(one.name())),
+                Ok(()) => {
+                    format!("removed {} `{}`, which a dead session left", one.kind.kind, name(one.name()))
+                }
+                Err(error) => {
+                    format!("warning: {} `{}` is still there: {error}", one.kind.kind, name(one.name()))
+                }
             });
         }
         Ok::<_, anyhow::Error>(lines)

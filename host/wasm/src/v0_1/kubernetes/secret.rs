@@ -78,7 +78,8 @@ impl Kubernetes<'_> {
                 line(key, SHOWN)
             )));
         }
-        let is_login = |entry: &SecretEntry| entry.key == LOGIN && matches!(entry.content, SecretContent::Login(_));
+        let is_login =
+            |entry: &SecretEntry| entry.key == LOGIN && matches!(entry.content, SecretContent::Login(_));
         let fits = match text(&document, "/type") {
             "" | "Opaque" => !entries.iter().any(|entry| matches!(entry.content, SecretContent::Login(_))),
             LOGINS => matches!(entries.as_slice(), [only] if is_login(only)),
@@ -171,7 +172,8 @@ impl Kubernetes<'_> {
 
     /// A server of this call by its id.
     fn spec_of(&self, id: &str) -> Result<Arc<ServerSpec>, Failure> {
-        self.spec_of_call(id).ok_or_else(|| self.denied(format!("server `{}` is not one of this call", line(id, 64))))
+        self.spec_of_call(id)
+            .ok_or_else(|| self.denied(format!("server `{}` is not one of this call", line(id, 64))))
     }
 
     async fn evaluated(
@@ -201,7 +203,8 @@ impl Kubernetes<'_> {
             let part = |part: &Part| match part {
                 Part::Text(text) => Ok(provisioner::Part::Text(text.clone())),
                 Part::Secret(name)
-                    if name.owner == SecretOwner::Plugin && self.plugin.grants.secrets.contains(&name.name) =>
+                    if name.owner == SecretOwner::Plugin
+                        && self.plugin.grants.secrets.contains(&name.name) =>
                 {
                     Ok(provisioner::Part::Secret(name.name.clone()))
                 }

@@ -38,7 +38,8 @@ pub(super) fn helpers(container: &Value, server: &ServerSpec, grant: &Kubernetes
         }
         let at = |source: &str, holder: Option<&String>| {
             let reference = variable.pointer(&format!("/valueFrom/{source}"))?;
-            (holder.map(String::as_str) == Some(text(reference, "/name"))).then(|| text(reference, "/key").to_owned())
+            (holder.map(String::as_str) == Some(text(reference, "/name")))
+                .then(|| text(reference, "/key").to_owned())
         };
         let secret = at("secretKeyRef", grant.cluster_secret.as_ref());
         let setting = at("configMapKeyRef", grant.cluster_config.as_ref());
@@ -109,7 +110,10 @@ mod tests {
     use serde_json::json;
 
     fn server() -> ServerSpec {
-        let mut server = ServerSpec::new("acme", Workload::Image { reference: "i".to_owned(), digest: None, arguments: Vec::new() });
+        let mut server = ServerSpec::new(
+            "acme",
+            Workload::Image { reference: "i".to_owned(), digest: None, arguments: Vec::new() },
+        );
         server.secrets = vec!["acme/token".to_owned()];
         server
     }
@@ -147,7 +151,10 @@ mod tests {
             ("", Some(vec![])),
             ("plain", Some(vec![text("plain")])),
             ("$(MCPCFG_a)", Some(vec![setting("acme.a", None)])),
-            ("x$$(MCPCFG_a)$(MCPCFG_t)$", Some(vec![text("x$(MCPCFG_a)"), Part::Secret("acme___token".to_owned()), text("$")])),
+            (
+                "x$$(MCPCFG_a)$(MCPCFG_t)$",
+                Some(vec![text("x$(MCPCFG_a)"), Part::Secret("acme___token".to_owned()), text("$")]),
+            ),
             ("$(HOME)", None),
             ("$(open", Some(vec![text("$(open")])),
         ] {
