@@ -54,3 +54,10 @@ pub(crate) struct ProviderArgs {
     #[arg(long, visible_alias = "config-name", value_name = "NAME", help_heading = "Provisioners")]
     pub cluster_config_name: Option<String>,
 }
+
+impl ProviderArgs {
+    /// Whether a flag says that a cluster has anything.
+    pub(crate) fn ask_a_cluster(&self) -> bool {
+        [self.cluster_secret_provider, self.cluster_config_provider].contains(&Some(ProviderArg::Cluster))
+    }
+}

@@ -146,8 +146,10 @@ impl App {
             inputs,
         };
         let app = app.placed_anew(&[]);
-        let places = app.placed.iter().map(|placed| placed.provisioner.name());
-        Providers::of(&app.inputs.plugins).used_by(places)?;
+        // Settings of a plugin that has no servers in this run are no mistake; flags are.
+        if app.inputs.source.as_ref().is_some_and(|source| source.providers.ask_a_cluster()) {
+            providers::used_by(app.placed.iter().map(|placed| placed.provisioner.name()))?;
+        }
         Ok(app)
     }
 

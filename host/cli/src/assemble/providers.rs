@@ -44,25 +44,20 @@ impl Providers {
             config: name("configProvider", "configName", CONFIG),
         }
     }
+}
 
-    /// Whether a cluster has anything.
-    pub(crate) fn any(&self) -> bool {
-        self.secret.is_some() || self.config.is_some()
+/// Refused where no server would ever take anything from the cluster that the flags are about: the documents' command lines leave `--provisioner`
+/// out, and a server that runs elsewhere would silently have other values.
+pub(crate) fn used_by<'a>(mut places: impl Iterator<Item = &'a str>) -> Result<()> {
+    if places.any(|place| place == PLUGIN) {
+        return Ok(());
     }
-
-    /// Refused where no server would ever take anything from the cluster: the documents' command lines leave `--provisioner` out, and a server
-    /// that runs elsewhere would silently have other values.
-    pub(crate) fn used_by<'a>(&self, mut places: impl Iterator<Item = &'a str>) -> Result<()> {
-        if !self.any() || places.any(|place| place == PLUGIN) {
-            return Ok(());
-        }
-        Err(Usage(
-            "secrets or settings are to come from a cluster (`--cluster-secret-provider cluster`, `--cluster-config-provider cluster`), and no server \
-             runs there: say `--provisioner kubernetes`, or place servers there with `placement:`"
-                .to_owned(),
-        )
-        .into())
-    }
+    Err(Usage(
+        "secrets or settings are to come from a cluster (`--cluster-secret-provider cluster`, `--cluster-config-provider cluster`), and no server \
+         runs there: say `--provisioner kubernetes`, or place servers there with `placement:`"
+            .to_owned(),
+    )
+    .into())
 }
 
 /// Writes the flags into the settings of the plugin.
@@ -130,7 +125,7 @@ mod tests {
         assert_eq!(applied(&both), Ok(expected.clone()));
         // Mixed modes are legal.
         let mixed = ProviderArgs { cluster_config_provider: Some(ProviderArg::DockerEngine), ..both };
-        assert_eq!(applied(&mixed), Ok(Providers { config: None, ..expected.clone() }));
+        assert_eq!(applied(&mixed), Ok(Providers { config: None, ..expected }));
         // A name alone is that of the Secret that this session makes.
         let named = ProviderArgs { cluster_secret_name: Some("mine".to_owned()), ..ProviderArgs::default() };
         assert_eq!(applied(&named), Ok(Providers::default()));
@@ -141,8 +136,8 @@ mod tests {
                 .unwrap_err()
                 .starts_with("`--cluster-config-name` names a ConfigMap of the cluster")
         );
-        let refused = expected.used_by(["docker"].into_iter()).unwrap_err().to_string();
+        let refused = used_by(["docker"].into_iter()).unwrap_err().to_string();
         assert!(refused.contains("say `--provisioner kubernetes`"), "{refused}");
-        assert!(expected.used_by(["docker", "kubernetes"].into_iter()).is_ok());
+        assert!(used_by(["docker", "kubernetes"].into_iter()).is_ok());
     }
 }

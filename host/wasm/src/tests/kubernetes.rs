@@ -160,10 +160,11 @@ impl Run {
     async fn ends(self) {
         self.host.shutdown(LONG).await;
         let pods = self.cluster.kind("v1/Pod").await.unwrap();
+        let own = format!("gateway-id={}", self.host.config.gateway.as_str());
         let left = async {
             while !self
                 .cluster
-                .list(&pods, &self.namespace, "gateway-id", "", 10, None)
+                .list(&pods, &self.namespace, &own, "", 10, None)
                 .await
                 .unwrap()
                 .items

@@ -61,7 +61,10 @@ fn deed(verb: &str, argument: &str, server: &Server) -> String {
         "enumerate" => {
             let page = Page { cursor: None, limit: 100 };
             let selector = words.get(2).copied().unwrap_or_default();
-            said(kubernetes::enumerate(words[0], words.get(1).copied().unwrap_or_default(), selector, &page).map(|p| p.documents))
+            said(
+                kubernetes::enumerate(words[0], words.get(1).copied().unwrap_or_default(), selector, &page)
+                    .map(|p| p.documents),
+            )
         }
         "secret" => {
             let name = SecretName { owner: SecretOwner::Server, server_id: None, name: "token".to_owned() };
@@ -76,17 +79,26 @@ fn deed(verb: &str, argument: &str, server: &Server) -> String {
         }
         "attach" => said(kubernetes::attach(&target(&words), "c").map(|held| held.label())),
         "exec" => {
-            let pod = Target { kind: "v1/Pod".to_owned(), namespace: words[0].to_owned(), name: words[1].to_owned() };
+            let pod = Target {
+                kind: "v1/Pod".to_owned(),
+                namespace: words[0].to_owned(),
+                name: words[1].to_owned(),
+            };
             said(kubernetes::exec(&pod, "c", &rest(), 1000).map(|ran| (ran.exit_code, ran.stdout)))
         }
         "exec-attached" => {
-            let pod = Target { kind: "v1/Pod".to_owned(), namespace: words[0].to_owned(), name: words[1].to_owned() };
+            let pod = Target {
+                kind: "v1/Pod".to_owned(),
+                namespace: words[0].to_owned(),
+                name: words[1].to_owned(),
+            };
             said(kubernetes::exec_attached(&pod, "c", &rest()).map(|held| held.label()))
         }
         "log" => said(kubernetes::log_tail(&target(&words), "c", 10, false)),
         "tunnel" => said(kubernetes::open_tunnel(&target(&words), 80).map(|_| ())),
         "run-pod" => said(
-            kubernetes::run_pod(argument, "c", &PodOutput::Attached, None, 1000, 60_000).map(|ran| ran.exit_code()),
+            kubernetes::run_pod(argument, "c", &PodOutput::Attached, None, 1000, 60_000)
+                .map(|ran| ran.exit_code()),
         ),
         other => format!("no deed `{other}`"),
     }
@@ -144,8 +156,11 @@ impl Guest for Plugin {
 
     fn release(_: Context, lease: Lease, _: ReleaseReason) -> Result<(), Failure> {
         for object in lease.objects.iter().rev() {
-            let target =
-                Target { kind: object.kind.clone(), namespace: object.scope.clone(), name: object.name.clone() };
+            let target = Target {
+                kind: object.kind.clone(),
+                namespace: object.scope.clone(),
+                name: object.name.clone(),
+            };
             kubernetes::remove(&target, Some(0), None)?;
         }
         Ok(())
@@ -161,8 +176,11 @@ impl Guest for Plugin {
 
     fn shutdown(_: Context, leftovers: Leftovers) -> Result<(), Failure> {
         for object in leftovers.objects.iter().rev() {
-            let target =
-                Target { kind: object.kind.clone(), namespace: object.scope.clone(), name: object.name.clone() };
+            let target = Target {
+                kind: object.kind.clone(),
+                namespace: object.scope.clone(),
+                name: object.name.clone(),
+            };
             kubernetes::remove(&target, Some(0), None)?;
         }
         Ok(())
