@@ -3,9 +3,9 @@
 use crate::generated::{MOST, NotGenerated};
 use crate::sanitize;
 use crate::state::{CallState, Scope};
-use crate::v0_1::imported::secrets::{Host, SecretInfo};
+use crate::v0_1::imported::secrets::{self, Host, SecretInfo};
 use crate::v0_1::types::{Failure, FailureCategory, SecretName, SecretOwner};
-use host_resolver::SecretError;
+use host_resolver::{Reference, SecretError};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -48,7 +48,9 @@ impl Host for CallState {
         let info = tokio::task::spawn_blocking(move || host.config.resolver.info(&scope, &name)).await?;
         Ok(match info {
             Ok(info) => {
-                Ok(SecretInfo { secret, available: true, reference: None, revision: Some(info.revision) })
+                let revision = Some(info.revision).filter(|revision| !revision.is_empty());
+                let reference = info.reference.map(|Reference { provider, id }| reference(provider, id));
+                Ok(SecretInfo { secret, available: revision.is_some(), reference, revision })
             }
             Err(error @ (SecretError::NotDeclared { .. } | SecretError::Missing { .. })) => {
                 Err(self.scope.refuse(config, sanitize::line(&error.to_string(), sanitize::LINE)))
@@ -85,6 +87,10 @@ impl Host for CallState {
             }
         })
     }
+}
+
+fn reference(provider: String, id: String) -> secrets::Reference {
+    secrets::Reference { provider, id }
 }
 
 impl Scope {
