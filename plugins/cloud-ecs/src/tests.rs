@@ -344,6 +344,8 @@ fn a_missing_setting_stops_everything_before_the_first_request() {
     let error: Error = host.prepare::<Ecs>(&[notes()], &[]).expect_err("there is no region");
     assert_eq!(error.to_string(), "find `region` in the settings of the plugin");
     host.prepare::<Ecs>(&[], &[]).expect("nothing is placed here, so nothing is missing");
+    let swept = host.sweep::<Ecs>(0, &Page { cursor: None, limit: 10 }).expect("nothing was ever made");
+    assert_eq!((swept.removed, swept.cursor), (Vec::new(), None));
     assert_eq!(aws.calls(), [""; 0]);
 }
 

@@ -21,10 +21,14 @@ pub(crate) fn enumerate(call: &Call<CloudRun>, page: &Page) -> Result<ManagedPag
             .filter(|(at, _)| matches!(*at, "services" | "secrets"))
             .ok_or_else(|| Error::permanent(format!("continue at cursor `{cursor}`")))?,
     };
+    // Where nobody has said where, nothing was ever made.
+    let (Ok(parent), Ok(project)) = (call.settings.parent(), call.settings.project()) else {
+        return Ok(ManagedPage::default());
+    };
     let api = Api::new(&call.host, &call.settings);
     let (service, scope, kind) = match at {
-        "services" => (Service::Run, call.settings.parent()?, SERVICE),
-        _ => (Service::Secrets, call.settings.project()?, SECRET),
+        "services" => (Service::Run, parent, SERVICE),
+        _ => (Service::Secrets, project, SECRET),
     };
     let limit = page.limit.clamp(1, 100);
     let mut path = format!("{scope}/{at}?pageSize={limit}");

@@ -62,7 +62,7 @@ impl CloudRunDouble {
         let handler = Arc::clone(&inner);
         let front = Front::start(move |asked| {
             let inner = Arc::clone(&handler);
-            Box::pin(async move { inner.answer(asked).await })
+            Box::pin(async move { inner.answer(asked) })
         })
         .await;
         *inner.url.lock().unwrap_or_else(PoisonError::into_inner) = front.url();
@@ -133,7 +133,7 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn answer(self: Arc<Self>, asked: Asked) -> Option<Answer> {
+    fn answer(self: Arc<Self>, asked: Asked) -> Option<Answer> {
         let plain = asked.plain_path().to_owned();
         if plain == "/token" {
             let uri = format!("{}/token", self.url.lock().unwrap_or_else(PoisonError::into_inner));
