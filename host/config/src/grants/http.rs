@@ -163,7 +163,7 @@ static PLACE: Table = Table::new(
     &[&[
         key(
             "at",
-            Form::Text,
+            Form::Special("place"),
             "The place: a JSON pointer into the body (`/SecretString`; `*` for one step), `form:FIELD`, or `header:NAME`. Required.",
         ),
         key("operation", Form::Special("pattern"), "In requests of these operations.").or("every one"),
@@ -179,7 +179,7 @@ static SIGN: Table = Table::new(
             .or("`aws`, `google`, `google-id-token` or `bearer`, by the kind"),
         key("service", Form::Text, "`awsSigV4`: the service, such as `ecs`.").or("as the plugin says"),
         key("region", Form::Text, "`awsSigV4`: the region.").or("as the plugin says"),
-        key("scopes", Form::List(&Form::Text), "`googleAccessToken`: what the token is good for.")
+        key("scopes", Form::List(&Form::Special("scope")), "`googleAccessToken`: what the token is good for.")
             .or("[https://www.googleapis.com/auth/cloud-platform]"),
         key("audience", Form::Text, "`googleIdToken`: whom the token is for.").or("the URL's host"),
         key("secret", Form::Text, "`bearer`: the secret, which must be granted too. Required there."),
