@@ -17,7 +17,7 @@ use gateway_tests::harness::{Era, Scene, StandIn, eventually, part};
 
 const LEGACY: Era = Era::Legacy("2025-11-25");
 /// An echo over HTTP, in an image that holds nothing else.
-const ECHO: &str = "image: mcp/null:1\ncommand: [backend, --port, '8000', --bind, 0.0.0.0]\ntransport: http\nports: [{containerPort: 8000}]";
+const ECHO: &str = "image: mcp/null:1\ncommand: [--port, '8000', --bind, 0.0.0.0]\ntransport: http\nports: [{containerPort: 8000}]";
 /// A server with many tools over HTTP; one of them shows its variables.
 const EVERYTHING: &str = "image: mcp/everything:1\ncommand: [streamableHttp]\ntransport: http\nports: [{containerPort: 3001}]";
 

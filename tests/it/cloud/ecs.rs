@@ -66,7 +66,7 @@ async fn a_server_over_standard_streams_stands_behind_the_bridge() {
     let Some(stand) = stand_in().await else { return };
     let bridge = bridge_image().await;
     let settings = stand.settings("cloud-ecs", &format!("bridgeImage: {bridge}"));
-    let entry = "image: mcp/time:1\nuser: '65534'\nsettings: {entrypoint: [mcp-server-time]}";
+    let entry = "image: mcp/time:1\nuser: '65534'\ncommand: [--local-timezone, UTC]\nsettings: {entrypoint: [/usr/bin/python3, -m, mcp_server_time]}";
     let scene = aws_scene(&settings, &[("time", entry)]);
     let gateway = scene.serve(["--provisioner", "ecs"]).await;
     let mut client = gateway.client(LEGACY).await;

@@ -49,6 +49,8 @@ struct State {
     secrets: BTreeSet<String>,
     groups: BTreeSet<String>,
     tasks: HashMap<String, Task>,
+    /// When tasks and definitions were made, in seconds since 1970: moto does not tell.
+    made: HashMap<String, f64>,
     /// Before which call the test wants to be asked, and who waits there.
     gate: Option<Gate>,
 }
@@ -259,6 +261,15 @@ impl Inner {
         match operation {
             "RunTask" => return self.run_task(asked, body).await,
             "DescribeTasks" => return self.describe_tasks(asked).await,
+            "DescribeTaskDefinition" => {
+                let (status, bytes) = self.forward(asked).await;
+                let Ok(mut answer) = serde_json::from_slice::<Value>(&bytes) else { return (status, bytes) };
+                let arn = answer["taskDefinition"]["taskDefinitionArn"].as_str().unwrap_or_default().to_owned();
+                if let Some(made) = self.state().made.get(&arn) {
+                    answer["taskDefinition"]["registeredAt"] = (*made).into();
+                }
+                return (status, answer.to_string().into());
+            }
             "StopTask" => return self.stop_task(asked, &text("task")).await,
             // moto lists families for ever, also those that have no definition any more.
             "ListTaskDefinitionFamilies" => {
@@ -283,6 +294,7 @@ impl Inner {
                 "RegisterTaskDefinition" => {
                     let answer: Value = serde_json::from_slice(&bytes).unwrap();
                     let arn = answer["taskDefinition"]["taskDefinitionArn"].as_str().unwrap().to_owned();
+                    state.made.insert(arn.clone(), now());
                     state.definitions.insert(arn, body);
                 }
                 "DeregisterTaskDefinition" => drop(state.inactive.insert(text("taskDefinition"))),
@@ -317,6 +329,7 @@ impl Inner {
                 let mut state = self.state();
                 state.tokens.insert(token, (body.clone(), bytes.clone()));
                 state.tasks.insert(arn.to_owned(), Task::Starting);
+                state.made.insert(arn.to_owned(), now());
                 let wanted = body["taskDefinition"].as_str().unwrap_or_default();
                 state.definitions.get(wanted).cloned()
             };
@@ -327,6 +340,10 @@ impl Inner {
         }
         (status, bytes)
     }
+}
+
+fn now() -> f64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
 /// The service in the scope of the signature.

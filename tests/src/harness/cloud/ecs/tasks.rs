@@ -130,7 +130,13 @@ impl Inner {
         let Ok(mut answer) = serde_json::from_slice::<Value>(&bytes) else { return (status, bytes) };
         for described in answer["tasks"].as_array_mut().into_iter().flatten() {
             let arn = described["taskArn"].as_str().unwrap_or_default().to_owned();
-            let task = self.state().tasks.get(&arn).cloned();
+            let (task, made) = {
+                let state = self.state();
+                (state.tasks.get(&arn).cloned(), state.made.get(&arn).copied())
+            };
+            if let Some(made) = made {
+                described["createdAt"] = made.into();
+            }
             match task {
                 None => {}
                 Some(Task::Starting) => described["lastStatus"] = "PENDING".into(),
