@@ -2,3 +2,4 @@
 
 mod botocore;
 mod stores;
+mod story;

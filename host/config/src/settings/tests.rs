@@ -342,10 +342,9 @@ placement:
     gateway.yaml:13:11: an HTTP grant without a `host`
       hint: for example `host: api.example`
     gateway.yaml:13:34: `sign` without a `kind`
-      hint: write one of `awsSigV4`, `googleIdToken`, `bearer`
+      hint: write one of `awsSigV4`, `googleAccessToken`, `googleIdToken`, `bearer`
     gateway.yaml:14:39: each of `methods`: `GET /` is not an HTTP method
       hint: write it like `GET`, or `*` for all
-    gateway.yaml:14:55: `awsSigV4` needs `service`
     gateway.yaml:14:80: `secret` means nothing for `awsSigV4`
     gateway.yaml:16:17: `hosts` names nothing
       hint: what is not named is not granted; for example `hosts: [registry.example]`

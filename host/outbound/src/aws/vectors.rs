@@ -3,7 +3,7 @@
 
 use super::{Scope, sign};
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, SessionTokenMode, SigningSettings, UriPathNormalizationMode,
+    PayloadChecksumKind, PercentEncodingMode, SessionTokenMode, SigningSettings, UriPathNormalizationMode,
 };
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request};
@@ -57,7 +57,7 @@ fn parse(text: &str) -> Request<Bytes> {
             // A line that goes on.
             None => {
                 let last = headers.last_mut().unwrap();
-                last.1 = format!("{},{}", last.1.trim(), line.trim());
+                last.1 = format!("{} {}", last.1.trim(), line.trim());
             }
         }
     }
@@ -77,6 +77,10 @@ fn parse(text: &str) -> Request<Bytes> {
 fn signature(vector: &Vector) -> Result<String, String> {
     let mut request = parse(&vector.request);
     let mut settings = SigningSettings::default();
+    if request.uri().path().contains('%') {
+        // What the suite writes raw was encoded above, and must not be once more.
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+    }
     if !vector.context.normalize {
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
     }

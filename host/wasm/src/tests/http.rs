@@ -97,10 +97,21 @@ struct Bench {
 
 impl Bench {
     async fn with(grants: Vec<HttpGrant>) -> Self {
+        Self::made(grants, None).await
+    }
+
+    async fn taped(grants: Vec<HttpGrant>, tape: Tape) -> Self {
+        Self::made(grants, Some(tape)).await
+    }
+
+    async fn made(grants: Vec<HttpGrant>, tape: Option<Tape>) -> Self {
         let variables = KEYS.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let around = host_outbound::Surroundings { variables, home: None };
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let fixture = Fixture::with_client(folder, 1, Arc::new(host_outbound::Client::new(around)));
+        if let Some(tape) = tape {
+            fixture.host.tape(Arc::new(tape));
+        }
         let pattern = |text: &str| text.parse::<HostPattern>().unwrap();
         let plugin = fixture
             .plugin_with(|spec| {
@@ -354,4 +365,37 @@ async fn every_request_to_a_signed_endpoint_carries_what_was_asked_for() {
         let failure = bench.plugin.provision(&call(), &bench.server(&[line])).await.map(|_| ()).unwrap_err();
         assert!(failure.text.starts_with(text), "{}", failure.text);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_life_on_a_tape_plays_without_anybody_there() {
+    let lines = |url: &str| {
+        [
+            format!("checkpoint {url}/gone"),
+            format!(r#"POST {url}/things effect=creates:one body={{"a":"b"}}"#),
+            format!("GET {url}/moved"),
+            "GET https://10.0.0.1/".to_owned(),
+        ]
+    };
+    let (url, sections, details, patterns) = {
+        let echo = Echo::start().await;
+        let patterns = vec![grant(&echo.address.to_string())];
+        let bench = Bench::taped(patterns.clone(), Tape::blank()).await;
+        let details = bench.run(&lines(&echo.url())).await;
+        assert!(bench.fixture.host.shutdown(LONG).await.is_empty());
+        (echo.url(), bench.fixture.host.taped().unwrap().sections(), details, patterns)
+    };
+    let phases: Vec<&str> = sections.iter().map(|section| section.phase.as_str()).collect();
+    assert!(phases.contains(&"provision") && phases.contains(&"release"), "{phases:?}");
+    // Through JSON, as a file would have it. Nobody listens any more.
+    let text = serde_json::to_string(&sections).unwrap();
+    let bench = Bench::taped(patterns.clone(), Tape::of(serde_json::from_str(&text).unwrap())).await;
+    assert_eq!(bench.run(&lines(&url)).await, details);
+    assert!(bench.fixture.host.shutdown(LONG).await.is_empty());
+    assert_eq!(bench.fixture.host.taped().unwrap().left(), Vec::<String>::new());
+    // Who asks for something else is stopped.
+    let bench = Bench::taped(patterns, Tape::of(sections)).await;
+    let server = bench.server(&["GET https://other.example/".to_owned()]);
+    let failure = bench.plugin.provision(&call(), &server).await.map(|_| ()).unwrap_err();
+    assert!(failure.text.contains("for something else than on the tape"), "{}", failure.text);
 }
