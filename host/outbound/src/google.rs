@@ -8,6 +8,8 @@ mod service_account;
 use crate::aws::credentials::fetch;
 use crate::error::{Error, ErrorKind};
 use crate::surroundings::Surroundings;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use file::Identity;
 use http::{Method, Request, header};
@@ -16,14 +18,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 /// How long before its end a token is not used any more.
 const MARGIN: Duration = Duration::from_secs(120);
-/// How long an identity token is taken to be good: Google's live for an hour, and its own words say so.
+/// How long an identity token that does not say so is taken to be good: Google's live for an hour.
 const IDENTITY_LIVES: Duration = Duration::from_secs(3_300);
 /// How long one answer may take.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -51,9 +53,23 @@ pub(crate) struct Token {
 }
 
 impl Token {
+    /// A token that lives so long, or as long as it says itself: a metadata service hands out tokens that it has had for a while.
     fn new(text: String, lives: Duration) -> Self {
+        let lives = said(&text).map_or(lives, |said| said.min(lives));
         Self { text: Arc::new(Zeroizing::new(text)), ends: Instant::now() + lives }
     }
+}
+
+/// How long a JWT says that it lives from now on; `None` for every other token.
+fn said(token: &str) -> Option<Duration> {
+    #[derive(Deserialize)]
+    struct Claims {
+        exp: u64,
+    }
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let Claims { exp } = serde_json::from_slice(&claims).ok()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+    Some(Duration::from_secs(exp.saturating_sub(now)))
 }
 
 /// See the module.
@@ -195,5 +211,21 @@ impl Refusal {
         let error = self.error.as_str().or_else(|| self.error.get("message")?.as_str()).unwrap_or_default();
         let words: Vec<&str> = [error, &self.error_description].into_iter().filter(|w| !w.is_empty()).collect();
         words.join(", ").chars().take(200).collect()
+    }
+}
+
+#[cfg(test)]
+mod lives {
+    use super::*;
+
+    #[test]
+    fn a_token_lives_no_longer_than_it_says() {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let jwt = |exp: u64| format!("h.{}.s", URL_SAFE_NO_PAD.encode(format!("{{\"exp\": {exp}}}")));
+        assert!(said(&jwt(now + 60)).is_some_and(|said| said <= Duration::from_secs(60)));
+        assert_eq!(said(&jwt(now - 60)), Some(Duration::ZERO));
+        assert_eq!(said("ya29.a-b"), None);
+        let token = Token::new(jwt(now + 60), IDENTITY_LIVES);
+        assert!(token.ends <= Instant::now() + Duration::from_secs(60));
     }
 }
