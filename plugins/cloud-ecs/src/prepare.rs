@@ -29,7 +29,8 @@ struct Shared {
 /// # Errors
 /// What would stand in every server's way.
 pub(crate) fn prepare(call: &Call<Ecs>, servers: &[Server], tools: &[ToolEntry]) -> Result<Prepared> {
-    if servers.is_empty() && tools.is_empty() {
+    // A host need not know yet which tools there are; but where nobody has said where, nobody means this plugin.
+    if servers.is_empty() && tools.is_empty() && call.settings.region.is_none() {
         return Ok(Prepared::default());
     }
     call.settings.check()?;

@@ -164,7 +164,8 @@ async fn a_dry_run_asks_and_estimates_and_makes_nothing() {
     let documents = plan["servers"][0]["documents"].as_array().unwrap_or_else(|| panic!("{plan}"));
     let titles: Vec<_> = documents.iter().map(|document| document["title"].as_str().unwrap()).collect();
     assert_eq!(titles, ["ecs:RegisterTaskDefinition", "ecs:RunTask"]);
-    assert!(plan.to_string().contains("0.0120"), "0.25 of 0.04 and 0.5 of 0.004: {plan}");
+    // The gateway gives every container a processor and 2 GiB unless its entry says otherwise.
+    assert!(plan.to_string().contains("0.0480"), "0.04 and 2 times 0.004: {plan}");
     nothing_left(&stand).await;
     let wrong = stand.settings("cloud-ecs", "account: '1'").replace("cluster: ", "cluster: no-");
     let scene = on_engine(aws_scene(&wrong, &[("echo", ECHO)]));

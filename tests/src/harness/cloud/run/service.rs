@@ -144,9 +144,26 @@ impl Inner {
             environment,
             ..Wanted::default()
         };
-        match self.containers.start(&wanted).await {
-            Ok(container) => Ok((container, port)),
-            Err(message) => Err(Stage::Failed { reason: "CONTAINER_MISSING", message }),
+        let container = self
+            .containers
+            .start(&wanted)
+            .await
+            .map_err(|message| Stage::Failed { reason: "CONTAINER_MISSING", message })?;
+        // The startup probe.
+        loop {
+            match self.containers.find(&container).await {
+                Found::Running(address) => {
+                    if tokio::net::TcpStream::connect(format!("{address}:{port}")).await.is_ok() {
+                        return Ok((container, port));
+                    }
+                }
+                found => {
+                    self.containers.remove(&container).await;
+                    let message = format!("the container did not listen on port {port}: {found:?}");
+                    return Err(Stage::Failed { reason: "HEALTH_CHECK_CONTAINER_ERROR", message });
+                }
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     }
 
@@ -165,6 +182,8 @@ impl Inner {
             });
             if fits {
                 state.shown.insert(header);
+            } else if header.is_empty() && asked.method == http::Method::GET {
+                // Somebody looks whether anything answers; that is no request of MCP.
             } else {
                 state.wrong.push(format!("at the door of {name}: {good:?} for {own:?}"));
             }
