@@ -349,7 +349,9 @@ mod tests {
             assert_eq!(pattern.allows(host, port, None), allowed, "{pattern} {host}:{port}");
             assert_eq!(pattern.to_string().parse(), Ok(pattern));
         }
-        for refused in ["", "https://h", "h:x", "a b", "h:", "a..b", "h/x", "h:443/tcp", "user@h", "10.0.0.0/33", "h/8"] {
+        for refused in
+            ["", "https://h", "h:x", "a b", "h:", "a..b", "h/x", "h:443/tcp", "user@h", "10.0.0.0/33", "h/8"]
+        {
             refused.parse::<HostPattern>().unwrap_err();
         }
         for refused in ["h", "h/tcp", "h:443/udp", "h:443/", "h:443/http", "h:443/https", "https://h:443"] {

@@ -47,8 +47,8 @@ pub use editor::{CommandLine, EditorEntry, EditorFile, EditorPart, EditorText, R
 pub use file::MAX_FILE_BYTES;
 pub use front::{Front, FrontTransport, NamePolicy, PoolSettings};
 pub use grants::{
-    DockerGrant, EmbeddedGrant, FolderGrant, Grants, HttpGrant, KubernetesGrant, ObjectKind, RegistryGrant,
-    PlaceAt, SecretGrant, SecretPlace, Signer, Signing, SigningKind,
+    DockerGrant, EmbeddedGrant, FolderGrant, Grants, HttpGrant, KubernetesGrant, ObjectKind, PlaceAt,
+    RegistryGrant, SecretGrant, SecretPlace, Signer, Signing, SigningKind,
 };
 pub use host::{AllowedHost, HostPattern, PortPattern, Protocol};
 pub use limits::Limits;

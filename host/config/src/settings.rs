@@ -303,7 +303,8 @@ impl SecretSource {
             match text.strip_prefix(word) {
                 Some("") => return CloudSecrets::parse(text, "", aws).map(SecretSource::Cloud),
                 Some(rest) if rest.starts_with(':') => {
-                    return CloudSecrets::parse(text, rest.trim_start_matches(':'), aws).map(SecretSource::Cloud);
+                    return CloudSecrets::parse(text, rest.trim_start_matches(':'), aws)
+                        .map(SecretSource::Cloud);
                 }
                 // A file whose name only begins like it.
                 _ => {}
@@ -343,7 +344,9 @@ impl CloudSecrets {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
                 Some((key, value)) if key == place && !value.is_empty() => named = Some(value.to_owned()),
-                Some(("endpoint", value)) if value.starts_with("https://") || value.starts_with("http://") => {
+                Some(("endpoint", value))
+                    if value.starts_with("https://") || value.starts_with("http://") =>
+                {
                     endpoint = Some(value.to_owned());
                 }
                 _ => return Err(misfit("with a part that means nothing here")),

@@ -30,7 +30,11 @@ pub(crate) struct Scope<'a> {
 ///
 /// # Errors
 /// The request cannot be signed.
-pub(crate) fn sign(request: &mut Request<Bytes>, credential: &Credential, scope: Scope<'_>) -> Result<(), Error> {
+pub(crate) fn sign(
+    request: &mut Request<Bytes>,
+    credential: &Credential,
+    scope: Scope<'_>,
+) -> Result<(), Error> {
     let failed = |error: &dyn std::fmt::Display| {
         Error::new(ErrorKind::Refused, format!("the request cannot be signed for AWS: {error}"))
     };

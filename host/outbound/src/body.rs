@@ -68,7 +68,9 @@ pub(crate) fn percent(bytes: &[u8], upper: bool) -> String {
     let mut out = String::with_capacity(bytes.len() * 3);
     for byte in bytes {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(*byte)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(*byte))
+            }
             byte if upper => drop(write!(out, "%{byte:02X}")),
             byte => drop(write!(out, "%{byte:02x}")),
         }
@@ -111,7 +113,10 @@ mod tests {
             let written = encode(value, encodings).unwrap();
             assert_eq!(std::str::from_utf8(&written).unwrap(), expected, "{encodings:?}");
         }
-        let read: String = serde_json::from_slice(&[b"\"", encode(value, &[JsonString]).unwrap().as_slice(), b"\""].concat()).unwrap();
+        let read: String = serde_json::from_slice(
+            &[b"\"", encode(value, &[JsonString]).unwrap().as_slice(), b"\""].concat(),
+        )
+        .unwrap();
         assert_eq!(read.as_bytes(), value);
         assert_eq!(encode(b"\xff", &[JsonString]).map(drop), Err(NotEncoded));
         assert_eq!(encode(b"\xff", &[Base64]).unwrap().as_slice(), b"/w==");

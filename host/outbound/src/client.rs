@@ -68,7 +68,10 @@ pub struct Outgoing {
 
 impl fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outgoing").field("method", &self.method).field("target", &self.target).finish_non_exhaustive()
+        f.debug_struct("Outgoing")
+            .field("method", &self.method)
+            .field("target", &self.target)
+            .finish_non_exhaustive()
     }
 }
 
@@ -152,9 +155,10 @@ impl Client {
             let came = tokio::time::timeout_at(ends, self.once(&endpoint, outgoing, put)).await;
             let late = || Error::new(ErrorKind::Timeout, format!("{host} did not answer in time"));
             let came = came.unwrap_or_else(|_| Err(late()));
-            let asked = came.as_ref().ok().and_then(|answer| {
-                retry::retry_after(answer.header("retry-after")?, SystemTime::now())
-            });
+            let asked = came
+                .as_ref()
+                .ok()
+                .and_then(|answer| retry::retry_after(answer.header("retry-after")?, SystemTime::now()));
             if let Some(pause) = asked {
                 self.pace.held(&outgoing.who, &host, pause);
             }
@@ -235,9 +239,9 @@ impl Client {
             .map_err(|_| Error::new(ErrorKind::Refused, "the token cannot stand in a header"))?;
         value.set_sensitive(true);
         let name = match signer {
-            Signer::GoogleIdentity { header, .. } => header
-                .parse()
-                .map_err(|_| Error::new(ErrorKind::Refused, "the signer's header is none"))?,
+            Signer::GoogleIdentity { header, .. } => {
+                header.parse().map_err(|_| Error::new(ErrorKind::Refused, "the signer's header is none"))?
+            }
             _ => header::AUTHORIZATION,
         };
         request.headers_mut().insert(name, value);
@@ -254,7 +258,10 @@ impl Client {
         let region = match region {
             Some(region) => region.to_owned(),
             None => self.around.region().ok_or_else(|| {
-                Error::credentials("nothing says in which region of AWS", "set AWS_REGION, or the region in the plugin's settings")
+                Error::credentials(
+                    "nothing says in which region of AWS",
+                    "set AWS_REGION, or the region in the plugin's settings",
+                )
             })?,
         };
         let credential = self.aws.get().await?;
@@ -264,7 +271,8 @@ impl Client {
         let signature = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let signature = signature.and_then(|value| value.rsplit('=').next()).unwrap_or_default().to_owned();
         let token = credential.session_token.as_deref().unwrap_or_default();
-        let own = [credential.access_key_id.as_str(), credential.secret_access_key.as_str(), token, &signature];
+        let own =
+            [credential.access_key_id.as_str(), credential.secret_access_key.as_str(), token, &signature];
         remember(put, own.map(str::as_bytes));
         Ok(())
     }
@@ -272,7 +280,9 @@ impl Client {
     async fn forget(&self, signer: Option<&Signer>) {
         match signer {
             Some(Signer::Aws { .. }) => self.aws.forget().await,
-            Some(Signer::GoogleAccess { scopes }) => self.google.forget(&Wanted::Access(scopes.clone())).await,
+            Some(Signer::GoogleAccess { scopes }) => {
+                self.google.forget(&Wanted::Access(scopes.clone())).await
+            }
             Some(Signer::GoogleIdentity { audience, .. }) => {
                 self.google.forget(&Wanted::Identity(audience.clone())).await;
             }
@@ -309,8 +319,12 @@ fn remember<const N: usize>(put: &Mutex<Scrubber>, values: [&[u8]; N]) {
 async fn read(response: Response<Body>, outgoing: &Outgoing, put: &Mutex<Scrubber>) -> Result<Answer, Error> {
     let (head, body) = response.into_parts();
     let body = whole(body, outgoing.limit).await?;
-    let codings: Vec<&str> =
-        head.headers.get_all(header::CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok()).collect();
+    let codings: Vec<&str> = head
+        .headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
     let body = coding::undo(body, &codings.join(","), outgoing.limit)?;
     let put = put.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let kept = |name: &HeaderName| {
@@ -331,7 +345,10 @@ async fn whole(mut body: Body, limit: usize) -> Result<Bytes, Error> {
     while let Some(chunk) = body.chunk().await {
         let chunk = chunk?;
         if whole.len() + chunk.len() > limit {
-            return Err(Error::new(ErrorKind::Unreadable, format!("the answer is longer than {limit} bytes")));
+            return Err(Error::new(
+                ErrorKind::Unreadable,
+                format!("the answer is longer than {limit} bytes"),
+            ));
         }
         whole.extend_from_slice(&chunk);
     }

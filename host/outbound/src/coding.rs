@@ -27,7 +27,9 @@ pub(crate) fn undo(body: Bytes, codings: &str, limit: usize) -> Result<Bytes, Er
             "gzip" | "x-gzip" => all(GzDecoder::new(body.as_ref()), limit)?,
             // Some servers leave the wrapper out.
             "deflate" => match all(ZlibDecoder::new(body.as_ref()), limit) {
-                Err(error) if error.kind == ErrorKind::Broken => all(DeflateDecoder::new(body.as_ref()), limit)?,
+                Err(error) if error.kind == ErrorKind::Broken => {
+                    all(DeflateDecoder::new(body.as_ref()), limit)?
+                }
                 other => other?,
             },
             other => {
@@ -44,10 +46,9 @@ pub(crate) fn undo(body: Bytes, codings: &str, limit: usize) -> Result<Bytes, Er
 fn all(reader: impl Read, limit: usize) -> Result<Bytes, Error> {
     let mut whole = Vec::new();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    reader
-        .take(most)
-        .read_to_end(&mut whole)
-        .map_err(|error| Error::new(ErrorKind::Broken, format!("the answer cannot be decompressed: {error}")))?;
+    reader.take(most).read_to_end(&mut whole).map_err(|error| {
+        Error::new(ErrorKind::Broken, format!("the answer cannot be decompressed: {error}"))
+    })?;
     if whole.len() > limit {
         return Err(Error::new(ErrorKind::Unreadable, format!("the answer is longer than {limit} bytes")));
     }
@@ -85,7 +86,8 @@ mod tests {
 
     #[test]
     fn what_was_compressed_is_read() {
-        for (kind, name) in [("gzip", "gzip"), ("gzip", " X-GZIP "), ("zlib", "deflate"), ("raw", "deflate")] {
+        for (kind, name) in [("gzip", "gzip"), ("gzip", " X-GZIP "), ("zlib", "deflate"), ("raw", "deflate")]
+        {
             assert_eq!(undo(packed(kind, b"hello"), name, 5).unwrap(), "hello", "{kind}");
         }
         let twice = packed("zlib", &packed("gzip", b"hello"));

@@ -165,9 +165,8 @@ impl Answer {
 
 /// Posts a form to a token service.
 async fn exchange(url: &str, form: &[(&str, &str)]) -> Result<Answer, Error> {
-    let pairs = form.iter().map(|(name, value)| {
-        format!("{name}={}", crate::body::percent(value.as_bytes(), true))
-    });
+    let pairs =
+        form.iter().map(|(name, value)| format!("{name}={}", crate::body::percent(value.as_bytes(), true)));
     let body = pairs.collect::<Vec<_>>().join("&");
     let request = Request::builder()
         .method(Method::POST)
@@ -181,8 +180,8 @@ async fn exchange(url: &str, form: &[(&str, &str)]) -> Result<Answer, Error> {
 
 /// Sends a request for a token.
 async fn ask(url: &str, request: Result<Request<Bytes>, http::Error>) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let request =
-        request.map_err(|error| Error::credentials(format!("`{url}` cannot be asked for tokens: {error}"), HINT))?;
+    let request = request
+        .map_err(|error| Error::credentials(format!("`{url}` cannot be asked for tokens: {error}"), HINT))?;
     let response = tokio::time::timeout(WITHIN, fetch(request))
         .await
         .map_err(|_| Error::new(ErrorKind::Timeout, format!("{url} did not answer in time")))??;
@@ -209,7 +208,8 @@ struct Refusal {
 impl Refusal {
     fn words(&self) -> String {
         let error = self.error.as_str().or_else(|| self.error.get("message")?.as_str()).unwrap_or_default();
-        let words: Vec<&str> = [error, &self.error_description].into_iter().filter(|w| !w.is_empty()).collect();
+        let words: Vec<&str> =
+            [error, &self.error_description].into_iter().filter(|w| !w.is_empty()).collect();
         words.join(", ").chars().take(200).collect()
     }
 }

@@ -42,7 +42,8 @@ impl Pace {
         let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= HOSTS {
             // Full buckets are what a new one would be.
-            buckets.retain(|_, bucket| now.saturating_duration_since(bucket.filled) < Duration::from_secs(10));
+            buckets
+                .retain(|_, bucket| now.saturating_duration_since(bucket.filled) < Duration::from_secs(10));
         }
         what(buckets.entry((who.to_owned(), host.to_owned())).or_insert_with(|| Bucket::new(now)))
     }

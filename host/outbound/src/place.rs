@@ -84,7 +84,8 @@ pub(crate) fn decoded(text: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
-        let hex = |b: Option<&u8>| b.and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
+        let hex =
+            |b: Option<&u8>| b.and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
         match (byte, hex(bytes.get(at + 1)), hex(bytes.get(at + 2))) {
             (b'%', Some(high), Some(low)) => {
                 out.push(high * 16 + low);

@@ -93,7 +93,8 @@ mod tests {
         assert_eq!(pause(1, 0.0), Duration::from_millis(100));
         assert_eq!(pause(1, 1.0), Duration::from_millis(200));
         assert_eq!(pause(3, 1.0), Duration::from_millis(800));
-        let asked = |seconds| again(&Came::Status(429, Some(Duration::from_secs(seconds))), true, 1, 0.5, LEFT);
+        let asked =
+            |seconds| again(&Came::Status(429, Some(Duration::from_secs(seconds))), true, 1, 0.5, LEFT);
         assert_eq!(asked(7), Some(Duration::from_secs(7)));
         // Longer than anybody waits: the answer goes back as it is.
         assert_eq!(asked(61), None);

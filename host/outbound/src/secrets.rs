@@ -111,9 +111,11 @@ impl Store {
     /// # Errors
     /// Why the store cannot be asked; nothing of a value.
     pub fn get(&self, name: &str) -> Outcome {
-        if let Some((_, known)) = self.lock().get(name).filter(|(when, found)| {
-            when.elapsed() < if found.is_some() { FRESH } else { ABSENT }
-        }) {
+        if let Some((_, known)) = self
+            .lock()
+            .get(name)
+            .filter(|(when, found)| when.elapsed() < if found.is_some() { FRESH } else { ABSENT })
+        {
             return Ok(known.clone());
         }
         let (reply, answer) = reply_channel();
@@ -154,10 +156,18 @@ impl Store {
                     tokio::spawn(async move {
                         let found = match &kind {
                             Kind::Aws { region, endpoint, prefix } => {
-                                aws::get(&client, region.as_deref(), endpoint.as_deref(), prefix, &ask.name).await
+                                aws::get(&client, region.as_deref(), endpoint.as_deref(), prefix, &ask.name)
+                                    .await
                             }
                             Kind::Google { project, endpoint, prefix } => {
-                                google::get(&client, project.as_deref(), endpoint.as_deref(), prefix, &ask.name).await
+                                google::get(
+                                    &client,
+                                    project.as_deref(),
+                                    endpoint.as_deref(),
+                                    prefix,
+                                    &ask.name,
+                                )
+                                .await
                             }
                         };
                         // Who does not wait any more gets none.

@@ -73,7 +73,10 @@ mod tests {
         assert_eq!(around(&[]).region().as_deref(), Some("eu-1"));
         assert_eq!(around(&[("AWS_PROFILE", "work")]).region().as_deref(), Some("eu-2"));
         assert_eq!(around(&[("AWS_PROFILE", "none")]).region(), None);
-        assert_eq!(around(&[("AWS_DEFAULT_REGION", "us-1"), ("AWS_REGION", "")]).region().as_deref(), Some("us-1"));
+        assert_eq!(
+            around(&[("AWS_DEFAULT_REGION", "us-1"), ("AWS_REGION", "")]).region().as_deref(),
+            Some("us-1")
+        );
         let shown = format!("{:?}", around(&[("AWS_SECRET_ACCESS_KEY", "hunter2")]));
         assert!(shown.contains("AWS_SECRET_ACCESS_KEY") && !shown.contains("hunter2"), "{shown}");
     }

@@ -1,6 +1,9 @@
 //! Places where secrets are looked for.
 
-use crate::{Reference, Remote, RemoteStore, SecretError, SecretValue, env_file, helper, keychain, mounted, secrets_engine, store};
+use crate::{
+    Reference, Remote, RemoteStore, SecretError, SecretValue, env_file, helper, keychain, mounted,
+    secrets_engine, store,
+};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -128,9 +131,9 @@ impl Source {
     /// As [`Source::get`].
     pub(crate) fn find(&self, name: &str) -> Result<Option<Remote>, SecretError> {
         match &self.0 {
-            SourceKind::Remote(store) => store
-                .get(name)
-                .map_err(|reason| SecretError::Unreachable { place: self.to_string(), reason }),
+            SourceKind::Remote(store) => {
+                store.get(name).map_err(|reason| SecretError::Unreachable { place: self.to_string(), reason })
+            }
             _ => Ok(self.get(name)?.map(|value| Remote { value: Some(value), reference: None::<Reference> })),
         }
     }

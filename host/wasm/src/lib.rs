@@ -44,8 +44,8 @@ pub use check::{Asks, asks};
 pub use error::{LoadError, LoadErrorKind};
 pub use faults::{Fault, Faults};
 pub use grants::{
-    DockerGrant, EmbeddedGrant, FolderGrant, Grants, HostPattern, HttpGrant, KubernetesGrant, NamePattern, PlaceAt,
-    SecretPlace, Signer, SignerKind,
+    DockerGrant, EmbeddedGrant, FolderGrant, Grants, HostPattern, HttpGrant, KubernetesGrant, NamePattern,
+    PlaceAt, SecretPlace, Signer, SignerKind,
 };
 pub use host::{LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
 pub use image_policy::{ImagePolicy, NotTrusted};
@@ -53,6 +53,6 @@ pub use limits::Limits;
 pub use load::PluginSource;
 pub use plugin::Plugin;
 pub use swap::PluginStatus;
-pub use tape::{Noted, Section, Tape};
+pub use tape::{Noted, Object, Section, Tape};
 pub use v0_1::docker::EgressProgram;
 pub use watch::Watch;

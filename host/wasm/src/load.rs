@@ -228,7 +228,7 @@ async fn describe(
         prepared: None,
         description: None,
         tunnels: Arc::default(),
-            put: Arc::default(),
+        put: Arc::default(),
         told: Arc::default(),
     };
     let done =

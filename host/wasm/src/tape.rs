@@ -3,7 +3,7 @@
 //! An answer is what the plugin saw of it, so there is no secret in it: none ever is. Plugins are run in a fresh instance each time and what they ask
 //! depends on what they were given, so the same questions come again; where they do not, the call ends with the first difference.
 
-use host_provisioner::Phase;
+use host_provisioner::{ObjectRef, Phase};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +20,35 @@ pub struct Noted {
     pub asked: Value,
     /// What it answered.
     pub answer: Value,
+    /// The objects that it noted in the ledger before it made them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub noted: Vec<Object>,
+    /// The objects that it took out, because they were gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<Object>,
+}
+
+/// An object of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Object {
+    /// What it is.
+    pub kind: String,
+    /// Where it is.
+    pub scope: String,
+    /// Its name there.
+    pub name: String,
+}
+
+impl Object {
+    pub(crate) fn of(object: &ObjectRef) -> Self {
+        let ObjectRef { kind, scope, name } = object.clone();
+        Self { kind, scope, name }
+    }
+
+    pub(crate) fn into_ref(self) -> ObjectRef {
+        let Self { kind, scope, name } = self;
+        ObjectRef { kind, scope, name }
+    }
 }
 
 /// One call of the plugin.
@@ -110,13 +139,18 @@ impl Tape {
     ///
     /// # Errors
     /// Something else was asked then: a sentence that says what.
-    pub(crate) fn next(&self, section: Option<usize>, function: &str, asked: &Value) -> Result<Value, String> {
+    pub(crate) fn next(
+        &self,
+        section: Option<usize>,
+        function: &str,
+        asked: &Value,
+    ) -> Result<Noted, String> {
         let mut held = self.lock();
         let held = section.and_then(|at| held.get_mut(at));
         let Some(held) = held else {
             return Err(format!("it called `{function}`, and the tape has no such call of the plugin"));
         };
-        let Some(noted) = held.section.calls.get(held.at) else {
+        let Some(noted) = held.section.calls.get(held.at).cloned() else {
             return Err(format!("it called `{function}`, where the tape has ended"));
         };
         if noted.function != function {
@@ -129,7 +163,7 @@ impl Tape {
             ));
         }
         held.at += 1;
-        Ok(noted.answer.clone())
+        Ok(noted)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Held>> {
@@ -170,7 +204,7 @@ mod tests {
     use serde_json::json;
 
     fn noted(function: &str, asked: Value, answer: Value) -> Noted {
-        Noted { function: function.to_owned(), asked, answer }
+        Noted { function: function.to_owned(), asked, answer, noted: Vec::new(), gone: Vec::new() }
     }
 
     #[test]
@@ -182,25 +216,28 @@ mod tests {
         tape.note(second, noted("http.send", json!({"url": "b"}), json!("two")));
         let tape = Tape::of(tape.sections());
         // The phases come in their own order.
+        let next = |section, function: &str, asked: Value| {
+            tape.next(section, function, &asked).map(|noted| noted.answer)
+        };
         let release = tape.begin(Phase::Release);
         let provision = tape.begin(Phase::Provision);
         assert_eq!(tape.begin(Phase::Release), None);
-        assert_eq!(tape.next(release, "http.send", &json!({"url": "b"})), Ok(json!("two")));
+        assert_eq!(next(release, "http.send", json!({"url": "b"})), Ok(json!("two")));
         assert_eq!(
-            tape.next(provision, "docker.run", &json!({})),
+            next(provision, "docker.run", json!({})),
             Err("it called `docker.run`, where the tape has `http.send`".to_owned())
         );
         assert_eq!(
-            tape.next(provision, "http.send", &json!({"url": "c", "timeout_ms": 7})),
+            next(provision, "http.send", json!({"url": "c", "timeout_ms": 7})),
             Err(r#"it asked `http.send` for something else than on the tape: {"timeout_ms":7,"url":"c"} and not {"timeout_ms":7,"url":"a"}"#.to_owned())
         );
         assert_eq!(tape.left(), ["http.send in `provision`"]);
-        assert_eq!(tape.next(provision, "http.send", &json!({"url": "a", "timeout_ms": 6})), Ok(json!("one")));
+        assert_eq!(next(provision, "http.send", json!({"url": "a", "timeout_ms": 6})), Ok(json!("one")));
         assert_eq!(
-            tape.next(provision, "http.send", &json!({})),
+            next(provision, "http.send", json!({})),
             Err("it called `http.send`, where the tape has ended".to_owned())
         );
         assert!(tape.left().is_empty());
-        assert!(tape.next(None, "http.send", &json!({})).unwrap_err().contains("no such call"));
+        assert!(next(None, "http.send", json!({})).unwrap_err().contains("no such call"));
     }
 }

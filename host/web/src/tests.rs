@@ -284,7 +284,9 @@ async fn tls_wants_a_certificate_that_is_trusted_and_names_the_host() {
 /// Whoever answers for a name may answer something else the second time.
 #[tokio::test]
 async fn a_name_that_changes_its_meaning_is_checked_at_each_look_up() {
-    let server = Server::start(|_| Response::builder().header("connection", "close").body(Full::from("ok")).unwrap()).await;
+    let server =
+        Server::start(|_| Response::builder().header("connection", "close").body(Full::from("ok")).unwrap())
+            .await;
     let port = server.address.port();
     let asked = Arc::new(AtomicUsize::new(0));
     let counts = Arc::clone(&asked);

@@ -23,7 +23,10 @@ const ALL: [(&str, Fault); 7] = [
 
 /// What can happen besides to an answer that comes over HTTP. The words are those of one cloud; another one meets them as a stranger's.
 const OVER_HTTP: [(&str, Fault); 6] = [
-    ("throttled in a 400", Fault::Status(400, r#"{"__type": "ThrottlingException", "message": "Rate exceeded"}"#)),
+    (
+        "throttled in a 400",
+        Fault::Status(400, r#"{"__type": "ThrottlingException", "message": "Rate exceeded"}"#),
+    ),
     ("throttled", Fault::Status(429, r#"{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}"#)),
     ("503 with JSON", Fault::Status(503, r#"{"__type": "ServiceUnavailableException", "message": "later"}"#)),
     ("502 without JSON", Fault::Status(502, "<!doctype html>\n<title>502 Bad Gateway</title>")),

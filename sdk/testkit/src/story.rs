@@ -77,9 +77,8 @@ async fn live(bench: &dyn Bench, seed: u64, tape: &Arc<Tape>) -> Result<Vec<Step
     let call = |at: u64| Call::new(RequestId::from_bits(id(2 + at)), PATIENCE);
     let mut steps = Vec::new();
     let mut step = |call: &str, outcome: Result<String, Failure>| {
-        let outcome = outcome.unwrap_or_else(|failure| {
-            format!("{}: {}", failure.class.as_str(), failure.one_line())
-        });
+        let outcome =
+            outcome.unwrap_or_else(|failure| format!("{}: {}", failure.class.as_str(), failure.one_line()));
         steps.push(Step { call: call.to_owned(), outcome });
     };
     let prepared = plugin.prepare(&call(1), &[Arc::clone(&server)]).await;

@@ -22,7 +22,10 @@ async fn aws(endpoint: &str, operation: &str, body: &Value) -> Value {
         target: Target::parse(endpoint).unwrap(),
         headers,
         body: body.to_string().into(),
-        signer: Some(Signer::Aws { service: "secretsmanager".to_owned(), region: Some("us-east-1".to_owned()) }),
+        signer: Some(Signer::Aws {
+            service: "secretsmanager".to_owned(),
+            region: Some("us-east-1".to_owned()),
+        }),
         access: Access::new(|_, _| true, ""),
         repeatable: true,
         within: Duration::from_secs(60),
@@ -49,7 +52,9 @@ async fn secrets_of_aws_are_found_and_what_is_missing_says_where_it_was_looked_f
     aws(&endpoint, "CreateSecret", &json!({"Name": one, "SecretString": "hunter2"})).await;
     let object = json!({"other.token": "hunter3"}).to_string();
     aws(&endpoint, "CreateSecret", &json!({"Name": many, "SecretString": object})).await;
-    let scene = scene().with_variable("AWS_ACCESS_KEY_ID", "testing").with_variable("AWS_SECRET_ACCESS_KEY", "testing");
+    let scene = scene()
+        .with_variable("AWS_ACCESS_KEY_ID", "testing")
+        .with_variable("AWS_SECRET_ACCESS_KEY", "testing");
     scene.settings(&format!(
         "secrets:
   - 'aws-secrets-manager:{folder}/?region=us-east-1&endpoint={endpoint}'

@@ -23,7 +23,8 @@ async fn a_failing_provision_plays_to_the_same_error_without_the_engine() {
     // Nowhere to be had: the only registry there is has no such image.
     let settings = "servers:\n  gone: {image: '127.0.0.1:5000/mcp/no-such-image:1'}\n";
     with.settings(settings);
-    let recorded = with.run(["plugin", "test", "docker", "--record", "life.json", "--json"]).await.expect_code(0);
+    let recorded =
+        with.run(["plugin", "test", "docker", "--record", "life.json", "--json"]).await.expect_code(0);
     let steps = recorded.json()["steps"].clone();
     let step = |name: &str| {
         let steps = steps.as_array().unwrap().iter();
@@ -39,13 +40,15 @@ async fn a_failing_provision_plays_to_the_same_error_without_the_engine() {
     let without = scene().with_variable("DOCKER_HOST", "unix:///nowhere/docker.sock");
     without.settings(settings);
     without.file("life.json", &life);
-    let played = without.run(["plugin", "test", "docker", "--replay", "life.json", "--json"]).await.expect_code(0);
+    let played =
+        without.run(["plugin", "test", "docker", "--replay", "life.json", "--json"]).await.expect_code(0);
     let cases = outcomes(&played.json());
     assert!(cases.iter().all(|(_, passed)| *passed) && cases.len() == 6, "{cases:?}");
 
     // Another answer on the tape is another life, and is told.
     without.file("life.json", life.replace("docker.ensure-image", "docker.inspect"));
-    let played = without.run(["plugin", "test", "docker", "--replay", "life.json", "--json"]).await.expect_code(3);
+    let played =
+        without.run(["plugin", "test", "docker", "--replay", "life.json", "--json"]).await.expect_code(3);
     let cases = outcomes(&played.json());
     assert!(cases.contains(&("provision".to_owned(), false)), "{cases:?}");
 }
@@ -54,7 +57,8 @@ async fn a_failing_provision_plays_to_the_same_error_without_the_engine() {
 async fn a_life_of_a_component_plays_without_running_it() {
     let scene = scene();
     scene.settings("{}\n");
-    let recorded = scene.run(["plugin", "test", "embedded", "--record", "life.json", "--json"]).await.expect_code(0);
+    let recorded =
+        scene.run(["plugin", "test", "embedded", "--record", "life.json", "--json"]).await.expect_code(0);
     let steps = recorded.json()["steps"].to_string();
     assert!(steps.contains(r#""outcome":"gone""#), "{steps}");
     let played = scene.run(["plugin", "test", "embedded", "--replay", "life.json"]).await.expect_code(0);

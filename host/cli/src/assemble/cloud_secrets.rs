@@ -31,9 +31,7 @@ impl RemoteStore for Cloud {
         let found = self.0.get(name)?;
         Ok(found.map(|found| Remote {
             value: found.value.map(|value| SecretValue::new(value.to_string())),
-            reference: found
-                .reference
-                .map(|id| Reference { provider: self.0.provider().to_owned(), id }),
+            reference: found.reference.map(|id| Reference { provider: self.0.provider().to_owned(), id }),
         }))
     }
 }

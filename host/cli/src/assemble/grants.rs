@@ -47,7 +47,9 @@ pub(crate) fn grants(plugin: &c::PluginSettings, bundled: Option<&str>) -> Resul
             .grants
             .secrets
             .iter()
-            .map(|secret| Ok((secret.name.clone(), secret.hosts.iter().map(of_https).collect::<Result<_, String>>()?)))
+            .map(|secret| {
+                Ok((secret.name.clone(), secret.hosts.iter().map(of_https).collect::<Result<_, String>>()?))
+            })
             .collect::<Result<_, String>>()?,
         registry: plugin.grants.registry.is_some(),
     })

@@ -110,10 +110,11 @@ impl Inputs {
             add_plugin(&mut plugins, given, name)?;
         }
         // A plugin that the operator has called so wins over another spelling of a bundled one.
-        let provisioner = args.provisioner.as_deref().map(|name| match plugins.iter().any(|p| p.name == name) {
-            true => name.to_owned(),
-            false => canonical(name).to_owned(),
-        });
+        let provisioner =
+            args.provisioner.as_deref().map(|name| match plugins.iter().any(|p| p.name == name) {
+                true => name.to_owned(),
+                false => canonical(name).to_owned(),
+            });
         if let Some(name) = &provisioner
             && !known.contains(&name.as_str())
             && !plugins.iter().any(|p| p.name == *name)

@@ -84,7 +84,9 @@ mod tests {
         assert_eq!(placement.of(&server("image: i")), Place::Provisioner("acme".to_owned()));
         let placement = Placement { flag: Some("kubernetes"), plugins: &plugins, ..Placement::default() };
         assert_eq!(placement.of(&server("image: i")), Place::Provisioner("kubernetes".to_owned()));
-        for (spelling, name) in [("k8s", "kubernetes"), ("cloud", "cloud-ecs"), ("ecs", "cloud-ecs"), ("docker", "docker")] {
+        for (spelling, name) in
+            [("k8s", "kubernetes"), ("cloud", "cloud-ecs"), ("ecs", "cloud-ecs"), ("docker", "docker")]
+        {
             assert_eq!(super::canonical(spelling), name);
         }
     }

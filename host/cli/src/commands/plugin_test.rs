@@ -120,8 +120,9 @@ pub(super) async fn run(
         }
         What::Replay(file) => {
             let text = std::fs::read(&file).map_err(|error| Usage(format!("{}: {error}", file.display())))?;
-            let story: Story = serde_json::from_slice(&text)
-                .map_err(|error| Usage(format!("{} is nothing that `--record` wrote: {error}", file.display())))?;
+            let story: Story = serde_json::from_slice(&text).map_err(|error| {
+                Usage(format!("{} is nothing that `--record` wrote: {error}", file.display()))
+            })?;
             gateway_testkit::replay(&here, &story).await
         }
     };
@@ -137,7 +138,8 @@ fn recorded(file: &Path, story: Story, as_json: bool) -> Result<u8> {
     if as_json {
         print_json(&json!({"steps": story.steps}));
     } else {
-        let lines: Vec<Vec<String>> = story.steps.into_iter().map(|step| vec![step.call, step.outcome]).collect();
+        let lines: Vec<Vec<String>> =
+            story.steps.into_iter().map(|step| vec![step.call, step.outcome]).collect();
         print(&table(&["CALL", "OUTCOME"], &lines));
     }
     Ok(exit::DONE)

@@ -179,8 +179,12 @@ static SIGN: Table = Table::new(
             .or("`aws`, `google`, `google-id-token` or `bearer`, by the kind"),
         key("service", Form::Text, "`awsSigV4`: the service, such as `ecs`.").or("as the plugin says"),
         key("region", Form::Text, "`awsSigV4`: the region.").or("as the plugin says"),
-        key("scopes", Form::List(&Form::Special("scope")), "`googleAccessToken`: what the token is good for.")
-            .or("[https://www.googleapis.com/auth/cloud-platform]"),
+        key(
+            "scopes",
+            Form::List(&Form::Special("scope")),
+            "`googleAccessToken`: what the token is good for.",
+        )
+        .or("[https://www.googleapis.com/auth/cloud-platform]"),
         key("audience", Form::Text, "`googleIdToken`: whom the token is for.").or("the URL's host"),
         key("secret", Form::Text, "`bearer`: the secret, which must be granted too. Required there."),
     ]],

@@ -528,11 +528,8 @@ fn places_of_secrets() {
         SecretSource::Cloud(CloudSecrets::Aws { prefix, region, endpoint: None })
     };
     assert_eq!(of_clouds.secrets[..2], [aws("", None), aws("prod/mcp#", Some("eu-1"))]);
-    let google = CloudSecrets::Google {
-        prefix: "mcp-".to_owned(),
-        project: Some("acme".to_owned()),
-        endpoint: None,
-    };
+    let google =
+        CloudSecrets::Google { prefix: "mcp-".to_owned(), project: Some("acme".to_owned()), endpoint: None };
     assert_eq!(of_clouds.secrets[2], SecretSource::Cloud(google));
     assert!(matches!(&of_clouds.secrets[3], SecretSource::EnvFile(_)));
     insta::assert_snapshot!(problems("secrets: ['aws-secrets-manager:a b', 'google-secret-manager:?region=x']"), @r"

@@ -7,7 +7,10 @@ use bytes::Bytes;
 use host_web::{Access, Endpoint, EndpointConfig, Target};
 use http::{Request, Response};
 use reqsign_aws_core::{Credential, DefaultCredentialProvider};
-use reqsign_core::{CommandExecute, CommandOutput, Context, Env, FileRead, HttpSend, ProvideCredential as _, SigningCredential as _};
+use reqsign_core::{
+    CommandExecute, CommandOutput, Context, Env, FileRead, HttpSend, ProvideCredential as _,
+    SigningCredential as _,
+};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -58,7 +61,8 @@ impl AwsCredentials {
                 // What a service answered may hold anything; only the outermost sentence is of the library itself.
                 tracing::debug!(kind = ?error.kind(), "AWS credentials");
                 let what = error.to_string();
-                let what = what.lines().next().unwrap_or_default().split(", context").next().unwrap_or_default();
+                let what =
+                    what.lines().next().unwrap_or_default().split(", context").next().unwrap_or_default();
                 Err(Error::credentials(format!("the gateway has no AWS credentials: {what}"), HINT))
             }
         }
@@ -94,7 +98,9 @@ struct Files;
 
 impl FileRead for Files {
     async fn file_read(&self, path: &str) -> reqsign_core::Result<Vec<u8>> {
-        tokio::fs::read(path).await.map_err(|error| reqsign_core::Error::config_invalid(format!("{path}: {error}")))
+        tokio::fs::read(path)
+            .await
+            .map_err(|error| reqsign_core::Error::config_invalid(format!("{path}: {error}")))
     }
 }
 
@@ -117,7 +123,11 @@ pub(crate) async fn fetch(mut request: Request<Bytes>) -> Result<Response<Bytes>
     let url = request.uri().to_string();
     let target = Target::parse(&url)?;
     let access = Access::new(|_, _| true, "");
-    let config = EndpointConfig { reserved: &[], connect_within: CONNECT, ..EndpointConfig::new(url, Vec::new(), access) };
+    let config = EndpointConfig {
+        reserved: &[],
+        connect_within: CONNECT,
+        ..EndpointConfig::new(url, Vec::new(), access)
+    };
     request.headers_mut().remove(http::header::HOST);
     request.headers_mut().remove(http::header::CONTENT_LENGTH);
     let response = Endpoint::new(config)?.send_once(&target, &request).await?;
@@ -135,7 +145,9 @@ impl CommandExecute for Commands {
         program: &'a str,
         arguments: &'a [&'a str],
     ) -> reqsign_core::Result<CommandOutput> {
-        let failed = |error: &dyn std::fmt::Display| reqsign_core::Error::config_invalid(format!("`{program}`: {error}"));
+        let failed = |error: &dyn std::fmt::Display| {
+            reqsign_core::Error::config_invalid(format!("`{program}`: {error}"))
+        };
         let mut command = tokio::process::Command::new(program);
         command.args(arguments).env_clear().envs(&self.0.variables).kill_on_drop(true);
         command.stdin(std::process::Stdio::null());

@@ -61,7 +61,8 @@ fn parse(text: &str) -> Request<Bytes> {
             }
         }
     }
-    let host = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host")).unwrap().1.trim().to_owned();
+    let host =
+        headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host")).unwrap().1.trim().to_owned();
     let mut request = Request::builder()
         .method(method)
         .uri(format!("https://{host}{path}"))
@@ -101,8 +102,7 @@ fn signature(vector: &Vector) -> Result<String, String> {
         session_token: vector.context.credentials.token.clone(),
         expires_in: None,
     };
-    let scope =
-        Scope { service: &vector.context.service, region: &vector.context.region, time, settings };
+    let scope = Scope { service: &vector.context.service, region: &vector.context.region, time, settings };
     sign(&mut request, &credential, scope).map_err(|error| error.to_string())?;
     let header = request.headers()["authorization"].to_str().unwrap();
     Ok(header.rsplit('=').next().unwrap().to_owned())

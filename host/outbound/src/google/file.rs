@@ -35,9 +35,9 @@ struct Kind {
 /// It cannot be read, or is of a kind that is not known here.
 pub(super) async fn read(path: &Path) -> Result<Identity, Error> {
     let shown = path.display();
-    let text = tokio::fs::read(path)
-        .await
-        .map_err(|error| Error::credentials(format!("Google credentials {shown} cannot be read: {error}"), HINT))?;
+    let text = tokio::fs::read(path).await.map_err(|error| {
+        Error::credentials(format!("Google credentials {shown} cannot be read: {error}"), HINT)
+    })?;
     parse(&Zeroizing::new(text), &shown.to_string())
 }
 
@@ -50,7 +50,8 @@ fn parse(text: &[u8], shown: &str) -> Result<Identity, Error> {
         "authorized_user" => serde_json::from_slice(text).map(Identity::User).map_err(|_| wrong()),
         "impersonated_service_account" => {
             let file: ImpersonatedFile = serde_json::from_slice(text).map_err(|_| wrong())?;
-            let source = serde_json::to_vec(&file.source_credentials).map(Zeroizing::new).map_err(|_| wrong())?;
+            let source =
+                serde_json::to_vec(&file.source_credentials).map(Zeroizing::new).map_err(|_| wrong())?;
             let source = parse(&source, shown)?;
             Ok(Identity::Impersonated(Impersonated {
                 url: file.service_account_impersonation_url,
@@ -60,8 +61,13 @@ fn parse(text: &[u8], shown: &str) -> Result<Identity, Error> {
         }
         other => {
             let other: String = other.chars().take(60).collect();
-            let text = format!("{shown} holds Google credentials of the type `{other}`, which this gateway does not use");
-            Err(Error::credentials(text, "use a service account's key, a user's login, or a machine with a service account"))
+            let text = format!(
+                "{shown} holds Google credentials of the type `{other}`, which this gateway does not use"
+            );
+            Err(Error::credentials(
+                text,
+                "use a service account's key, a user's login, or a machine with a service account",
+            ))
         }
     }
 }
@@ -80,7 +86,10 @@ impl User {
     pub(super) async fn token(&self, wanted: &Wanted) -> Result<Token, Error> {
         if let Wanted::Identity(audience) = wanted {
             let text = format!("a user's login gets no identity token for `{audience}`");
-            return Err(Error::credentials(text, "use a service account, or impersonate one (`gcloud auth application-default login --impersonate-service-account`)"));
+            return Err(Error::credentials(
+                text,
+                "use a service account, or impersonate one (`gcloud auth application-default login --impersonate-service-account`)",
+            ));
         }
         let form = [
             ("grant_type", "refresh_token"),
@@ -125,7 +134,9 @@ impl Impersonated {
             Identity::Impersonated(other) => Box::pin(other.token(&source)).await?,
         };
         let (url, body) = match wanted {
-            Wanted::Access(scopes) => (self.url.clone(), json!({"scope": scopes, "delegates": self.delegates})),
+            Wanted::Access(scopes) => {
+                (self.url.clone(), json!({"scope": scopes, "delegates": self.delegates}))
+            }
             Wanted::Identity(audience) => (
                 self.url.replace(":generateAccessToken", ":generateIdToken"),
                 json!({"audience": audience, "includeEmail": true, "delegates": self.delegates}),
@@ -164,7 +175,8 @@ mod tests {
 
     #[test]
     fn a_file_says_who_the_gateway_is_or_why_not() {
-        let user = r#"{"type":"authorized_user","client_id":"i","client_secret":"hunter2","refresh_token":"r"}"#;
+        let user =
+            r#"{"type":"authorized_user","client_id":"i","client_secret":"hunter2","refresh_token":"r"}"#;
         assert!(matches!(parse(user.as_bytes(), "f"), Ok(Identity::User(_))));
         let other = format!(
             r#"{{"type":"impersonated_service_account","service_account_impersonation_url":"https://x/a:generateAccessToken","source_credentials":{user}}}"#
@@ -173,7 +185,10 @@ mod tests {
         for (text, why) in [
             ("hunter2", "f is no file of Google credentials"),
             (r#"{"type":"service_account","private_key":"hunter2"}"#, "f is no file of Google credentials"),
-            (r#"{"type":"external_account"}"#, "f holds Google credentials of the type `external_account`, which this gateway does not use"),
+            (
+                r#"{"type":"external_account"}"#,
+                "f holds Google credentials of the type `external_account`, which this gateway does not use",
+            ),
         ] {
             let error = parse(text.as_bytes(), "f").err().unwrap();
             assert_eq!(error.text, why);

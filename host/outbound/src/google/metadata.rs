@@ -23,7 +23,9 @@ pub(super) async fn token(around: &Surroundings, wanted: &Wanted) -> Result<Toke
     };
     let request = Request::builder().uri(&url).header("metadata-flavor", "Google").body(Bytes::new());
     let answer = ask(&url, request).await.map_err(|error| match error.kind {
-        ErrorKind::Unreachable | ErrorKind::Timeout => Error::credentials("the gateway has no Google credentials", HINT),
+        ErrorKind::Unreachable | ErrorKind::Timeout => {
+            Error::credentials("the gateway has no Google credentials", HINT)
+        }
         _ => error,
     })?;
     match wanted {
@@ -31,8 +33,9 @@ pub(super) async fn token(around: &Surroundings, wanted: &Wanted) -> Result<Toke
             .map_err(|_| Error::credentials("the metadata service answered with what is no token", HINT))?
             .token(wanted),
         Wanted::Identity(_) => {
-            let text = std::str::from_utf8(&answer)
-                .map_err(|_| Error::credentials("the metadata service answered with what is no token", HINT))?;
+            let text = std::str::from_utf8(&answer).map_err(|_| {
+                Error::credentials("the metadata service answered with what is no token", HINT)
+            })?;
             Ok(Token::new(text.trim().to_owned(), IDENTITY_LIVES))
         }
     }

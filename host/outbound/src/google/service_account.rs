@@ -36,7 +36,9 @@ impl ServiceAccount {
     pub(super) async fn token(&self, wanted: &Wanted) -> Result<Token, Error> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let assertion = self.assertion(wanted, now)?;
-        exchange(&self.token_uri, &[("grant_type", JWT_BEARER), ("assertion", &assertion)]).await?.token(wanted)
+        exchange(&self.token_uri, &[("grant_type", JWT_BEARER), ("assertion", &assertion)])
+            .await?
+            .token(wanted)
     }
 
     fn assertion(&self, wanted: &Wanted, now: u64) -> Result<Zeroizing<String>, Error> {
@@ -63,7 +65,8 @@ impl ServiceAccount {
         };
         let key = RsaKeyPair::from_pkcs8(&der(&self.private_key).ok_or_else(wrong)?).map_err(|_| wrong())?;
         let mut signature = vec![0; key.public().modulus_len()];
-        key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature).map_err(|_| wrong())?;
+        key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature)
+            .map_err(|_| wrong())?;
         Ok(Zeroizing::new(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))))
     }
 }
@@ -96,7 +99,8 @@ mod tests {
         let wanted = Wanted::Identity("https://a.example".to_owned());
         let assertion = account().assertion(&wanted, 1_000).unwrap();
         let parts: Vec<&str> = assertion.split('.').collect();
-        let read = |part: &str| -> Value { serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap() };
+        let read =
+            |part: &str| -> Value { serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap() };
         assert_eq!(read(parts[0]), json!({"alg": "RS256", "typ": "JWT", "kid": "k1"}));
         assert_eq!(
             read(parts[1]),

@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use host_web::{Access, Target};
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::Method;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -34,7 +34,8 @@ pub(super) async fn get(
     name: &str,
 ) -> Outcome {
     let region = region.map(str::to_owned).or_else(|| client.region()).ok_or_else(|| {
-        "nothing says in which region (write `aws-secrets-manager:?region=REGION`, or set AWS_REGION)".to_owned()
+        "nothing says in which region (write `aws-secrets-manager:?region=REGION`, or set AWS_REGION)"
+            .to_owned()
     })?;
     // With `#` it is one secret, and the name is a key in it.
     let (id, key) = match prefix.strip_suffix('#') {
@@ -72,8 +73,8 @@ pub(super) async fn get(
     let value = match key {
         None => text,
         Some(key) => {
-            let map: Value =
-                serde_json::from_str(&text).map_err(|_| format!("`{id}` holds no JSON object with names of secrets"))?;
+            let map: Value = serde_json::from_str(&text)
+                .map_err(|_| format!("`{id}` holds no JSON object with names of secrets"))?;
             match map.get(key) {
                 None => return Ok(None),
                 Some(Value::String(text)) => Zeroizing::new(text.clone()),
@@ -81,10 +82,7 @@ pub(super) async fn get(
             }
         }
     };
-    Ok(Some(Found {
-        value: Some(Arc::new(value)),
-        reference: secret.arn.map(|arn| reference(&arn, key)),
-    }))
+    Ok(Some(Found { value: Some(Arc::new(value)), reference: secret.arn.map(|arn| reference(&arn, key)) }))
 }
 
 /// As task definitions write it.
@@ -136,5 +134,9 @@ fn why_not(answer: &Answer) -> Option<String> {
     let word = body.get("__type").and_then(Value::as_str).or_else(|| answer.header("x-amzn-errortype"));
     let word = word.unwrap_or_default().rsplit('#').next().unwrap_or_default();
     let word = word.split(':').next().unwrap_or_default();
-    if word.is_empty() { Some(format!("status {}", answer.status)) } else { Some(word.chars().take(80).collect()) }
+    if word.is_empty() {
+        Some(format!("status {}", answer.status))
+    } else {
+        Some(word.chars().take(80).collect())
+    }
 }

@@ -44,7 +44,10 @@ pub(super) async fn get(
     })?;
     let id = id_of(&format!("{prefix}{name}"));
     let resource = format!("projects/{project}/secrets/{id}");
-    let url = format!("{}/v1/{resource}/versions/latest:access", endpoint.unwrap_or(ENDPOINT).trim_end_matches('/'));
+    let url = format!(
+        "{}/v1/{resource}/versions/latest:access",
+        endpoint.unwrap_or(ENDPOINT).trim_end_matches('/')
+    );
     let outgoing = Outgoing {
         who: "secrets".to_owned(),
         method: Method::GET,
@@ -78,7 +81,10 @@ pub(super) async fn get(
     let data = version.payload.and_then(|payload| payload.data).unwrap_or_default();
     let bytes = STANDARD.decode(data.as_bytes()).map_err(|_| "its answer is malformed".to_owned())?;
     let text = String::from_utf8(bytes).map_err(|_| format!("`{resource}` holds bytes that are no text"))?;
-    Ok(Some(Found { value: Some(Arc::new(Zeroizing::new(text))), reference: version.name.or(Some(resource)) }))
+    Ok(Some(Found {
+        value: Some(Arc::new(Zeroizing::new(text))),
+        reference: version.name.or(Some(resource)),
+    }))
 }
 
 /// Letters, digits, `-` and `_` are all that an id there has; what else a name has becomes `_`.

@@ -15,7 +15,10 @@ async fn aws_keys_are_found_in_variables_and_profiles() {
     let client = Client::new(around(&variables, None));
     let shown = authorization(&client, &server, aws()).await.unwrap();
     assert!(shown.starts_with("AWS4-HMAC-SHA256 Credential=AKIDOFVARIABLE/"), "{shown}");
-    assert!(shown.contains("/eu-1/ecs/aws4_request, SignedHeaders=") && !shown.contains("hunter2"), "{shown}");
+    assert!(
+        shown.contains("/eu-1/ecs/aws4_request, SignedHeaders=") && !shown.contains("hunter2"),
+        "{shown}"
+    );
     let home = tempfile::tempdir().unwrap();
     std::fs::create_dir(home.path().join(".aws")).unwrap();
     let file = "[work]\naws_access_key_id = AKIDOFPROFILE\naws_secret_access_key = x\n";
@@ -34,9 +37,15 @@ async fn aws_keys_are_found_where_the_gateway_runs() {
             "/container" if request.contains("authorization: token-of-file") => answer(200, "", KEYS),
             "/latest/api/token" => answer(200, "", "token-of-machine"),
             "/latest/meta-data/iam/security-credentials/" => answer(200, "", "role"),
-            "/latest/meta-data/iam/security-credentials/role" => {
-                answer(200, "", &KEYS.replacen('{', r#"{"Code":"Success","LastUpdated":"2026-01-01T00:00:00Z","Type":"AWS-HMAC","#, 1))
-            }
+            "/latest/meta-data/iam/security-credentials/role" => answer(
+                200,
+                "",
+                &KEYS.replacen(
+                    '{',
+                    r#"{"Code":"Success","LastUpdated":"2026-01-01T00:00:00Z","Type":"AWS-HMAC","#,
+                    1,
+                ),
+            ),
             "/signed" => answer(200, "", ""),
             _ => answer(404, "", ""),
         }
@@ -81,10 +90,15 @@ async fn google_tokens_are_made_of_a_key_and_asked_of_the_machine() {
         let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
         match path.split('?').next().unwrap_or_default() {
             "/token" if request.contains("grant_type=urn%3Aietf") && request.contains("assertion=ey") => {
-                answer(200, "", r#"{"id_token":"identity-of-key","access_token":"access-of-key","expires_in":3599}"#)
+                answer(
+                    200,
+                    "",
+                    r#"{"id_token":"identity-of-key","access_token":"access-of-key","expires_in":3599}"#,
+                )
             }
             "/computeMetadata/v1/instance/service-accounts/default/identity"
-                if path.contains("audience=https%3A%2F%2Fa.example") && request.contains("metadata-flavor: Google") =>
+                if path.contains("audience=https%3A%2F%2Fa.example")
+                    && request.contains("metadata-flavor: Google") =>
             {
                 answer(200, "", "identity-of-machine\n")
             }
@@ -93,7 +107,10 @@ async fn google_tokens_are_made_of_a_key_and_asked_of_the_machine() {
         }
     };
     let server = Server::start(services).await;
-    let identity = || Signer::GoogleIdentity { audience: "https://a.example".to_owned(), header: "authorization".to_owned() };
+    let identity = || Signer::GoogleIdentity {
+        audience: "https://a.example".to_owned(),
+        header: "authorization".to_owned(),
+    };
     let host = server.address.to_string();
     let machine = Client::new(around(&[("GCE_METADATA_HOST", &host)], None));
     assert_eq!(authorization(&machine, &server, identity()).await.unwrap(), "Bearer identity-of-machine");

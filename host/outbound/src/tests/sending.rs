@@ -87,7 +87,10 @@ async fn no_more_is_read_than_was_asked_for() {
     let server = Server::start(|_, _| answer(200, "", &"x".repeat(1001))).await;
     let small = Outgoing { limit: 1000, ..outgoing(&server.url("/")) };
     let error = Client::default().send(&small, &put()).await.unwrap_err();
-    assert_eq!((error.kind, error.text.as_str()), (ErrorKind::Unreadable, "the answer is longer than 1000 bytes"));
+    assert_eq!(
+        (error.kind, error.text.as_str()),
+        (ErrorKind::Unreadable, "the answer is longer than 1000 bytes")
+    );
 }
 
 #[tokio::test]

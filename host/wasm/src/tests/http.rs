@@ -1,7 +1,7 @@
 //! `http`: a plugin that means no good, with real servers behind it: where it gets, what it gets to see, and what is noted of it.
 
 use super::*;
-use crate::grants::{HttpGrant, HostPattern, NamePattern, PlaceAt, SecretPlace, Signer, SignerKind};
+use crate::grants::{HostPattern, HttpGrant, NamePattern, PlaceAt, SecretPlace, Signer, SignerKind};
 use host_provisioner::{Connection, Value, Variable};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -115,7 +115,8 @@ impl Bench {
         let pattern = |text: &str| text.parse::<HostPattern>().unwrap();
         let plugin = fixture
             .plugin_with(|spec| {
-                spec.source = PluginSource::Bytes(std::fs::read(test_artifacts::guest("plugin_http")).unwrap().into());
+                spec.source =
+                    PluginSource::Bytes(std::fs::read(test_artifacts::guest("plugin_http")).unwrap().into());
                 spec.grants = Grants {
                     http: grants,
                     connect: vec![pattern("127.0.0.1:*")],
@@ -171,27 +172,66 @@ async fn a_plugin_gets_where_it_was_granted_and_nowhere_else() {
     let lines = [
         (format!("GET {url}/open?x=1"), "200 "),
         (format!("POST {url}/v1/x header=x-amz-target:A.RunTask effect=changes"), "200 "),
-        (format!("POST {url}/v1/x header=x-amz-target:A.StopTask effect=changes"), "FailureCategory::Permission: plugin `p` may not send POST /v1/x (StopTask) to"),
-        (format!("POST {url}/v1/x effect=changes"), "FailureCategory::Permission: plugin `p` may not send POST /v1/x to"),
-        (format!("PUT {url}/v1/x header=x-amz-target:A.RunTask effect=changes"), "FailureCategory::Permission: plugin `p` may not send PUT"),
+        (
+            format!("POST {url}/v1/x header=x-amz-target:A.StopTask effect=changes"),
+            "FailureCategory::Permission: plugin `p` may not send POST /v1/x (StopTask) to",
+        ),
+        (
+            format!("POST {url}/v1/x effect=changes"),
+            "FailureCategory::Permission: plugin `p` may not send POST /v1/x to",
+        ),
+        (
+            format!("PUT {url}/v1/x header=x-amz-target:A.RunTask effect=changes"),
+            "FailureCategory::Permission: plugin `p` may not send PUT",
+        ),
         // Granted, and refused all the same.
-        (format!("POST {url}/v1/x header=x-amz-target:A.GetSecretValue effect=changes"), "FailureCategory::Permission: `GetSecretValue` hands out secrets"),
-        (format!("GET {url}/open/secrets/s/versions/1%3Aaccess"), "FailureCategory::Permission: `access` hands out secrets"),
+        (
+            format!("POST {url}/v1/x header=x-amz-target:A.GetSecretValue effect=changes"),
+            "FailureCategory::Permission: `GetSecretValue` hands out secrets",
+        ),
+        (
+            format!("GET {url}/open/secrets/s/versions/1%3Aaccess"),
+            "FailureCategory::Permission: `access` hands out secrets",
+        ),
         // Both are asked for.
-        (format!("POST {url}/v1/x?Action=GetSecretValue header=x-amz-target:A.RunTask effect=changes"), "FailureCategory::Permission: `GetSecretValue`"),
+        (
+            format!("POST {url}/v1/x?Action=GetSecretValue header=x-amz-target:A.RunTask effect=changes"),
+            "FailureCategory::Permission: `GetSecretValue`",
+        ),
         (format!("GET {url}/open/../v1/x"), "FailureCategory::Config: the path `/open/../v1/x` has steps"),
-        (format!("GET http://127.0.0.1:{port}@evil.example/"), "FailureCategory::Config: the URL holds a user"),
+        (
+            format!("GET http://127.0.0.1:{port}@evil.example/"),
+            "FailureCategory::Config: the URL holds a user",
+        ),
         // Other addresses, and names for them.
-        ("GET http://169.254.169.254/latest/meta-data/".to_owned(), "FailureCategory::Permission: plugin `p` may not send GET"),
+        (
+            "GET http://169.254.169.254/latest/meta-data/".to_owned(),
+            "FailureCategory::Permission: plugin `p` may not send GET",
+        ),
         ("GET https://10.0.0.1/".to_owned(), "FailureCategory::Permission: plugin `p` may not send GET"),
-        ("GET https://metadata.google.internal/".to_owned(), "FailureCategory::Permission: `metadata.google.internal` is a name of this machine"),
-        (format!("GET https://localhost:{port}/"), "FailureCategory::Permission: plugin `p` may not send GET"),
+        (
+            "GET https://metadata.google.internal/".to_owned(),
+            "FailureCategory::Permission: `metadata.google.internal` is a name of this machine",
+        ),
+        (
+            format!("GET https://localhost:{port}/"),
+            "FailureCategory::Permission: plugin `p` may not send GET",
+        ),
         (format!("GET http://a.example:{port}/"), "FailureCategory::Permission: `http://a.example:"),
         // A redirect is an answer, and nobody follows it.
         (format!("GET {url}/moved"), "302 location: http://169.254.169.254/latest/meta-data/"),
-        (format!("GET {url}/open tls=own"), "FailureCategory::Unsupported: this gateway does not carry TLS profiles yet"),
-        (format!("GET {url}/open header=host:evil.example"), "FailureCategory::Permission: the header `host` is set by the connection"),
-        (format!("GET {url}/open header=authorization:x"), "FailureCategory::Permission: the header `authorization` is set by"),
+        (
+            format!("GET {url}/open tls=own"),
+            "FailureCategory::Unsupported: this gateway does not carry TLS profiles yet",
+        ),
+        (
+            format!("GET {url}/open header=host:evil.example"),
+            "FailureCategory::Permission: the header `host` is set by the connection",
+        ),
+        (
+            format!("GET {url}/open header=authorization:x"),
+            "FailureCategory::Permission: the header `authorization` is set by",
+        ),
     ];
     let asked: Vec<String> = lines.iter().map(|(line, _)| line.clone()).collect();
     let said = bench.run(&asked).await;
@@ -201,7 +241,13 @@ async fn a_plugin_gets_where_it_was_granted_and_nowhere_else() {
             wrong.push(format!("{line}\n  expected {expected}\n  but      {said}"));
         }
     }
-    assert!(wrong.is_empty() && said.len() == lines.len(), "{} of {}\n{}", said.len(), lines.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty() && said.len() == lines.len(),
+        "{} of {}\n{}",
+        said.len(),
+        lines.len(),
+        wrong.join("\n")
+    );
     assert_eq!(echo.seen().len(), 3);
 }
 
@@ -231,7 +277,11 @@ async fn no_key_is_found_in_any_answer() {
         ])
         .await;
     let seen = echo.seen();
-    assert!(seen[0].contains("Credential=AKIDHUNTER/") && seen[0].contains("hunters-own-session"), "{}", seen[0]);
+    assert!(
+        seen[0].contains("Credential=AKIDHUNTER/") && seen[0].contains("hunters-own-session"),
+        "{}",
+        seen[0]
+    );
     assert!(seen[0].contains("/eu-1/ecs/aws4_request"), "{}", seen[0]);
     assert!(seen[1].contains("authorization: Bearer hunter2"), "{}", seen[1]);
     assert!(seen[2].contains("x-own: Bearer hunter2"), "{}", seen[2]);
@@ -241,13 +291,29 @@ async fn no_key_is_found_in_any_answer() {
         }
     }
     assert!(said[0].contains("Credential=[removed]/"), "{}", said[0]);
-    assert!(said[0].ends_with("Signature=[removed]") || said[0].contains("Signature=[removed]~"), "{}", said[0]);
+    assert!(
+        said[0].ends_with("Signature=[removed]") || said[0].contains("Signature=[removed]~"),
+        "{}",
+        said[0]
+    );
     assert!(said[1].contains("Bearer [removed]") && said[2].contains("x-own: Bearer [removed]"), "{said:?}");
-    assert!(said[3].starts_with("FailureCategory::Permission: the signer may sign for service `ecs` only"), "{}", said[3]);
-    assert!(said[4].starts_with("FailureCategory::Permission: plugin `p` may not have requests to 127.0.0.1"), "{}", said[4]);
+    assert!(
+        said[3].starts_with("FailureCategory::Permission: the signer may sign for service `ecs` only"),
+        "{}",
+        said[3]
+    );
+    assert!(
+        said[4].starts_with("FailureCategory::Permission: plugin `p` may not have requests to 127.0.0.1"),
+        "{}",
+        said[4]
+    );
     // The grant says the service; nothing says the region.
     assert!(said[5].starts_with("FailureCategory::Permission: nothing says in which region"), "{}", said[5]);
-    assert!(said[6].contains("the header `X-Amz-Date` is set by the connection or the signer"), "{}", said[6]);
+    assert!(
+        said[6].contains("the header `X-Amz-Date` is set by the connection or the signer"),
+        "{}",
+        said[6]
+    );
     assert_eq!(seen.len(), 4);
 }
 
@@ -271,21 +337,62 @@ async fn a_servers_secret_stands_where_the_grant_says_and_nowhere_else() {
         (format!(r#"POST {url}/ {create} body={{"SecretString":"|server:token|"}}"#), "200 "),
         (format!(r#"POST {url}/ {create} body={{"SecretString":"|Bearer_server:token|"}}"#), "200 "),
         (format!(r#"POST {url}/ {create} body={{"SecretString":"|generated:own|"}}"#), "200 "),
-        (format!("POST {url}/ effect=changes encode=percent body=Action=CreateSecret&Value=|server:token|"), "200 "),
+        (
+            format!(
+                "POST {url}/ effect=changes encode=percent body=Action=CreateSecret&Value=|server:token|"
+            ),
+            "200 ",
+        ),
         (format!("POST {url}/ {create} header=x-value:|server:token|"), "200 "),
         // Elsewhere.
-        (format!(r#"POST {url}/ {create} body={{"Name":"|server:token|"}}"#), "FailureCategory::Permission: secret `token` may not stand at `/Name`"),
-        (format!(r#"POST {url}/ {create} body={{"SecretString":{{"a":"|server:token|"}}}}"#), "FailureCategory::Permission: secret `token` may not stand at `/SecretString/a`"),
-        (format!(r#"POST {url}/ header=x-amz-target:s.TagResource effect=changes body={{"SecretString":"|server:token|"}}"#), "FailureCategory::Permission: secret `token` may not stand at"),
-        (format!(r#"POST {url}/ effect=changes body={{"SecretString":"|server:token|"}}"#), "FailureCategory::Permission: secret `token` may not stand at"),
-        (format!(r#"POST {url}/ {create} encode=none body={{"SecretString":"|server:token|"}}"#), "FailureCategory::Permission: a server's secret is encoded so that"),
-        (format!(r#"POST {url}/ {create} body={{"SecretString":"x","SecretString":"|server:token|","SecretString":"y"}}"#), "FailureCategory::Permission: a server's secret stands only inside one text"),
-        (format!("POST {url}/ {create} header=x-other:|server:token|"), "FailureCategory::Permission: secret `token` may not stand at the header `x-other`"),
-        (format!(r#"POST {url}/ header=x-amz-target:s.DescribeSecret body={{"SecretString":"|server:token|"}}"#), "FailureCategory::Permission: a request that only reads carries no secret"),
+        (
+            format!(r#"POST {url}/ {create} body={{"Name":"|server:token|"}}"#),
+            "FailureCategory::Permission: secret `token` may not stand at `/Name`",
+        ),
+        (
+            format!(r#"POST {url}/ {create} body={{"SecretString":{{"a":"|server:token|"}}}}"#),
+            "FailureCategory::Permission: secret `token` may not stand at `/SecretString/a`",
+        ),
+        (
+            format!(
+                r#"POST {url}/ header=x-amz-target:s.TagResource effect=changes body={{"SecretString":"|server:token|"}}"#
+            ),
+            "FailureCategory::Permission: secret `token` may not stand at",
+        ),
+        (
+            format!(r#"POST {url}/ effect=changes body={{"SecretString":"|server:token|"}}"#),
+            "FailureCategory::Permission: secret `token` may not stand at",
+        ),
+        (
+            format!(r#"POST {url}/ {create} encode=none body={{"SecretString":"|server:token|"}}"#),
+            "FailureCategory::Permission: a server's secret is encoded so that",
+        ),
+        (
+            format!(
+                r#"POST {url}/ {create} body={{"SecretString":"x","SecretString":"|server:token|","SecretString":"y"}}"#
+            ),
+            "FailureCategory::Permission: a server's secret stands only inside one text",
+        ),
+        (
+            format!("POST {url}/ {create} header=x-other:|server:token|"),
+            "FailureCategory::Permission: secret `token` may not stand at the header `x-other`",
+        ),
+        (
+            format!(
+                r#"POST {url}/ header=x-amz-target:s.DescribeSecret body={{"SecretString":"|server:token|"}}"#
+            ),
+            "FailureCategory::Permission: a request that only reads carries no secret",
+        ),
         // Not the server's own, or not in the form that its entry has it.
-        (format!(r#"POST {url}/ {create} body={{"SecretString":"|server:other|"}}"#), "FailureCategory::Permission: secret `other` stands in no variable"),
+        (
+            format!(r#"POST {url}/ {create} body={{"SecretString":"|server:other|"}}"#),
+            "FailureCategory::Permission: secret `other` stands in no variable",
+        ),
         // A POST that says it only reads.
-        (format!("POST {url}/ header=x-amz-target:s.CreateSecret"), "FailureCategory::Permission: `CreateSecret` is not granted as something that only reads"),
+        (
+            format!("POST {url}/ header=x-amz-target:s.CreateSecret"),
+            "FailureCategory::Permission: `CreateSecret` is not granted as something that only reads",
+        ),
         (format!("POST {url}/ header=x-amz-target:s.DescribeSecret"), "200 "),
     ];
     let asked: Vec<String> = lines.iter().map(|(line, _)| line.clone()).collect();
@@ -296,7 +403,13 @@ async fn a_servers_secret_stands_where_the_grant_says_and_nowhere_else() {
             wrong.push(format!("{line}\n  expected {expected}\n  but      {said}"));
         }
     }
-    assert!(wrong.is_empty() && said.len() == lines.len(), "{} of {}\n{}", said.len(), lines.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty() && said.len() == lines.len(),
+        "{} of {}\n{}",
+        said.len(),
+        lines.len(),
+        wrong.join("\n")
+    );
     let seen = echo.seen();
     assert!(seen[0].ends_with(r#"{"SecretString":"hunter2"}"#), "{}", seen[0]);
     assert!(seen[1].ends_with(r#"{"SecretString":"Bearer hunter2"}"#), "{}", seen[1]);
@@ -320,17 +433,37 @@ async fn what_is_created_is_noted_before_and_taken_down_after() {
             format!("DELETE {url}/things/two effect=removes:two"),
         ])
         .await;
-    assert!(said[0].starts_with("FailureCategory::Permission: a request that creates must come after a checkpoint"), "{}", said[0]);
+    assert!(
+        said[0]
+            .starts_with("FailureCategory::Permission: a request that creates must come after a checkpoint"),
+        "{}",
+        said[0]
+    );
     assert_eq!(said[1], "noted");
     // The call failed, so a fresh instance takes down what is left: `one`, at the place of the checkpoint.
-    eventually("the release", || echo.seen.lock().unwrap().iter().any(|seen| seen.starts_with("DELETE /gone/one "))).await;
+    eventually("the release", || {
+        echo.seen.lock().unwrap().iter().any(|seen| seen.starts_with("DELETE /gone/one "))
+    })
+    .await;
     eventually("the ledger to be empty", || bench.fixture.host.ledger.open().is_empty()).await;
     assert!(!echo.seen().iter().any(|seen| seen.starts_with("DELETE /gone/two ")));
     // A call that only looks creates and changes nothing.
-    let lines = [format!("POST {url}/ effect=creates:x"), format!("POST {url}/ effect=changes"), format!("GET {url}/")];
+    let lines = [
+        format!("POST {url}/ effect=creates:x"),
+        format!("POST {url}/ effect=changes"),
+        format!("GET {url}/"),
+    ];
     let failure = bench.plugin.validate(&call(), &bench.server(&lines)).await.unwrap_err();
-    assert!(failure.details[0].starts_with("FailureCategory::Permission: nothing is created over `http` in `validate`"), "{failure:?}");
-    assert!(failure.details[1].starts_with("FailureCategory::Permission: nothing is changed over `http` in `validate`"), "{failure:?}");
+    assert!(
+        failure.details[0]
+            .starts_with("FailureCategory::Permission: nothing is created over `http` in `validate`"),
+        "{failure:?}"
+    );
+    assert!(
+        failure.details[1]
+            .starts_with("FailureCategory::Permission: nothing is changed over `http` in `validate`"),
+        "{failure:?}"
+    );
     assert!(failure.details[2].starts_with("200 "), "{failure:?}");
 }
 
@@ -338,12 +471,16 @@ async fn what_is_created_is_noted_before_and_taken_down_after() {
 async fn every_request_to_a_signed_endpoint_carries_what_was_asked_for() {
     let echo = Echo::start().await;
     let bearer = HttpGrant {
-        signer: Some(Signer { name: "bearer".to_owned(), kind: SignerKind::Bearer { secret: "token".to_owned() } }),
+        signer: Some(Signer {
+            name: "bearer".to_owned(),
+            kind: SignerKind::Bearer { secret: "token".to_owned() },
+        }),
         ..grant(&echo.address.to_string())
     };
     let bench = Bench::with(vec![bearer]).await;
     let url = format!("{}/mcp", echo.url());
-    let server = bench.server(&[format!("connect {url} sign=bearer header=x-helper:|generated:helper| wait")]);
+    let server =
+        bench.server(&[format!("connect {url} sign=bearer header=x-helper:|generated:helper| wait")]);
     let provisioned = bench.plugin.provision(&call(), &server).await.unwrap();
     let Connection::Http(endpoint) = provisioned.connection else { panic!("no HTTP") };
     echo.seen();
@@ -359,8 +496,14 @@ async fn every_request_to_a_signed_endpoint_carries_what_was_asked_for() {
     // Whom the signer may not sign for.
     for (line, text) in [
         (format!("connect {url} sign=google"), "plugin `p` may not have requests to 127.0.0.1"),
-        ("connect http://127.0.0.1:1/mcp sign=bearer".to_owned(), "plugin `p` may not have requests to 127.0.0.1:1"),
-        (format!("connect {url} header=x-a:|server:token|"), "secret `token` may not stand in a header of an endpoint"),
+        (
+            "connect http://127.0.0.1:1/mcp sign=bearer".to_owned(),
+            "plugin `p` may not have requests to 127.0.0.1:1",
+        ),
+        (
+            format!("connect {url} header=x-a:|server:token|"),
+            "secret `token` may not stand in a header of an endpoint",
+        ),
     ] {
         let failure = bench.plugin.provision(&call(), &bench.server(&[line])).await.map(|_| ()).unwrap_err();
         assert!(failure.text.starts_with(text), "{}", failure.text);

@@ -4,8 +4,8 @@ use crate::ledger::Liveness;
 use crate::sanitize::{DOCUMENT, LINE, block, line};
 use crate::v0_1::types;
 use host_provisioner::{
-    Blueprint, Class, Cost, Document, Failure, FieldReport, Health, Honoured, ManagedObject, ObjectRef, Ownership,
-    Phase, Pin, State, Status,
+    Blueprint, Class, Cost, Document, Failure, FieldReport, Health, Honoured, ManagedObject, ObjectRef,
+    Ownership, Phase, Pin, State, Status,
 };
 use std::time::Duration;
 

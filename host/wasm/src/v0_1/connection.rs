@@ -8,11 +8,11 @@ use crate::limits::TEXT;
 use crate::sanitize;
 use crate::state::{CallState, Scope};
 use crate::v0_1::bounds;
+use crate::v0_1::bounds::Bounded as _;
+use crate::v0_1::http::Signed;
 use crate::v0_1::imported::connection::{
     Authorization, Ending, Host, HostConnection, HostRunOutput, HttpEndpoint, HttpProtocol, TcpEndpoint,
 };
-use crate::v0_1::bounds::Bounded as _;
-use crate::v0_1::http::Signed;
 use crate::v0_1::types::{self, Failure, FailureCategory, Part, SecretOwner};
 use host_outbound::Signer;
 use host_provisioner as provisioner;
@@ -293,7 +293,9 @@ impl Scope {
                 }
                 Part::Secret(name) if name.owner == SecretOwner::Server => {
                     let name = sanitize::line(&name.name, LABEL);
-                    let text = format!("secret `{name}` may not stand in a header of an endpoint: the entry's own headers are added by the host");
+                    let text = format!(
+                        "secret `{name}` may not stand in a header of an endpoint: the entry's own headers are added by the host"
+                    );
                     return Err(self.refuse(FailureCategory::Permission, text));
                 }
                 other => text.push_str(&self.filled(&vec![other.clone()])?),

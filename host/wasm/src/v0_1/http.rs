@@ -12,8 +12,8 @@ use crate::state::{CallState, Scope};
 use crate::v0_1::bounds::{self, Bounded};
 use crate::v0_1::imported::http::{BodyPart, Effect, Host, Request, Response};
 use crate::v0_1::types::{Failure, FailureCategory, ObjectRef};
-use check::Checked;
 use bytes::Bytes;
+use check::Checked;
 use host_outbound::{Answer, Client, Error, ErrorKind, Outgoing, Signer};
 use http::HeaderMap;
 use std::sync::Arc;
@@ -139,7 +139,10 @@ impl Scope {
     }
 
     /// The request as it may be sent, with its values filled in.
-    async fn request_ready(&self, request: &Request) -> Result<(Checked, Option<Signer>, HeaderMap, Bytes), Failure> {
+    async fn request_ready(
+        &self,
+        request: &Request,
+    ) -> Result<(Checked, Option<Signer>, HeaderMap, Bytes), Failure> {
         let (checked, chosen) = self.may_send(request)?;
         let signer = match chosen {
             Some(chosen) => Some(self.ready_signer(chosen).await?),

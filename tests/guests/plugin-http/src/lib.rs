@@ -62,7 +62,9 @@ fn value(text: &str) -> Value {
                 _ => None,
             };
             match owner {
-                Some((owner, name)) => Part::Secret(SecretName { owner, server_id: None, name: name.to_owned() }),
+                Some((owner, name)) => {
+                    Part::Secret(SecretName { owner, server_id: None, name: name.to_owned() })
+                }
                 None => Part::Text(piece.to_owned()),
             }
         })
@@ -92,7 +94,8 @@ fn signing(line: &str) -> Option<Signing> {
     let signer = words(line).find(|(key, _)| *key == "sign")?.1.to_owned();
     let known = ["service", "region", "audience", "header-of-token"];
     let parameters = words(line).filter(|(key, _)| known.contains(key));
-    let parameters = parameters.map(|(key, value)| (key.replace("header-of-token", "header"), value.to_owned()));
+    let parameters =
+        parameters.map(|(key, value)| (key.replace("header-of-token", "header"), value.to_owned()));
     Some(Signing { signer, parameters: parameters.collect() })
 }
 
@@ -118,13 +121,19 @@ fn request(line: &str) -> Request {
         Some(Header { name: name.to_owned(), value: value(&text.replace("Bearer_", "Bearer ")) })
     });
     let number = |key: &str, usual: u32| {
-        words(line).find(|(known, _)| *known == key).and_then(|(_, number)| number.parse().ok()).unwrap_or(usual)
+        words(line)
+            .find(|(known, _)| *known == key)
+            .and_then(|(_, number)| number.parse().ok())
+            .unwrap_or(usual)
     };
     Request {
         method: method.to_owned(),
         url: url.to_owned(),
         headers: headers.collect(),
-        body: words(line).find(|(key, _)| *key == "body").map(|(_, text)| body(text, &encoding)).unwrap_or_default(),
+        body: words(line)
+            .find(|(key, _)| *key == "body")
+            .map(|(_, text)| body(text, &encoding))
+            .unwrap_or_default(),
         effect,
         repeatable: words(line).any(|(key, _)| key == "repeat"),
         signing: signing(line),
@@ -254,7 +263,8 @@ impl Guest for Plugin {
 
     /// Removes what is still noted, at the place that the checkpoint says.
     fn release(_: Context, lease: Lease, _: ReleaseReason) -> Result<(), Failure> {
-        let url = lease.state.map(|state| String::from_utf8_lossy(&state.data).into_owned()).unwrap_or_default();
+        let url =
+            lease.state.map(|state| String::from_utf8_lossy(&state.data).into_owned()).unwrap_or_default();
         for object in lease.objects.iter().rev() {
             let line = format!("DELETE {url}/{} effect=removes:{}", object.name, object.name);
             http::send(&request(&line))?;

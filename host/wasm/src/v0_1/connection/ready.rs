@@ -33,7 +33,9 @@ pub(crate) struct Target {
 pub(crate) fn target(scope: &Scope, connection: &Connection) -> Result<Option<Target>, Failure> {
     match connection {
         Connection::Streams(_) => Ok(None),
-        Connection::Tcp(host, port) => Ok(Some(Target { host: host.clone(), port: *port, request: None, channel: None })),
+        Connection::Tcp(host, port) => {
+            Ok(Some(Target { host: host.clone(), port: *port, request: None, channel: None }))
+        }
         Connection::Http(endpoint) => match url::parse(&endpoint.url) {
             Some(url) if !url.secure => {
                 let (host, port) = (url.host, url.port);
@@ -112,7 +114,8 @@ impl Scope {
 impl Scope {
     /// Over TLS: whoever carries the requests later asks now.
     async fn asked(&self, channel: &dyn HttpChannel, url: &str) -> Result<(), Attempt> {
-        let request = http::Request::builder().uri(url).header("accept", "text/event-stream").body(Bytes::new());
+        let request =
+            http::Request::builder().uri(url).header("accept", "text/event-stream").body(Bytes::new());
         let request = request.map_err(|_| Attempt::NotYet)?;
         match channel.send(request).await {
             // What stands before a server that is not up yet says so.

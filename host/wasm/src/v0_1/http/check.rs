@@ -2,12 +2,12 @@
 
 use super::SHOWN;
 use super::fill::template;
+use super::signer::Chosen;
 use crate::grants::{HttpGrant, hands_out};
 use crate::sanitize::line;
 use crate::state::Scope;
 use crate::v0_1::imported::http::{Effect, Request};
 use crate::v0_1::types::{Failure, FailureCategory, Part};
-use super::signer::Chosen;
 use host_outbound::operations;
 use host_web::Target;
 use http::Method;
@@ -124,7 +124,9 @@ impl Scope {
         let plugin = &self.plugin.name;
         let (signer, host) = (line(signer, 60), host_and_port(target));
         let text = format!("plugin `{plugin}` may not have requests to {host} signed by `{signer}`");
-        let hint = format!("a signer is named under `sign` of the element of `plugins.{plugin}.grants.http` that covers the host");
+        let hint = format!(
+            "a signer is named under `sign` of the element of `plugins.{plugin}.grants.http` that covers the host"
+        );
         self.refuse_with(FailureCategory::Permission, text, hint)
     }
 
@@ -160,7 +162,9 @@ impl Scope {
                 let Some(record) = self.record.as_ref().filter(|_| self.may_create()) else {
                     return Err(self.refuse_creation());
                 };
-                if [&object.kind, &object.scope, &object.name].iter().any(|part| part.len() > crate::limits::OBJECT_NAME)
+                if [&object.kind, &object.scope, &object.name]
+                    .iter()
+                    .any(|part| part.len() > crate::limits::OBJECT_NAME)
                     || object.name.is_empty()
                 {
                     let text = "an object that is created needs a name, each part of it of at most 512 bytes";

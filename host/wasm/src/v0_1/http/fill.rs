@@ -30,8 +30,12 @@ fn holds(value: &[Part]) -> Holds {
     let mut held = Holds::Nothing;
     for part in value {
         match part {
-            Part::Secret(SecretName { owner: SecretOwner::Plugin, .. }) if held == Holds::Nothing => held = Holds::Own,
-            Part::Secret(SecretName { owner: SecretOwner::Server | SecretOwner::Generated, .. }) => held = Holds::Server,
+            Part::Secret(SecretName { owner: SecretOwner::Plugin, .. }) if held == Holds::Nothing => {
+                held = Holds::Own
+            }
+            Part::Secret(SecretName { owner: SecretOwner::Server | SecretOwner::Generated, .. }) => {
+                held = Holds::Server
+            }
             _ => {}
         }
     }
@@ -106,7 +110,9 @@ impl Scope {
                     let value = self.value(&encoded.value, checked).await?;
                     let written = self.written(&value, &encoded.encodings)?;
                     // Growing would leave the old bytes behind.
-                    let mut longer = Zeroizing::new(Vec::with_capacity(body.len() + written.len() + checked.template.len()));
+                    let mut longer = Zeroizing::new(Vec::with_capacity(
+                        body.len() + written.len() + checked.template.len(),
+                    ));
                     longer.extend_from_slice(&body);
                     longer.extend_from_slice(&written);
                     body = longer;
@@ -130,8 +136,12 @@ impl Scope {
         let place = place_of(&checked.template, marker, &encodings).map_err(|unplaced| {
             let text = match unplaced {
                 Unplaced::NoSuchBody => "a server's secret stands only in a body that is JSON or a form",
-                Unplaced::NoSuchPlace => "a server's secret stands only inside one text of a JSON body, or one value of a form",
-                Unplaced::Encoding => "a server's secret is encoded so that it stays inside the text that it stands in",
+                Unplaced::NoSuchPlace => {
+                    "a server's secret stands only inside one text of a JSON body, or one value of a form"
+                }
+                Unplaced::Encoding => {
+                    "a server's secret is encoded so that it stays inside the text that it stands in"
+                }
             };
             self.refuse(FailureCategory::Permission, text)
         })?;
@@ -221,7 +231,8 @@ impl Scope {
                 }
                 Part::Secret(name) => {
                     let secret = self.generated(&name.name).ok_or_else(|| {
-                        let text = format!("no secret `{}` was generated for this lease", line(&name.name, SHOWN));
+                        let text =
+                            format!("no secret `{}` was generated for this lease", line(&name.name, SHOWN));
                         self.refuse(FailureCategory::Config, text)
                     })?;
                     self.remember(&name.name, secret.as_bytes())?;
@@ -235,7 +246,11 @@ impl Scope {
     }
 
     /// The server whose own value this is, unchanged.
-    fn own_value(&self, value: &types::Value, name: &SecretName) -> Result<(String, provisioner::Value), Failure> {
+    fn own_value(
+        &self,
+        value: &types::Value,
+        name: &SecretName,
+    ) -> Result<(String, provisioner::Value), Failure> {
         let id = match (&name.server_id, &self.server) {
             (Some(id), _) => id.clone(),
             (None, Some(server)) => server.spec.id.as_str().to_owned(),
@@ -279,7 +294,8 @@ impl Scope {
                 .collect(),
         };
         for name in names {
-            let secret = self.evaluated_value(server.to_owned(), provisioner::Value::Secret(name.clone())).await?;
+            let secret =
+                self.evaluated_value(server.to_owned(), provisioner::Value::Secret(name.clone())).await?;
             self.remember(&name, &secret)?;
         }
         Ok(())
@@ -299,8 +315,12 @@ impl Scope {
 
     fn written(&self, value: &[u8], encodings: &[Encoding]) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let encodings: Vec<_> = encodings.iter().map(|encoding| of_contract(*encoding)).collect();
-        encode(value, &encodings)
-            .map_err(|_| self.refuse(FailureCategory::Config, "a value of the body is no text, and was to be written as one"))
+        encode(value, &encodings).map_err(|_| {
+            self.refuse(
+                FailureCategory::Config,
+                "a value of the body is no text, and was to be written as one",
+            )
+        })
     }
 }
 

@@ -41,7 +41,8 @@ impl Scope {
             SignerKind::GoogleAccess { .. } | SignerKind::Bearer { .. } => &[],
         };
         if let Some((name, _)) = signing.parameters.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-            let text = format!("`{}` is no parameter of the signer `{}`", line(name, 60), line(&granted.name, 60));
+            let text =
+                format!("`{}` is no parameter of the signer `{}`", line(name, 60), line(&granted.name, 60));
             return Err(self.refuse(FailureCategory::Config, text));
         }
         let parameter = |name: &str| {
@@ -128,7 +129,9 @@ impl Scope {
     /// The signer of an endpoint: of any element that covers its host.
     pub(crate) fn endpoint_signer(&self, signing: &Signing, target: &Target) -> Result<Chosen, Failure> {
         let mut why = None;
-        for grant in self.plugin.grants.http.iter().filter(|grant| grant.covers_host(&target.host, target.port)) {
+        for grant in
+            self.plugin.grants.http.iter().filter(|grant| grant.covers_host(&target.host, target.port))
+        {
             match self.signer(grant, signing, target) {
                 Ok(Some(signer)) => return Ok(signer),
                 Ok(None) => {}
@@ -151,15 +154,19 @@ impl<C: HttpChannel> HttpChannel for Signed<C> {
     async fn send(&self, mut request: Request<Bytes>) -> Result<Response<BoxBody>, HttpFailure> {
         let reference = request.uri().clone();
         let url = self.channel.resolve(&reference.to_string())?;
-        let failed = |text: String, hint: Option<String>, permanent: bool| HttpFailure { seen: false, permanent, text, hint };
-        *request.uri_mut() = url
-            .parse()
-            .map_err(|_| failed(format!("`{url}` is no URL"), None, true))?;
+        let failed = |text: String, hint: Option<String>, permanent: bool| HttpFailure {
+            seen: false,
+            permanent,
+            text,
+            hint,
+        };
+        *request.uri_mut() = url.parse().map_err(|_| failed(format!("`{url}` is no URL"), None, true))?;
         // What a server of the operator's answers is no plugin's to see, so nothing is taken out of it.
         let put = Mutex::new(Scrubber::default());
-        self.client.sign(&mut request, &self.signer, &put).await.map_err(|error| {
-            failed(error.text, error.hint, error.kind == ErrorKind::Credentials)
-        })?;
+        self.client
+            .sign(&mut request, &self.signer, &put)
+            .await
+            .map_err(|error| failed(error.text, error.hint, error.kind == ErrorKind::Credentials))?;
         *request.uri_mut() = reference;
         self.channel.send(request).await
     }

@@ -15,7 +15,10 @@ const WHOLE: [&str; 5] = ["docker", "embedded", "http", "kubernetes", "registry"
 /// Functions of the others that ask somebody.
 const SINGLE: [(&str, &[&str]); 3] = [
     ("call", &["remaining-ms", "cancelled", "sleep", "session-liveness"]),
-    ("connection", &["http", "tcp", "wait-ready", "output", "[method]run-output.ending", "[method]run-output.exit-code"]),
+    (
+        "connection",
+        &["http", "tcp", "wait-ready", "output", "[method]run-output.ending", "[method]run-output.exit-code"],
+    ),
     ("secrets", &["lookup"]),
 ];
 
@@ -25,7 +28,9 @@ pub(crate) fn play(linker: &mut Linker<CallState>, component: &Component) -> was
     let engine = linker.engine().clone();
     for (import, item) in component.component_type().imports(&engine) {
         let ComponentItem::ComponentInstance(instance) = item.ty else { continue };
-        let Some(interface) = import.strip_prefix("gateway:provisioner/").and_then(|rest| rest.split('@').next()) else {
+        let Some(interface) =
+            import.strip_prefix("gateway:provisioner/").and_then(|rest| rest.split('@').next())
+        else {
             continue;
         };
         let single = SINGLE.iter().find(|(name, _)| *name == interface).map(|(_, functions)| *functions);
@@ -47,8 +52,9 @@ pub(crate) fn play(linker: &mut Linker<CallState>, component: &Component) -> was
                     let answer = next(&mut store, &function, &asked)?;
                     let (Some(kind), Some(place)) = (result, answers.first_mut()) else { return Ok(()) };
                     let mut dead = Dead(store);
-                    *place = val(&answer, &kind, &mut dead)
-                        .ok_or_else(|| Broken(format!("the tape has no answer of `{function}` that can be read")))?;
+                    *place = val(&answer, &kind, &mut dead).ok_or_else(|| {
+                        Broken(format!("the tape has no answer of `{function}` that can be read"))
+                    })?;
                     Ok(())
                 })
             })?;
@@ -71,13 +77,19 @@ fn next(
     function: &str,
     asked: &serde_json::Value,
 ) -> wasmtime::Result<serde_json::Value> {
-    let state = store.data_mut();
-    let tape = state.scope.host.taped().map(Arc::clone);
-    let answer = match tape {
-        Some(tape) => tape.next(state.section, function, asked),
-        None => Err("there is no tape".to_owned()),
-    };
-    answer.map_err(|text| Broken(text).into())
+    let state = store.data();
+    let tape = state.scope.host.taped().ok_or_else(|| Broken("there is no tape".to_owned()))?;
+    let noted = tape.next(state.section, function, asked).map_err(Broken)?;
+    if let Some(record) = &state.scope.record {
+        let ledger = &state.scope.host.ledger;
+        for object in noted.noted {
+            ledger.object(record, object.into_ref(), true)?;
+        }
+        for object in noted.gone {
+            ledger.forget(record, &object.into_ref(), false)?;
+        }
+    }
+    Ok(noted.answer)
 }
 
 /// Makes handles that lead nowhere.

@@ -1,6 +1,7 @@
 //! The records of the contract as JSON: read out of what their `Debug` prints, which is regular, so that no record needs to know of tapes.
 //!
-//! A record becomes a map, a list or tuple a list, a case a text, and a case that holds something a map of one entry. Names stay as Rust has them.
+//! A record becomes a map, a list or tuple a list, a case a text, and a case that holds something a map of one entry. Fields have the names
+//! of the contract, cases those of Rust.
 
 use serde_json::{Map, Value};
 use std::fmt::Debug;
@@ -53,7 +54,10 @@ impl Reader<'_> {
     }
 
     fn number(&mut self) -> Option<Value> {
-        let end = self.rest.find(|c: char| !(c.is_ascii_digit() || matches!(c, '-' | '.' | 'e'))).unwrap_or(self.rest.len());
+        let end = self
+            .rest
+            .find(|c: char| !(c.is_ascii_digit() || matches!(c, '-' | '.' | 'e')))
+            .unwrap_or(self.rest.len());
         let (number, rest) = self.rest.split_at_checked(end)?;
         self.rest = rest;
         serde_json::from_str(number).ok()
@@ -61,7 +65,10 @@ impl Reader<'_> {
 
     /// A case, a case with something in it, or a record.
     fn named(&mut self) -> Option<Value> {
-        let end = self.rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | ':' | '#'))).unwrap_or(self.rest.len());
+        let end = self
+            .rest
+            .find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | ':' | '#')))
+            .unwrap_or(self.rest.len());
         let (path, rest) = self.rest.split_at_checked(end).filter(|(path, _)| !path.is_empty())?;
         self.rest = rest;
         let name = path.rsplit("::").next()?;
@@ -179,7 +186,7 @@ mod tests {
         };
         let expected = json!({
             "status": 200, "headers": [["a", text]], "body": [1, 255],
-            "found": {"Some": {"Creates": {}}}, "lost": "None", "flag": true,
+            "found": {"Some": {"Creates": "Empty"}}, "lost": "None", "flag": true,
         });
         assert_eq!(json(&record), expected);
         assert_eq!(json(&Ok::<_, ()>(record)), json!({"Ok": expected}));

@@ -42,9 +42,7 @@ pub(super) fn val(json: &Value, kind: &Type, handles: &mut impl Handles) -> Opti
             let map = json.as_object()?;
             let mut fields = Vec::new();
             for field in record.fields() {
-                let name = field.name.replace('-', "_");
-                let value = map.get(&name).or_else(|| map.get(&format!("{name}_")))?;
-                fields.push((field.name.to_owned(), val(value, &field.ty, handles)?));
+                fields.push((field.name.to_owned(), val(map.get(field.name)?, &field.ty, handles)?));
             }
             Val::Record(fields)
         }
@@ -89,7 +87,9 @@ pub(super) fn val(json: &Value, kind: &Type, handles: &mut impl Handles) -> Opti
 fn case(json: &Value) -> Option<(&str, Option<&Value>)> {
     match json {
         Value::String(name) => Some((name, None)),
-        Value::Object(map) if map.len() == 1 => map.iter().next().map(|(name, value)| (name.as_str(), Some(value))),
+        Value::Object(map) if map.len() == 1 => {
+            map.iter().next().map(|(name, value)| (name.as_str(), Some(value)))
+        }
         _ => None,
     }
 }
@@ -119,9 +119,7 @@ pub(super) fn json(val: &Val) -> Value {
         Val::U64(number) => Value::from(*number),
         Val::String(text) => Value::from(text.as_str()),
         Val::List(items) | Val::Tuple(items) => items.iter().map(json).collect(),
-        Val::Record(fields) => {
-            fields.iter().map(|(name, value)| (name.replace('-', "_"), json(value))).collect()
-        }
+        Val::Record(fields) => fields.iter().map(|(name, value)| (name.clone(), json(value))).collect(),
         Val::Enum(name) => Value::from(camel(name)),
         Val::Variant(name, inside) => named(&camel(name), inside.as_deref()),
         Val::Option(None) => Value::from("None"),

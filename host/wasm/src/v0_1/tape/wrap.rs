@@ -2,7 +2,7 @@
 
 use super::text::json;
 use crate::state::CallState;
-use crate::tape::Noted;
+use crate::tape::{Noted, Object};
 use crate::v0_1::connection::{Held, RunOutput};
 use crate::v0_1::imported::{call, connection, docker, embedded, http, kubernetes, secrets};
 use crate::v0_1::types::{self, Failure, Finding, Label, ObjectRef, Page, SecretName, State};
@@ -18,17 +18,33 @@ pub(crate) fn recorded(state: &mut CallState) -> Recorded<'_> {
     Recorded(state)
 }
 
+/// What there was before a host function was called.
+struct Before {
+    asked: Value,
+    objects: Vec<Object>,
+}
+
 impl Recorded<'_> {
-    fn asked(&self, what: impl Debug) -> Option<Value> {
-        let tape = self.0.scope.host.taped()?;
-        (!tape.plays()).then(|| json(&what))
+    fn before(&self, asked: impl Debug) -> Option<Before> {
+        self.0.scope.host.taped()?;
+        Some(Before { asked: json(&asked), objects: self.objects() })
     }
 
-    fn note(&self, function: &str, asked: Option<Value>, answer: &wasmtime::Result<impl Debug>) {
+    /// What the ledger holds for this call.
+    fn objects(&self) -> Vec<Object> {
+        let record = self.0.scope.record.as_ref();
+        record.map(|record| record.lease().objects.iter().map(Object::of).collect()).unwrap_or_default()
+    }
+
+    fn note(&self, function: &str, before: Option<Before>, answer: &wasmtime::Result<impl Debug>) {
         let (Some(tape), Some(section)) = (self.0.scope.host.taped(), self.0.section) else { return };
         // A limit or a trap ended the instance: there was no answer.
-        let (Some(asked), Ok(answer)) = (asked, answer) else { return };
-        tape.note(section, Noted { function: function.to_owned(), asked, answer: json(answer) });
+        let (Some(Before { asked, objects }), Ok(answer)) = (before, answer) else { return };
+        let now = self.objects();
+        let noted = now.iter().filter(|object| !objects.contains(object)).cloned().collect();
+        let gone = objects.into_iter().filter(|object| !now.contains(object)).collect();
+        let answer = json(answer);
+        tape.note(section, Noted { function: function.to_owned(), asked, answer, noted, gone });
     }
 }
 
@@ -49,15 +65,15 @@ macro_rules! recorded {
     }) => {
         impl $interface::$trait for Recorded<'_> {
             $(async fn $name(&mut self $(, $arg: $type)*) -> wasmtime::Result<$answer> {
-                let asked = self.asked(($(&$arg,)*));
+                let before = self.before(($(&$arg,)*));
                 let answer = $interface::$trait::$name(self.0 $(, $arg)*).await;
-                self.note(&name($word, stringify!($name)), asked, &answer);
+                self.note(&name($word, stringify!($name)), before, &answer);
                 answer
             })*
             $(fn $plain(&mut self $(, $parg: $ptype)*) -> wasmtime::Result<$panswer> {
-                let asked = self.asked(($(&$parg,)*));
+                let before = self.before(($(&$parg,)*));
                 let answer = $interface::$trait::$plain(self.0 $(, $parg)*);
-                self.note(&name($word, stringify!($plain)), asked, &answer);
+                self.note(&name($word, stringify!($plain)), before, &answer);
                 answer
             })*
             $($rest)*
