@@ -2,6 +2,7 @@
 
 mod credentials;
 mod sending;
+mod stores;
 
 use crate::{Client, Outgoing, Signer, Surroundings};
 use bytes::Bytes;
