@@ -73,7 +73,10 @@ const HOMES: [(&str, &[&str]); 21] = [
     ("wasmparser", &["host/wasm", "host/workload-embedded"]),
     ("wasmtime", &["host/wasm", "host/workload-embedded"]),
     ("wasmtime-wasi", &["host/wasm", "host/workload-embedded"]),
-    ("wit-bindgen", &["sdk/rust", "tests/guests/plugin-docker", "tests/guests/plugin-hostile"]),
+    (
+        "wit-bindgen",
+        &["sdk/rust", "tests/guests/plugin-docker", "tests/guests/plugin-hostile", "tests/guests/plugin-http"],
+    ),
     ("wit-parser", &["tests"]),
 ];
 
