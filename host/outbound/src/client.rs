@@ -39,6 +39,9 @@ const OF_THE_CONNECTION: [&str; 12] = [
     "content-length",
     "expect",
 ];
+/// Headers by which a request would be another one than it seems: a DELETE, or one whose body cannot be looked at.
+const DISGUISES: [&str; 4] =
+    ["content-encoding", "x-http-method", "x-http-method-override", "x-method-override"];
 /// What programs that check who asks see.
 const AGENT: &str = concat!("gateway/", env!("CARGO_PKG_VERSION"));
 
@@ -129,14 +132,14 @@ impl Client {
     pub fn is_free(name: &str, signer: Option<&Signer>) -> bool {
         let name = name.to_ascii_lowercase();
         let of_signer = match signer {
-            None => name == "authorization",
+            None => false,
             Some(Signer::Aws { .. }) => OWN_HEADERS.contains(&name.as_str()),
             Some(Signer::GoogleIdentity { header, .. }) => {
                 name == "authorization" || name == "x-serverless-authorization" || name == *header
             }
             Some(Signer::GoogleAccess { .. } | Signer::Bearer(_)) => name == "authorization",
         };
-        !of_signer && !OF_THE_CONNECTION.contains(&name.as_str())
+        !of_signer && !OF_THE_CONNECTION.contains(&name.as_str()) && !DISGUISES.contains(&name.as_str())
     }
 
     /// Sends a request. Any status is an answer. What was put into it is remembered in `put`, and is in no answer.

@@ -32,9 +32,10 @@ pub fn operations<'a>(
         actions(&String::from_utf8_lossy(body));
     }
     let path = decoded(&path.replace('+', "%2B"));
-    let last = path.rsplit('/').next().unwrap_or_default();
+    let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     if let Some((_, verb)) = last.rsplit_once(':') {
-        add(verb);
+        let end = verb.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(verb.len());
+        add(verb.get(..end).unwrap_or(verb));
     }
     // RPC protocols of AWS that name it in the path.
     if path.contains("/operation/") {
@@ -57,6 +58,8 @@ mod tests {
             ("/?%41ction=Get%53ecretValue", &[], "", &["GetSecretValue"]),
             ("/v1/projects/p/secrets/s/versions/1:access", &[], "", &["access"]),
             ("/v1/projects/p/secrets/s/versions/1%3Aaccess?x=:y", &[], "", &["access"]),
+            ("/v1/projects/p/secrets/s/versions/1:access/", &[], "", &["access"]),
+            ("/v1/projects/p/secrets/s/versions/1:access;x", &[], "", &["access"]),
             ("/service/S/operation/GetSecretValue", &[], "", &["GetSecretValue"]),
             ("/v2/projects/p/services?serviceId=a", &[], "{}", &[]),
             // Both count.

@@ -229,8 +229,16 @@ async fn a_plugin_gets_where_it_was_granted_and_nowhere_else() {
             "FailureCategory::Permission: the header `host` is set by the connection",
         ),
         (
-            format!("GET {url}/open header=authorization:x"),
-            "FailureCategory::Permission: the header `authorization` is set by",
+            format!("GET {url}/open header=x-http-method-override:DELETE"),
+            "FailureCategory::Permission: the header `x-http-method-override` is set by",
+        ),
+        (
+            format!("POST {url}/v1/x header=x-amz-target:A.#GetSecretValue effect=changes"),
+            "FailureCategory::Permission: `GetSecretValue` hands out secrets",
+        ),
+        (
+            format!("POST {url}/v1/x header=x-amz-target:A.Run|own:token| effect=changes"),
+            "FailureCategory::Permission: a secret is no part of an operation's name",
         ),
     ];
     let asked: Vec<String> = lines.iter().map(|(line, _)| line.clone()).collect();

@@ -65,7 +65,11 @@ fn value(text: &str) -> Value {
                 Some((owner, name)) => {
                     Part::Secret(SecretName { owner, server_id: None, name: name.to_owned() })
                 }
-                None => Part::Text(piece.to_owned()),
+                // Behind `#` as bytes, which is another way to write a text.
+                None => match piece.split_once('#') {
+                    Some((_, bytes)) => Part::Bytes(bytes.as_bytes().to_vec()),
+                    None => Part::Text(piece.to_owned()),
+                },
             }
         })
         .collect()

@@ -7,7 +7,7 @@ use crate::grants::{HttpGrant, hands_out};
 use crate::sanitize::line;
 use crate::state::Scope;
 use crate::v0_1::imported::http::{Effect, Request};
-use crate::v0_1::types::{Failure, FailureCategory, Part};
+use crate::v0_1::types::{Failure, FailureCategory};
 use host_outbound::operations;
 use host_web::Target;
 use http::Method;
@@ -49,10 +49,17 @@ impl Scope {
             .filter(|parsed| !matches!(*parsed, Method::CONNECT | Method::TRACE))
             .ok_or_else(|| self.refuse(config, format!("`{}` is no method", line(&request.method, 40))))?;
         let (template, markers) = template(self, request)?;
-        let headers: Vec<(&str, String)> =
-            request.headers.iter().map(|header| (header.name.as_str(), plain(&header.value))).collect();
+        let mut headers = Vec::with_capacity(request.headers.len());
+        for header in &request.headers {
+            headers.push((header.name.as_str(), self.header_shown(header)?));
+        }
         let pairs = headers.iter().map(|(name, value)| (*name, value.as_str()));
         let operations = operations(&target.path, pairs, &template);
+        if operations.iter().any(|operation| markers.iter().any(|marker| operation.contains(marker))) {
+            return Err(
+                self.refuse(FailureCategory::Permission, "a secret is no part of an operation's name")
+            );
+        }
         if let Some(operation) = operations.iter().find(|operation| hands_out(operation)) {
             let text = format!(
                 "`{}` hands out secrets or credentials, which do not pass through a plugin",
@@ -189,17 +196,6 @@ impl Scope {
 fn host_and_port(target: &Target) -> String {
     let host = if target.host.contains(':') { format!("[{}]", target.host) } else { target.host.clone() };
     format!("{}:{}", line(&host, SHOWN), target.port)
-}
-
-/// The text of a value, without its secrets.
-fn plain(value: &[Part]) -> String {
-    value
-        .iter()
-        .map(|part| match part {
-            Part::Text(text) => text.as_str(),
-            _ => "",
-        })
-        .collect()
 }
 
 /// What two readers of a path could read in two ways.

@@ -6,7 +6,7 @@ use crate::grants::{PlaceAt, SecretPlace};
 use crate::sanitize::line;
 use crate::state::Scope;
 use crate::v0_1::imported::http::{BodyPart, Effect, EncodedValue, Encoding, Request};
-use crate::v0_1::types::{self, Failure, FailureCategory, Part, SecretName, SecretOwner};
+use crate::v0_1::types::{self, Failure, FailureCategory, Header, Part, SecretName, SecretOwner};
 use bytes::Bytes;
 use host_outbound::{Place, SHORTEST, Unplaced, encode, place_of};
 use host_provisioner as provisioner;
@@ -70,6 +70,18 @@ pub(super) fn template(scope: &Scope, request: &Request) -> Result<(Vec<u8>, Vec
 }
 
 impl Scope {
+    /// A header as a server will see it; nothing of one that holds a secret.
+    pub(super) fn header_shown(&self, header: &Header) -> Result<String, Failure> {
+        if holds(&header.value) == Holds::Nothing {
+            return Ok(String::from_utf8_lossy(&self.bytes_of(&header.value)?).into_owned());
+        }
+        if header.name.eq_ignore_ascii_case("x-amz-target") {
+            let text = "a secret is no part of an operation's name";
+            return Err(self.refuse(FailureCategory::Permission, text));
+        }
+        Ok(String::new())
+    }
+
     /// Headers and body with their values.
     pub(super) async fn filled_request(
         &self,
