@@ -8,12 +8,14 @@
 )]
 
 mod calls;
+mod cloud;
 mod contract;
 mod docker;
 mod endings;
 mod hostile;
 mod kubernetes;
 mod memory;
+mod outbound;
 mod planted;
 mod plugins;
 mod program;

@@ -109,8 +109,8 @@ async fn programs_can_read_every_answer() {
     let scene = tools_scene("");
     let plugins = scene.run(["plugin", "list", "--json"]).await.expect_code(0).json();
     let names: Vec<_> = plugins["plugins"].as_array().unwrap().iter().map(|p| p["name"].clone()).collect();
-    assert_eq!(names, ["docker", "embedded", "kubernetes"]);
-    let embedded = &plugins["plugins"][1];
+    assert_eq!(names, ["cloud-ecs", "cloud-run", "docker", "embedded", "kubernetes"]);
+    let embedded = &plugins["plugins"][3];
     assert_eq!(embedded["runs"], json!(["component"]));
     let inspected = scene.run(["plugin", "inspect", "embedded", "--json"]).await.expect_code(0).json();
     assert_eq!(&inspected, embedded);

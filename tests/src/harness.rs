@@ -12,6 +12,7 @@
 )]
 
 mod client;
+mod cloud;
 mod finished;
 mod gateway;
 mod http;
@@ -21,6 +22,7 @@ mod scene;
 mod stdio;
 
 pub use client::{Answer, Client, ERAS, Era, InFlight, RpcError};
+pub use cloud::{CloudRunDouble, Disturbance, ServiceAccountFile, StandIn};
 pub use finished::{Finished, redacted};
 pub use gateway::{Ended, Gateway, Signal};
 pub use http::{Endpoint, Reply};

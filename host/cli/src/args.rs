@@ -190,7 +190,7 @@ pub(crate) struct SourceArgs {
     #[command(flatten)]
     pub images: ImageArgs,
 
-    /// Send every server to this provisioner
+    /// Send every server to this provisioner: `docker`, `kubernetes`, `embedded`, `cloud-ecs` (Amazon ECS), `cloud-run` (Google), or a plugin of yours
     #[arg(long, value_name = "NAME", help_heading = "Provisioners")]
     pub provisioner: Option<String>,
 
@@ -349,6 +349,12 @@ pub(crate) enum PluginCommand {
         /// Also disturb every host function that it calls: refused, in conflict, slow, never answered, answer lost, cut
         #[arg(long)]
         inject: bool,
+        /// Take one life of the server down instead: what the plugin asked of the gateway and what it was answered, as JSON, without any secret
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["inject", "replay"])]
+        record: Option<PathBuf>,
+        /// Play what `--record` took down, without the platform, and compare
+        #[arg(long, value_name = "FILE", conflicts_with = "inject")]
+        replay: Option<PathBuf>,
         /// A server that it can run (default for components: the bundled `time`)
         #[command(flatten)]
         source: Box<SourceArgs>,

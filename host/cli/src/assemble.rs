@@ -3,6 +3,8 @@
 pub(crate) mod app;
 pub(crate) mod asks;
 pub(crate) mod checks;
+mod cloud_secrets;
+mod clouds;
 pub(crate) mod containers;
 pub(crate) mod deferred;
 pub(crate) mod difference;

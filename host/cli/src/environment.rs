@@ -115,6 +115,12 @@ impl Environment {
         Some(caches.join("docker-secrets-engine/engine.sock"))
     }
 
+    /// What it says about clouds: their own programs' variables, and the home folder with their files.
+    #[must_use]
+    pub(crate) fn clouds(&self) -> host_outbound::Surroundings {
+        host_outbound::Surroundings { variables: self.all(), home: self.get("HOME").map(PathBuf::from) }
+    }
+
     /// What it says about the container engine.
     #[must_use]
     pub(crate) fn docker(&self) -> Surroundings {

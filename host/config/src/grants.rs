@@ -6,7 +6,7 @@
 mod http;
 mod kubernetes;
 
-pub use http::{HttpGrant, Signing, SigningKind};
+pub use http::{HttpGrant, PlaceAt, SecretPlace, Signer, Signing, SigningKind};
 pub use kubernetes::{KubernetesGrant, ObjectKind};
 
 use crate::decode::table::{Form, Table, key};
@@ -236,7 +236,9 @@ impl Grants {
     /// A request that is signed with a secret sends it, so the secret must be granted for that host.
     fn check_signing(&self, fields: &Fields<'_>, report: &mut Report) {
         for grant in &self.http {
-            let Some(Signing::Bearer { secret }) = &grant.sign else { continue };
+            let Some(Signing::Bearer { secret }) = grant.sign.as_ref().map(|signer| &signer.signing) else {
+                continue;
+            };
             if !self.secrets.iter().any(|granted| granted.name == *secret) {
                 let what =
                     format!("`{}` is signed with the secret `{secret}`, which is not granted", grant.host);

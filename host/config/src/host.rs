@@ -95,7 +95,7 @@ pub enum PortPattern {
 /// Hosts that a grant covers: `api.example`, `*.example:443`, `ecs.*.amazonaws.com`, `*:*`.
 ///
 /// Letter case does not matter. A `*` stays within one label, so `*.example` covers `a.example` but
-/// neither `example` nor `a.b.example`; a `*` alone covers every host.
+/// neither `example` nor `a.b.example`; a `*` alone covers every host. `10.0.0.0/8` is every address of the range.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HostPattern {
     /// Name or address in lower case.
@@ -123,6 +123,9 @@ impl HostPattern {
         if self.host == "*" {
             return !host.is_empty();
         }
+        if let Some((start, bits)) = range(&self.host) {
+            return host.parse().is_ok_and(|address| within(address, start, bits));
+        }
         let (mut patterns, mut labels) = (self.host.split('.'), host.split('.'));
         loop {
             match (patterns.next(), labels.next()) {
@@ -141,6 +144,13 @@ impl HostPattern {
     pub fn with_port(text: &str) -> Result<HostPattern, Misfit> {
         let (address, protocol) = match text.split_once('/') {
             Some((address, "tcp")) => (address, Some(Protocol::Tcp)),
+            // A range of addresses has a slash of its own.
+            Some((_, rest)) if rest.starts_with(|c: char| c.is_ascii_digit()) => {
+                match text.strip_suffix("/tcp") {
+                    Some(address) => (address, Some(Protocol::Tcp)),
+                    None => (text, None),
+                }
+            }
             // Which is said of it below.
             Some(_) if text.contains("://") => (text, None),
             Some(_) => {
@@ -178,7 +188,7 @@ impl FromStr for HostPattern {
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*');
         let labels_fit = host.split('.').all(|label| !label.is_empty() && label.chars().all(allowed));
-        if !labels_fit && host.parse::<std::net::Ipv6Addr>().is_err() {
+        if !labels_fit && host.parse::<std::net::Ipv6Addr>().is_err() && range(&host).is_none() {
             return Err(misfit("not a host"));
         }
         Ok(HostPattern { host, port, protocol: None })
@@ -218,6 +228,23 @@ fn split_port(address: &str) -> Result<(&str, Option<&str>), &'static str> {
         None => Ok((address, None)),
         Some((_, port)) if port.contains(':') => Err("an address with too many colons"),
         Some((host, port)) => Ok((host, Some(port))),
+    }
+}
+
+/// `10.0.0.0/8`: the address and how many of its bits count.
+fn range(text: &str) -> Option<(IpAddr, u32)> {
+    let (address, bits) = text.split_once('/')?;
+    let address: IpAddr = address.parse().ok()?;
+    let bits = parse_port(bits).map(u32::from)?;
+    (bits <= if address.is_ipv4() { 32 } else { 128 }).then_some((address, bits))
+}
+
+fn within(address: IpAddr, start: IpAddr, bits: u32) -> bool {
+    let same = |a: u128, b: u128, width: u32| bits == 0 || (a ^ b) >> (width - bits) == 0;
+    match (address.to_canonical(), start) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => same(u32::from(a).into(), u32::from(b).into(), 32),
+        (IpAddr::V6(a), IpAddr::V6(b)) => same(a.into(), b.into(), 128),
+        _ => false,
     }
 }
 
@@ -312,13 +339,19 @@ mod tests {
             ("*", "anything.at.all", 443, true),
             ("*:*", "10.0.0.1", 22, true),
             ("[fe80::1]:80", "fe80::1", 80, true),
+            ("10.1.0.0/16:8080", "10.1.2.3", 8080, true),
+            ("10.1.0.0/16:8080", "10.2.2.3", 8080, false),
+            ("10.1.0.0/16:*", "a.example", 8080, false),
+            ("[fd00::/8]:80", "fd12::1", 80, true),
         ];
         for (pattern, host, port, allowed) in cases {
             let pattern: HostPattern = pattern.parse().unwrap();
             assert_eq!(pattern.allows(host, port, None), allowed, "{pattern} {host}:{port}");
             assert_eq!(pattern.to_string().parse(), Ok(pattern));
         }
-        for refused in ["", "https://h", "h:x", "a b", "h:", "a..b", "h/x", "h:443/tcp", "user@h"] {
+        for refused in
+            ["", "https://h", "h:x", "a b", "h:", "a..b", "h/x", "h:443/tcp", "user@h", "10.0.0.0/33", "h/8"]
+        {
             refused.parse::<HostPattern>().unwrap_err();
         }
         for refused in ["h", "h/tcp", "h:443/udp", "h:443/", "h:443/http", "h:443/https", "https://h:443"] {

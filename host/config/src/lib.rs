@@ -47,8 +47,8 @@ pub use editor::{CommandLine, EditorEntry, EditorFile, EditorPart, EditorText, R
 pub use file::MAX_FILE_BYTES;
 pub use front::{Front, FrontTransport, NamePolicy, PoolSettings};
 pub use grants::{
-    DockerGrant, EmbeddedGrant, FolderGrant, Grants, HttpGrant, KubernetesGrant, ObjectKind, RegistryGrant,
-    SecretGrant, Signing, SigningKind,
+    DockerGrant, EmbeddedGrant, FolderGrant, Grants, HttpGrant, KubernetesGrant, ObjectKind, PlaceAt,
+    RegistryGrant, SecretGrant, SecretPlace, Signer, Signing, SigningKind,
 };
 pub use host::{AllowedHost, HostPattern, PortPattern, Protocol};
 pub use limits::Limits;
@@ -70,7 +70,7 @@ pub use server::{
     Tool, ToolAnnotations, ToolArgument, ToolContainer, ToolParameters, ToolProperty,
 };
 pub use server_config::{ServerConfig, ServerConfigs};
-pub use settings::{Context, SecretSource, Settings};
+pub use settings::{CloudSecrets, Context, SecretSource, Settings};
 pub use tool_filter::ToolFilter;
 pub use tool_lists::{ToolList, ToolLists};
 pub use yaml::{Map, Value};

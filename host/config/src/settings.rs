@@ -74,10 +74,35 @@ pub enum SecretSource {
         /// Its socket; absent: where this user has it.
         socket: Option<Located>,
     },
+    /// A cloud's own store.
+    Cloud(CloudSecrets),
     /// The gateway's own environment.
     Environment {
         /// What the variables' names start with; not empty, so that not everything is a secret.
         prefix: String,
+    },
+}
+
+/// Where a cloud keeps secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CloudSecrets {
+    /// AWS Secrets Manager.
+    Aws {
+        /// What stands before a secret's name; with `#` at its end one secret, whose JSON object has the names as keys.
+        prefix: String,
+        /// The region; none: that of the environment.
+        region: Option<String>,
+        /// Another address than Amazon's.
+        endpoint: Option<String>,
+    },
+    /// Google Secret Manager.
+    Google {
+        /// What stands before a secret's name.
+        prefix: String,
+        /// The project; none: that of the environment.
+        project: Option<String>,
+        /// Another address than Google's.
+        endpoint: Option<String>,
     },
 }
 
@@ -95,13 +120,15 @@ pub(crate) static SETTINGS: Table = Table {
             key(
                 "secrets",
                 Form::List(&Form::Special(
-                    "file, folder:PATH, keychain:SERVICE, docker-credential:NAME, docker-desktop or env:PREFIX_",
+                    "file, folder:PATH, keychain:SERVICE, docker-credential:NAME, docker-desktop, aws-secrets-manager:PREFIX, google-secret-manager:PREFIX or env:PREFIX_",
                 )),
                 "Where secrets are looked up, in order: `.env` files, folders with one file per secret (Docker's \
                  `/run/secrets`, a mounted Secret of Kubernetes), the keychain of this machine (`keychain` means the service \
                  `gateway`; the user of an entry is the name of the secret), a credential helper of Docker's (`docker-credential:pass`; \
-                 the key is `docker/mcp/` and the name), Docker's secrets engine (`docker-desktop`, or `docker-desktop:SOCKET`), and \
-                 variables of the gateway's environment.",
+                 the key is `docker/mcp/` and the name), Docker's secrets engine (`docker-desktop`, or `docker-desktop:SOCKET`), AWS \
+                 Secrets Manager (`aws-secrets-manager:prod/mcp/?region=eu-1`; the id is the prefix and the name, and a prefix that ends in `#` is one \
+                 secret whose JSON object has the names as keys) and Google Secret Manager (`google-secret-manager:mcp-?project=acme`; what an id \
+                 cannot hold becomes `_`), both with the gateway's own credentials, and variables of the gateway's environment.",
             ),
             key(
                 "plugins",
@@ -272,6 +299,17 @@ impl SecretSource {
         if let Some(socket) = text.strip_prefix("docker-desktop:") {
             return base.locate(socket).map(|socket| SecretSource::Engine { socket: Some(socket) });
         }
+        for (word, aws) in [("aws-secrets-manager", true), ("google-secret-manager", false)] {
+            match text.strip_prefix(word) {
+                Some("") => return CloudSecrets::parse(text, "", aws).map(SecretSource::Cloud),
+                Some(rest) if rest.starts_with(':') => {
+                    return CloudSecrets::parse(text, rest.trim_start_matches(':'), aws)
+                        .map(SecretSource::Cloud);
+                }
+                // A file whose name only begins like it.
+                _ => {}
+            }
+        }
         if let Some(folder) = text.strip_prefix("folder:") {
             return base.locate(folder).map(SecretSource::Folder);
         }
@@ -286,6 +324,40 @@ impl SecretSource {
             Some(prefix) => Ok(SecretSource::Environment { prefix: prefix.to_owned() }),
             None => base.locate(text).map(SecretSource::EnvFile),
         }
+    }
+}
+
+impl CloudSecrets {
+    /// `PREFIX?region=REGION&endpoint=URL`, each part of which may be absent.
+    fn parse(text: &str, rest: &str, aws: bool) -> Result<CloudSecrets, Misfit> {
+        let place = if aws { "region" } else { "project" };
+        let word = if aws { "aws-secrets-manager" } else { "google-secret-manager" };
+        let misfit = |why: &str| {
+            Misfit::new(text, why.to_owned()).hint(format!("write it like `{word}:mcp/?{place}=NAME`"))
+        };
+        let (prefix, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let fits = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-#".contains(c);
+        if !prefix.chars().all(fits) || prefix.trim_end_matches('#').contains('#') {
+            return Err(misfit("not the start of a secret's name"));
+        }
+        let (mut named, mut endpoint) = (None, None);
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=') {
+                Some((key, value)) if key == place && !value.is_empty() => named = Some(value.to_owned()),
+                Some(("endpoint", value))
+                    if value.starts_with("https://") || value.starts_with("http://") =>
+                {
+                    endpoint = Some(value.to_owned());
+                }
+                _ => return Err(misfit("with a part that means nothing here")),
+            }
+        }
+        let prefix = prefix.to_owned();
+        Ok(if aws {
+            CloudSecrets::Aws { prefix, region: named, endpoint }
+        } else {
+            CloudSecrets::Google { prefix, project: named, endpoint }
+        })
     }
 }
 

@@ -17,8 +17,8 @@ pub use connection::{BoxRead, BoxWrite, Connection, HttpEndpoint, HttpProtocol, 
 pub use error::{Class, Failure, ObjectRef, Phase};
 pub use http::{BoxBody, HttpBody, HttpChannel, HttpFailure};
 pub use provisioned::{
-    Blueprint, Description, Document, FieldReport, Health, Honoured, Lease, ManagedObject, Ownership, Pin,
-    Provisioned, Reconnected, ReleaseReason, State, Status, SweepReport, WorkloadKind,
+    Blueprint, Cost, Description, Document, FieldReport, Health, Honoured, Lease, ManagedObject, Ownership,
+    Pin, Provisioned, Reconnected, ReleaseReason, State, Status, SweepReport, WorkloadKind,
 };
 pub use spec::{
     Access, Address, Egress, File, Lifetime, Limits, Mount, MountSource, Part, Port, ServerEndpoint,

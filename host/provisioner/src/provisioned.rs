@@ -78,6 +78,23 @@ pub struct Blueprint {
     pub fields: Vec<FieldReport>,
     /// What the plan holds fast.
     pub pins: Vec<Pin>,
+    /// What it costs, as an estimate; empty where nobody knows.
+    pub costs: Vec<Cost>,
+}
+
+/// What something costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cost {
+    /// A decimal number: `0.0497`.
+    pub amount: String,
+    /// `EUR`, `USD`.
+    pub currency: String,
+    /// `hour`, `month`.
+    pub per: String,
+    /// Where the price is from.
+    pub source: String,
+    /// What is in it.
+    pub note: String,
 }
 
 /// How a field came out.

@@ -9,6 +9,7 @@ mod expand;
 mod helper;
 mod keychain;
 mod mounted;
+mod remote;
 mod search;
 mod secret;
 mod secrets_engine;
@@ -19,6 +20,7 @@ pub mod volume;
 
 pub use error::SecretError;
 pub use expand::{expand, joined, unknown_variables};
+pub use remote::{Reference, Remote, RemoteStore};
 pub use search::{NothingReadable, Searched, is_default_search, search};
 pub use secret::SecretValue;
 pub use source::Source;
@@ -35,8 +37,11 @@ pub struct SecretInfo {
     pub name: String,
     /// Where it was found: `file PATH`, `folder PATH`, ``keychain, service `NAME` ``, ``environment variables `PREFIX*` ``.
     pub found_in: String,
-    /// Changes when the value changes; tells nothing about it, because a random key of this run goes into it.
+    /// Changes when the value changes; tells nothing about it, because a random key of this run goes into it. Empty where the gateway may not read
+    /// the value.
     pub revision: String,
+    /// How a platform finds it by itself.
+    pub reference: Option<Reference>,
 }
 
 /// Looks secrets up in the operator's sources, in their order, for those who declared them.
@@ -65,12 +70,15 @@ impl Resolver {
     /// # Errors
     /// Not declared by this scope, found nowhere, or a source that cannot be read.
     pub fn info(&self, scope: &str, name: &str) -> Result<SecretInfo, SecretError> {
-        let (value, found_in) = self.find(scope, name)?;
-        let mut hash = Sha256::new();
-        hash.update(self.revision_key);
-        hash.update(value.reveal().as_bytes());
-        let revision = hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
-        Ok(SecretInfo { name: name.to_owned(), found_in, revision })
+        let (found, found_in) = self.find(scope, name)?;
+        let revision = |value: &SecretValue| {
+            let mut hash = Sha256::new();
+            hash.update(self.revision_key);
+            hash.update(value.reveal().as_bytes());
+            hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect()
+        };
+        let revision = found.value.as_ref().map(revision).unwrap_or_default();
+        Ok(SecretInfo { name: name.to_owned(), found_in, revision, reference: found.reference })
     }
 
     /// The value of one secret.
@@ -78,7 +86,11 @@ impl Resolver {
     /// # Errors
     /// As [`Resolver::info`].
     pub fn secret(&self, scope: &str, name: &str) -> Result<SecretValue, SecretError> {
-        self.find(scope, name).map(|(value, _)| value)
+        let (found, found_in) = self.find(scope, name)?;
+        found.value.ok_or_else(|| {
+            let looked_in = vec![format!("{found_in} (it is there, and the gateway may not read it)")];
+            SecretError::Missing { name: name.to_owned(), looked_in }
+        })
     }
 
     /// Puts a value together. Plain text becomes a [`SecretValue`] too, so that callers have one way to handle it.
@@ -105,14 +117,14 @@ impl Resolver {
         }
     }
 
-    fn find(&self, scope: &str, name: &str) -> Result<(SecretValue, String), SecretError> {
+    fn find(&self, scope: &str, name: &str) -> Result<(Remote, String), SecretError> {
         if !self.lock().get(scope).is_some_and(|names| names.contains(name)) {
             return Err(SecretError::NotDeclared { scope: scope.to_owned(), name: name.to_owned() });
         }
         let mut looked_in = Vec::with_capacity(self.sources.len());
         for source in &self.sources {
-            match source.get(name) {
-                Ok(Some(value)) => return Ok((value, source.to_string())),
+            match source.find(name) {
+                Ok(Some(found)) => return Ok((found, source.to_string())),
                 Ok(None) => looked_in.push(source.looked()),
                 // A laptop's settings may be used on a server without a keychain, where another place has the secret.
                 Err(SecretError::Unreachable { place, reason }) => {
@@ -145,6 +157,48 @@ mod tests {
         let r = resolver(&[("APP_token", "s3cret")]);
         let v = Value::Joined(vec![Part::Text("Bearer ".to_owned()), Part::Secret("token".to_owned())]);
         assert_eq!(r.evaluate("notes-1", &v).unwrap().reveal(), "Bearer s3cret");
+    }
+
+    /// A store of the test.
+    struct Far(Option<&'static str>);
+
+    impl std::fmt::Display for Far {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("the far store")
+        }
+    }
+
+    impl RemoteStore for Far {
+        fn get(&self, name: &str) -> Result<Option<Remote>, String> {
+            if name == "down" {
+                return Err("it does not answer".to_owned());
+            }
+            let reference = Reference { provider: "far".to_owned(), id: format!("id-of-{name}") };
+            let value = self.0.map(|value| SecretValue::new(value.to_owned()));
+            Ok((name != "gone").then_some(Remote { value, reference: Some(reference) }))
+        }
+    }
+
+    #[test]
+    fn a_store_elsewhere_gives_values_and_references_or_says_why_not() {
+        let of = |value: Option<&'static str>| {
+            let r = Resolver::new(vec![Source::remote(std::sync::Arc::new(Far(value)))], [7; 16]);
+            r.declare("s", ["token", "gone", "down"].map(str::to_owned));
+            r
+        };
+        let (open, closed) = (of(Some("s3cret")), of(None));
+        assert_eq!(open.secret("s", "token").unwrap().reveal(), "s3cret");
+        let reference = Some(Reference { provider: "far".to_owned(), id: "id-of-token".to_owned() });
+        assert_eq!(open.info("s", "token").unwrap().reference, reference);
+        let info = closed.info("s", "token").unwrap();
+        assert_eq!((info.reference, info.revision.as_str()), (reference, ""));
+        let why = |r: &Resolver, name: &str| r.secret("s", name).err().unwrap().to_string();
+        assert_eq!(
+            why(&closed, "token"),
+            "secret `token` was not found in the far store (it is there, and the gateway may not read it)"
+        );
+        assert_eq!(why(&open, "gone"), "secret `gone` was not found in the far store");
+        assert_eq!(why(&open, "down"), "secret `down` was not found in the far store (it does not answer)");
     }
 
     #[test]

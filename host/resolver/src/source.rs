@@ -1,9 +1,13 @@
 //! Places where secrets are looked for.
 
-use crate::{SecretError, SecretValue, env_file, helper, keychain, mounted, secrets_engine, store};
+use crate::{
+    Reference, Remote, RemoteStore, SecretError, SecretValue, env_file, helper, keychain, mounted,
+    secrets_engine, store,
+};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// What is said of a place that is only read.
@@ -28,6 +32,8 @@ enum SourceKind {
     Helper(String),
     /// Docker's secrets engine behind this socket.
     Engine(PathBuf),
+    /// A store that somebody else knows how to ask.
+    Remote(Arc<dyn RemoteStore>),
     /// Environment variables whose names begin with a prefix, as they were when the program started.
     Environment {
         /// What is put before the secret's name.
@@ -77,6 +83,12 @@ impl Source {
         Self(SourceKind::Engine(socket.to_owned()))
     }
 
+    /// A store that is asked over the network.
+    #[must_use]
+    pub fn remote(store: Arc<dyn RemoteStore>) -> Self {
+        Self(SourceKind::Remote(store))
+    }
+
     /// Environment variables; only those with the prefix are kept.
     #[must_use]
     pub fn environment(prefix: &str, variables: BTreeMap<String, String>) -> Self {
@@ -103,6 +115,7 @@ impl Source {
                 .map_err(|reason| SecretError::Unreachable { place: self.to_string(), reason }),
             SourceKind::Engine(socket) => secrets_engine::get(socket, name)
                 .map_err(|reason| SecretError::Unreachable { place: self.to_string(), reason }),
+            SourceKind::Remote(_) => Ok(self.find(name)?.and_then(|found| found.value)),
             SourceKind::Environment { prefix, variables } => Ok(variables
                 .get(&format!("{prefix}{name}"))
                 .or_else(|| variables.get(&format!("{prefix}{}", variable_form(name))))
@@ -112,6 +125,19 @@ impl Source {
 }
 
 impl Source {
+    /// The value, and how a platform finds it by itself, if this source has it.
+    ///
+    /// # Errors
+    /// As [`Source::get`].
+    pub(crate) fn find(&self, name: &str) -> Result<Option<Remote>, SecretError> {
+        match &self.0 {
+            SourceKind::Remote(store) => {
+                store.get(name).map_err(|reason| SecretError::Unreachable { place: self.to_string(), reason })
+            }
+            _ => Ok(self.get(name)?.map(|value| Remote { value: Some(value), reference: None::<Reference> })),
+        }
+    }
+
     /// Keeps a secret here, over one of that name.
     ///
     /// # Errors
@@ -126,7 +152,9 @@ impl Source {
                 "it is only read; keep the secret with `docker pass set {}`",
                 secrets_engine::key(name)
             )),
-            SourceKind::Kept { .. } | SourceKind::Environment { .. } => Err(READ_ONLY.to_owned()),
+            SourceKind::Kept { .. } | SourceKind::Remote(_) | SourceKind::Environment { .. } => {
+                Err(READ_ONLY.to_owned())
+            }
         };
         done.map_err(|reason| SecretError::Unreachable { place: self.to_string(), reason })
     }
@@ -145,7 +173,9 @@ impl Source {
                 "it is only read; remove the secret with `docker pass rm {}`",
                 secrets_engine::key(name)
             )),
-            SourceKind::Kept { .. } | SourceKind::Environment { .. } => Err(READ_ONLY.to_owned()),
+            SourceKind::Kept { .. } | SourceKind::Remote(_) | SourceKind::Environment { .. } => {
+                Err(READ_ONLY.to_owned())
+            }
         };
         done.map_err(|reason| SecretError::Unreachable { place: self.to_string(), reason })
     }
@@ -153,7 +183,13 @@ impl Source {
     /// Whether secrets can be kept here.
     #[must_use]
     pub fn is_writable(&self) -> bool {
-        !matches!(self.0, SourceKind::Engine(_) | SourceKind::Kept { .. } | SourceKind::Environment { .. })
+        !matches!(
+            self.0,
+            SourceKind::Engine(_)
+                | SourceKind::Kept { .. }
+                | SourceKind::Remote(_)
+                | SourceKind::Environment { .. }
+        )
     }
 
     /// Where it was looked, for whoever did not find it here; says so if the place itself is missing.
@@ -180,6 +216,7 @@ impl fmt::Display for Source {
             SourceKind::Helper(program) => write!(f, "`docker-credential-{program}`"),
             SourceKind::Engine(socket) => write!(f, "Docker's secrets engine at {}", socket.display()),
             SourceKind::Folder(path) => write!(f, "folder {}", path.display()),
+            SourceKind::Remote(store) => write!(f, "{store}"),
             SourceKind::Environment { prefix, .. } => write!(f, "environment variables `{prefix}*`"),
         }
     }

@@ -162,7 +162,7 @@ impl Provisioner for Direct {
 
     async fn plan(&self, call: &Call, server: &ServerSpec) -> Result<Blueprint, Failure> {
         let fields = self.validate(call, server).await?;
-        Ok(Blueprint { documents: vec![self.document(server)?], fields, pins: Vec::new() })
+        Ok(Blueprint { documents: vec![self.document(server)?], fields, ..Blueprint::default() })
     }
 
     async fn provision(&self, call: &Call, server: &Arc<ServerSpec>) -> Result<Provisioned, Failure> {

@@ -29,6 +29,7 @@ fn host(dir: &Path, echo: &'static [u8]) -> Arc<PluginHost> {
         embedded: EmbeddedEngine::new(EngineConfig::default()).unwrap(),
         docker: Err(host_workload_docker::Error::unconfigured()),
         kubernetes: host_workload_kubernetes::Surroundings::default(),
+        outbound: Arc::default(),
         resolver: Arc::new(Resolver::new(Vec::new(), [0; 16])),
         bundled_servers: BTreeMap::from([("echo".to_owned(), echo)]),
         compile_limit: Duration::from_secs(60),

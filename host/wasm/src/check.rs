@@ -19,9 +19,9 @@ const EXPORTS: [&str; 2] = ["provisioner", "container-runtime"];
 /// What everybody may import.
 const FREE: [&str; 7] = ["call", "connection", "log", "progress", "secrets", "settings", "types"];
 /// What needs a grant and is carried.
-const CARRIED: [&str; 3] = ["docker", "embedded", "kubernetes"];
+const CARRIED: [&str; 4] = ["docker", "embedded", "http", "kubernetes"];
 /// What needs a grant and is not carried yet.
-const LATER: [&str; 2] = ["http", "registry"];
+const LATER: [&str; 1] = ["registry"];
 
 /// What a plugin turned out to be.
 #[derive(Debug, PartialEq, Eq)]
@@ -340,7 +340,7 @@ mod tests {
             embedded: Some(crate::EmbeddedGrant::default()),
             docker: Some(crate::DockerGrant::default()),
             kubernetes: Some(crate::grants::KubernetesGrant::default()),
-            http: true,
+            http: vec![crate::grants::HttpGrant::any()],
             registry: true,
             ..Grants::default()
         };

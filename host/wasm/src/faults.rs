@@ -20,6 +20,10 @@ pub enum Fault {
     Lost,
     /// The instance ends at once, and nothing was done.
     Trap,
+    /// `http.send`: nothing is sent, and this status with this body is the answer.
+    Status(u16, &'static str),
+    /// `http.send`: it is sent, and the answer breaks off.
+    Truncated,
 }
 
 /// Says which calls are disturbed. Asked at each call of a host function that acts on a platform.

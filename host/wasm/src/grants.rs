@@ -1,14 +1,18 @@
 //! What one plugin is allowed to do. What is absent is not granted: it is not linked, or refused by the host function.
 
 mod docker;
+mod http;
 mod kubernetes;
 
 pub use docker::{DockerGrant, NamePattern};
+pub(crate) use http::hands_out;
+pub use http::{HttpGrant, PlaceAt, SecretPlace, Signer, SignerKind};
 pub use kubernetes::KubernetesGrant;
 
 use host_provisioner::Access;
 /// One notion of what is public for grants of plugins and for servers: what one refuses, the other must not let through.
 pub(crate) use host_workload_embedded::is_public;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -27,8 +31,10 @@ pub struct Grants {
     pub docker: Option<DockerGrant>,
     /// `kubernetes`: to make objects in a cluster.
     pub kubernetes: Option<KubernetesGrant>,
-    /// `http` is granted; the host side of it follows.
-    pub http: bool,
+    /// `http`: to send requests, which the host signs. A request needs one element that covers it.
+    pub http: Vec<HttpGrant>,
+    /// The hosts that a secret of [`Grants::secrets`] may be sent to, by its name. One that is not here goes nowhere.
+    pub secret_hosts: BTreeMap<String, Vec<HostPattern>>,
     /// `registry` is granted; the host side of it follows.
     pub registry: bool,
 }
@@ -40,7 +46,7 @@ impl Grants {
             "embedded" => self.embedded.is_some(),
             "docker" => self.docker.is_some(),
             "kubernetes" => self.kubernetes.is_some(),
-            "http" => self.http,
+            "http" => !self.http.is_empty(),
             "registry" => self.registry,
             _ => false,
         }
@@ -76,10 +82,10 @@ pub struct FolderGrant {
     pub access: Access,
 }
 
-/// Hosts that a grant covers: `api.example:443`, `*.example:443`, `10.1.2.3:*`, `[fe80::1]:80`, `*:443`.
+/// Hosts that a grant covers: `api.example:443`, `*.example:443`, `10.1.2.3:*`, `10.0.0.0/8:443`, `[fe80::1]:80`, `*:443`.
 ///
 /// Letter case does not matter. `*` within a name stands for a part of one label; `*` alone covers every name and every public address.
-/// Addresses of private networks, of this machine and of link-local services are covered only by a pattern that writes them out, or by
+/// Addresses of private networks, of this machine and of link-local services are covered only by a pattern that writes them (or their range) out, or by
 /// `localhost` for this machine: a name that somebody else controls must not open them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPattern {
@@ -107,7 +113,7 @@ impl FromStr for HostPattern {
         let host = plain(host);
         let label = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*');
         let name = host.split('.').all(|part| !part.is_empty() && part.chars().all(label));
-        if !name && host.parse::<IpAddr>().is_err() {
+        if !name && host.parse::<IpAddr>().is_err() && range(&host).is_none() {
             return Err(bad());
         }
         Ok(Self { host, port })
@@ -140,11 +146,30 @@ impl HostPattern {
             return true;
         }
         match host.parse::<IpAddr>() {
-            Ok(address) => self.host == "*" && is_public(address),
+            Ok(address) => match range(&self.host) {
+                Some((start, bits)) => within(address, start, bits),
+                None => self.host == "*" && is_public(address),
+            },
             // `localhost` is this machine, whoever asks.
             Err(_) if host == "localhost" || host.ends_with(".localhost") => false,
             Err(_) => self.host == "*" || same_labels(&self.host, &host),
         }
+    }
+}
+
+/// `10.0.0.0/8`: the address and how many of its bits count.
+fn range(text: &str) -> Option<(IpAddr, u32)> {
+    let (address, bits) = text.split_once('/')?;
+    let (address, bits): (IpAddr, u32) = (address.parse().ok()?, bits.parse().ok()?);
+    (bits <= if address.is_ipv4() { 32 } else { 128 }).then_some((address, bits))
+}
+
+fn within(address: IpAddr, start: IpAddr, bits: u32) -> bool {
+    let same = |a: u128, b: u128, width: u32| bits == 0 || (a ^ b) >> (width - bits) == 0;
+    match (address.to_canonical(), start) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => same(u32::from(a).into(), u32::from(b).into(), 32),
+        (IpAddr::V6(a), IpAddr::V6(b)) => same(a.into(), b.into(), 128),
+        _ => false,
     }
 }
 
@@ -202,6 +227,10 @@ mod tests {
             ("localhost:*", "localhost", Some(80), true),
             ("127.0.0.1:8080", "127.0.0.1", Some(8080), true),
             ("[fe80::1]:80", "fe80::1", Some(80), true),
+            ("10.0.0.0/8:*", "10.1.2.3", Some(80), true),
+            ("10.0.0.0/8:*", "11.1.2.3", Some(80), false),
+            ("10.0.0.0/8:*", "a.example", Some(80), false),
+            ("10.0.0.0/8:*", "::ffff:10.1.2.3", Some(80), true),
         ] {
             let parsed: HostPattern = pattern.parse().unwrap();
             assert_eq!(parsed.covers(host, port), covered, "{pattern} {host} {port:?}");

@@ -12,6 +12,7 @@ use crate::load::PluginSource;
 use crate::plugin::Plugin;
 use crate::reaper::Reaper;
 use crate::server::Digests;
+use crate::tape::Tape;
 use crate::v0_1::docker::{Containers, EgressProgram};
 use crate::v0_1::embedded::Workloads;
 use crate::v0_1::kubernetes::KubernetesState;
@@ -70,6 +71,8 @@ pub struct PluginHostConfig {
     pub docker: Result<Arc<DockerEngine>, host_workload_docker::Error>,
     /// What the command line and the environment say about clusters. None is looked for before a plugin asks.
     pub kubernetes: Surroundings,
+    /// Sends requests of plugins, and signs them with the gateway's own credentials.
+    pub outbound: Arc<host_outbound::Client>,
     /// Where secrets come from.
     pub resolver: Arc<Resolver>,
     /// Servers that are compiled into the program, by name.
@@ -116,6 +119,7 @@ pub struct PluginHost {
     /// See [`PluginHost::carry_egress`].
     pub(crate) egress: OnceLock<EgressProgram>,
     faults: OnceLock<Arc<dyn Faults>>,
+    tape: OnceLock<Arc<Tape>>,
     image_policy: OnceLock<Arc<dyn ImagePolicy>>,
     bridge: OnceLock<BridgeProgram>,
     image_catalog: OnceLock<Arc<dyn ImageCatalog>>,
@@ -147,6 +151,7 @@ impl PluginHost {
             faults: OnceLock::new(),
             bridge: OnceLock::new(),
             image_catalog: OnceLock::new(),
+            tape: OnceLock::new(),
             engines: OnceCell::new(),
             plugins: Mutex::default(),
             number: AtomicU64::new(0),
@@ -168,6 +173,17 @@ impl PluginHost {
 
     pub(crate) fn faults(&self) -> Option<&Arc<dyn Faults>> {
         self.faults.get()
+    }
+
+    /// From now on plugins are recorded on this tape, or it plays for them. To be called once, before the first plugin is loaded.
+    pub fn tape(&self, tape: Arc<Tape>) {
+        if self.tape.set(tape).is_err() {
+            tracing::warn!("there is a tape already, which stays");
+        }
+    }
+
+    pub(crate) fn taped(&self) -> Option<&Arc<Tape>> {
+        self.tape.get()
     }
 
     /// From now on images run only if the policy allows them. To be called once, before the first plugin is.

@@ -279,6 +279,12 @@ impl Ledger {
 }
 
 impl Record {
+    /// Whether neither a state nor an object was noted yet.
+    pub(crate) fn is_untouched(&self) -> bool {
+        let held = self.held();
+        held.state.is_none() && held.objects.is_empty()
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -32,6 +32,7 @@ mod schema;
 mod server;
 mod state;
 mod swap;
+mod tape;
 #[cfg(test)]
 mod tests;
 mod v0_1;
@@ -44,7 +45,8 @@ pub use check::{Asks, asks};
 pub use error::{LoadError, LoadErrorKind};
 pub use faults::{Fault, Faults};
 pub use grants::{
-    DockerGrant, EmbeddedGrant, FolderGrant, Grants, HostPattern, KubernetesGrant, NamePattern,
+    DockerGrant, EmbeddedGrant, FolderGrant, Grants, HostPattern, HttpGrant, KubernetesGrant, NamePattern,
+    PlaceAt, SecretPlace, Signer, SignerKind,
 };
 pub use host::{LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
 pub use image_policy::{ImagePolicy, NotTrusted};
@@ -53,5 +55,6 @@ pub use limits::Limits;
 pub use load::PluginSource;
 pub use plugin::Plugin;
 pub use swap::PluginStatus;
+pub use tape::{Noted, Object, Section, Tape};
 pub use v0_1::docker::EgressProgram;
 pub use watch::Watch;

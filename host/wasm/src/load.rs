@@ -112,7 +112,8 @@ async fn compile(
     let work = {
         let (identity, engines, bytes, abilities) =
             (Arc::clone(identity), Arc::clone(engines), bytes.clone(), abilities.to_vec());
-        move || prepared(&identity, &engines, &bytes, &abilities)
+        let taped = host.taped().map(|tape| tape.plays());
+        move || prepared(&identity, &engines, &bytes, &abilities, taped)
     };
     host.compilations.run(Sha256::digest(bytes).into(), work).await.unwrap_or_else(|why| {
         Err(LoadError::new(&identity.name, LoadErrorKind::Compile, format!("was not compiled {why}")))
@@ -124,15 +125,16 @@ fn prepared(
     engines: &Engines,
     bytes: &[u8],
     abilities: &[String],
+    taped: Option<bool>,
 ) -> Result<PluginPre<CallState>, LoadError> {
     let broken = |text: String| LoadError::new(&identity.name, LoadErrorKind::Engine, text);
     let engine = engines.for_memory(identity.limits.memory).map_err(broken)?;
-    let first = link(identity, engines, &engine, bytes, abilities);
+    let first = link(identity, engines, &engine, bytes, abilities, taped);
     match first {
         // It may be one that does not fit into the pool; then the other engine takes it.
         Err(_) if engines.is_pooled(&engine) => {
             let engine = engines.on_demand().map_err(broken)?;
-            link(identity, engines, &engine, bytes, abilities)
+            link(identity, engines, &engine, bytes, abilities, taped)
         }
         first => first,
     }
@@ -144,6 +146,7 @@ fn link(
     engine: &wasmtime::Engine,
     bytes: &[u8],
     abilities: &[String],
+    taped: Option<bool>,
 ) -> Result<PluginPre<CallState>, LoadError> {
     let name = identity.name.as_str();
     let known = engines.cache.as_ref().map(|cache| cache.verify());
@@ -165,7 +168,14 @@ fn link(
     };
     let mut linker = Linker::new(engine);
     crate::wasi::link(&mut linker).map_err(misfit)?;
-    v0_1::link(&mut linker, abilities).map_err(misfit)?;
+    match taped {
+        None => v0_1::link(&mut linker, abilities).map_err(misfit)?,
+        Some(false) => v0_1::link_recorded(&mut linker, abilities).map_err(misfit)?,
+        Some(true) => {
+            v0_1::link(&mut linker, abilities).map_err(misfit)?;
+            v0_1::tape::play(&mut linker, &component).map_err(misfit)?;
+        }
+    }
     let pre = linker.instantiate_pre(&component).map_err(misfit)?;
     PluginPre::new(pre).map_err(misfit)
 }
@@ -218,6 +228,7 @@ async fn describe(
         prepared: None,
         description: None,
         tunnels: Arc::default(),
+        put: Arc::default(),
         told: Arc::default(),
     };
     let done =

@@ -157,6 +157,7 @@ impl Plugin {
             prepared: None,
             description: None,
             tunnels: Arc::default(),
+            put: Arc::default(),
             told: Arc::default(),
         }
     }

@@ -10,10 +10,12 @@ use crate::plugin::Identity;
 use crate::server::ServerScope;
 use crate::v0_1::connection::Held as Connection;
 use crate::v0_1::docker::Told;
+use crate::v0_1::http::Instead;
 use crate::v0_1::kubernetes::Tunnels;
 use crate::v0_1::types::{Failure, FailureCategory};
+use host_outbound::Scrubber;
 use host_provisioner::{Call, Description, Phase, ServerSpec};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
 use wasmtime::component::{Resource, ResourceTable};
@@ -42,6 +44,8 @@ pub(crate) struct Scope {
     pub(crate) tunnels: Arc<Tunnels>,
     /// What `docker` has told the plugin in this call.
     pub(crate) told: Arc<Told>,
+    /// What `http` has put into requests of this call.
+    pub(crate) put: Arc<Mutex<Scrubber>>,
 }
 
 impl Scope {
@@ -84,6 +88,8 @@ pub(crate) struct CallState {
     wasi: WasiCtx,
     /// What happens to the host function that was entered last.
     fault: Option<Fault>,
+    /// Where on the tape this call is, where there is one.
+    pub(crate) section: Option<usize>,
     /// The plugin hears nothing any more.
     pub(crate) lost: bool,
     host_calls: u32,
@@ -93,6 +99,7 @@ pub(crate) struct CallState {
 impl CallState {
     pub(crate) fn new(scope: Scope, limits: &Limits, ends: Instant) -> Self {
         let output = Tail::default();
+        let section = scope.host.taped().and_then(|tape| tape.begin(scope.phase));
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize + WASI_HANDLES);
         let wasi = WasiCtx::builder().stdout(output.clone()).stderr(output.clone()).build();
@@ -109,6 +116,7 @@ impl CallState {
             handed_output: None,
             wasi,
             fault: None,
+            section,
             lost: false,
             host_calls: 0,
             max_host_calls: limits.host_calls,
@@ -151,8 +159,22 @@ impl CallState {
             }
             Fault::Silent => std::future::pending().await,
             Fault::Lost | Fault::Trap => return None,
+            // Only `http.send` has an answer of that kind to give.
+            fault @ (Fault::Status(..) | Fault::Truncated) => {
+                self.fault = Some(fault);
+                return None;
+            }
         };
         Some(self.scope.refuse(category, text))
+    }
+
+    /// What the function that was entered is to answer, where a test wants a status or a stump of an answer.
+    pub(crate) fn answered(&mut self) -> Option<Instead> {
+        match self.fault.take()? {
+            Fault::Status(status, body) => Some(Instead::Status(status, body)),
+            Fault::Truncated => Some(Instead::Truncated),
+            _ => None,
+        }
     }
 
     /// Time until the instance is stopped.

@@ -5,6 +5,7 @@ mod docker;
 mod embedded;
 mod endings;
 mod hostile;
+mod http;
 mod kubernetes;
 mod loading;
 mod parallel;
@@ -38,6 +39,10 @@ impl Fixture {
 
     /// Another run of the gateway with the same folders.
     fn in_folder(dir: Arc<tempfile::TempDir>, session: u64) -> Self {
+        Self::with_client(dir, session, Arc::default())
+    }
+
+    fn with_client(dir: Arc<tempfile::TempDir>, session: u64, outbound: Arc<host_outbound::Client>) -> Self {
         let secrets = BTreeMap::from([("S_token".to_owned(), "hunter2".to_owned())]);
         let resolver = Arc::new(Resolver::new(vec![Source::environment("S_", secrets)], [1; 16]));
         let host = PluginHost::new(PluginHostConfig {
@@ -53,6 +58,7 @@ impl Fixture {
             .unwrap(),
             docker: Err(host_workload_docker::Error::unconfigured()),
             kubernetes: host_workload_kubernetes::Surroundings::default(),
+            outbound,
             resolver: Arc::clone(&resolver),
             bundled_servers: BTreeMap::from([("echo", echo())].map(|(k, v)| (k.to_owned(), v))),
             compile_limit: LONG,

@@ -9,12 +9,14 @@ pub(crate) mod context;
 pub(crate) mod docker;
 pub(crate) mod embedded;
 pub(crate) mod exports;
+pub(crate) mod http;
 pub(crate) mod kubernetes;
 pub(crate) mod log;
 pub(crate) mod progress;
 pub(crate) mod secrets;
 pub(crate) mod server;
 pub(crate) mod settings;
+pub(crate) mod tape;
 pub(crate) mod tool;
 pub(crate) mod values;
 
@@ -34,7 +36,9 @@ mod generated {
             "gateway:provisioner/call.sleep": async | trappable,
             "gateway:provisioner/call.checkpoint": async | trappable,
             "gateway:provisioner/call.record-object": async | trappable,
+            "gateway:provisioner/connection.http": async | trappable,
             "gateway:provisioner/connection.wait-ready": async | trappable,
+            "gateway:provisioner/http.send": async | trappable,
             "gateway:provisioner/secrets.lookup": async | trappable,
             "gateway:provisioner/docker.engine": async | trappable,
             "gateway:provisioner/docker.ensure-image": async | trappable,
@@ -97,6 +101,7 @@ pub(crate) use generated::{Plugin, PluginPre};
 
 use crate::state::{CallState, Scope};
 use host_provisioner::Phase;
+use tape::recorded;
 use types::{Failure, FailureCategory};
 use wasmtime::component::{HasSelf, Linker};
 
@@ -115,11 +120,37 @@ pub(crate) fn link(linker: &mut Linker<CallState>, abilities: &[String]) -> wasm
     if abilities.iter().any(|ability| ability == "docker") {
         imported::docker::add_to_linker::<CallState, Data>(linker, |state| state)?;
     }
+    if abilities.iter().any(|ability| ability == "http") {
+        imported::http::add_to_linker::<CallState, Data>(linker, |state| state)?;
+    }
     if abilities.iter().any(|ability| ability == "kubernetes") {
         imported::kubernetes::add_to_linker::<CallState, Data>(linker, |state| state)?;
     }
     if abilities.iter().any(|ability| ability == "embedded") {
         imported::embedded::add_to_linker::<CallState, Data>(linker, |state| state)?;
+    }
+    Ok(())
+}
+
+/// The same with a tape that hears what is answered.
+pub(crate) fn link_recorded(linker: &mut Linker<CallState>, abilities: &[String]) -> wasmtime::Result<()> {
+    type Plain = HasSelf<CallState>;
+    type Data = tape::Data;
+    imported::types::add_to_linker::<CallState, Plain>(linker, |state| state)?;
+    imported::log::add_to_linker::<CallState, Plain>(linker, |state| state)?;
+    imported::progress::add_to_linker::<CallState, Plain>(linker, |state| state)?;
+    imported::settings::add_to_linker::<CallState, Plain>(linker, |state| state)?;
+    imported::call::add_to_linker::<CallState, Data>(linker, recorded)?;
+    imported::connection::add_to_linker::<CallState, Data>(linker, recorded)?;
+    imported::secrets::add_to_linker::<CallState, Data>(linker, recorded)?;
+    for ability in abilities {
+        match ability.as_str() {
+            "docker" => imported::docker::add_to_linker::<CallState, Data>(linker, recorded)?,
+            "embedded" => imported::embedded::add_to_linker::<CallState, Data>(linker, recorded)?,
+            "http" => imported::http::add_to_linker::<CallState, Data>(linker, recorded)?,
+            "kubernetes" => imported::kubernetes::add_to_linker::<CallState, Data>(linker, recorded)?,
+            _ => {}
+        }
     }
     Ok(())
 }

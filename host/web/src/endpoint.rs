@@ -2,7 +2,7 @@
 
 use crate::access::Access;
 use crate::body::Body;
-use crate::connector::Connector;
+use crate::connector::{Connector, Lookup};
 use crate::error::{Error, ErrorKind};
 use crate::url::Target;
 use bytes::Bytes;
@@ -95,17 +95,18 @@ impl Endpoint {
     /// # Errors
     /// The URL or a header is none, or the URL leads where it must not.
     pub fn new(config: EndpointConfig) -> Result<Self, Error> {
-        Self::build(config, None)
+        Self::build(config, None, None)
     }
 
     pub(crate) fn build(
         config: EndpointConfig,
         tls: Option<tokio_rustls::TlsConnector>,
+        lookup: Option<Lookup>,
     ) -> Result<Self, Error> {
         let target = Target::parse(&config.url)?;
         config.access.check(&target)?;
         let headers = headers(&config.headers, config.reserved)?;
-        let connector = Connector::new(target.clone(), config.access, config.connect_within, tls);
+        let connector = Connector::new(target.clone(), config.access, config.connect_within, tls, lookup);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(config.keep)

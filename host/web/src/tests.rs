@@ -265,13 +265,13 @@ async fn tls_wants_a_certificate_that_is_trusted_and_names_the_host() {
     roots.add(CertificateDer::from_pem_file(fixture("authority.pem")).unwrap()).unwrap();
     let trusting = crate::tls::with_roots(roots).unwrap();
 
-    let endpoint = Endpoint::build(config(&url("localhost")), Some(trusting)).unwrap();
+    let endpoint = Endpoint::build(config(&url("localhost")), Some(trusting), None).unwrap();
     assert_eq!(ask(&endpoint, &post("x")).await, Ok((200, "secret".to_owned())));
     // An authority that nobody here knows.
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(fixture("server.pem")).unwrap()).unwrap();
     let doubting = crate::tls::with_roots(roots).unwrap();
-    let endpoint = Endpoint::build(config(&url("localhost")), Some(doubting)).unwrap();
+    let endpoint = Endpoint::build(config(&url("localhost")), Some(doubting), None).unwrap();
     let error = ask(&endpoint, &post("x")).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreachable);
     assert!(
@@ -279,4 +279,28 @@ async fn tls_wants_a_certificate_that_is_trusted_and_names_the_host() {
         "{error}"
     );
     assert_eq!(server.seen().len(), 1);
+}
+
+/// Whoever answers for a name may answer something else the second time.
+#[tokio::test]
+async fn a_name_that_changes_its_meaning_is_checked_at_each_look_up() {
+    let server =
+        Server::start(|_| Response::builder().header("connection", "close").body(Full::from("ok")).unwrap())
+            .await;
+    let port = server.address.port();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counts = Arc::clone(&asked);
+    let lookup = move |_: &str, port: u16| {
+        let first = counts.fetch_add(1, Ordering::SeqCst) == 0;
+        let address = if first { [127, 0, 0, 1] } else { [169, 254, 169, 254] };
+        Some(vec![SocketAddr::from((address, port))])
+    };
+    let access = Access::of_names(|host, _| matches!(host, "a.example" | "127.0.0.1"), "grant `HOST:PORT`");
+    let config = EndpointConfig { access, ..config(&format!("http://a.example:{port}/")) };
+    let endpoint = Endpoint::build(config, None, Some(Arc::new(lookup))).unwrap();
+    assert_eq!(ask(&endpoint, &post("")).await.unwrap().0, 200);
+    let error = ask(&endpoint, &post("")).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Refused);
+    assert_eq!(error.text, "`a.example` leads to 169.254.169.254, which is not a public address");
+    assert_eq!((asked.load(Ordering::SeqCst), server.seen().len()), (2, 1));
 }

@@ -279,6 +279,7 @@ impl FakeHost {
     pub(crate) fn forget_object(&self, object: &ObjectRef) -> Result<()> {
         self.call(format!("forget-object {} {}", object.kind, object.name), |world| {
             world.forget(object);
+            world.http.gone(object);
             Ok(())
         })
     }

@@ -21,6 +21,19 @@ const ALL: [(&str, Fault); 7] = [
     ("cut", Fault::Trap),
 ];
 
+/// What can happen besides to an answer that comes over HTTP. The words are those of one cloud; another one meets them as a stranger's.
+const OVER_HTTP: [(&str, Fault); 6] = [
+    (
+        "throttled in a 400",
+        Fault::Status(400, r#"{"__type": "ThrottlingException", "message": "Rate exceeded"}"#),
+    ),
+    ("throttled", Fault::Status(429, r#"{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}"#)),
+    ("503 with JSON", Fault::Status(503, r#"{"__type": "ServiceUnavailableException", "message": "later"}"#)),
+    ("502 without JSON", Fault::Status(502, "<!doctype html>\n<title>502 Bad Gateway</title>")),
+    ("half a body", Fault::Status(200, "{\"tasks\": [{\"taskA")),
+    ("broken off", Fault::Truncated),
+];
+
 /// Writes down which host functions are called, and disturbs one of them: the so manieth of a phase.
 #[derive(Default)]
 struct One {
@@ -55,7 +68,8 @@ pub async fn inject(bench: &dyn Bench) -> Vec<Row> {
             {
                 continue;
             }
-            for (name, fault) in ALL {
+            let over_http: &[_] = if function == "http.send" { &OVER_HTTP } else { &[] };
+            for (name, fault) in ALL.iter().chain(over_http).copied() {
                 let outcome = life(bench, One { disturb: Some((phase, at, fault)), ..One::default() }).await;
                 rows.push(Row::of(format!("{} · {function} · {name}", phase.as_str()), outcome.map(drop)));
             }

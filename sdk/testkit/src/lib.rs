@@ -9,9 +9,11 @@
 mod cases;
 mod faults;
 mod stand;
+mod story;
 
 pub use cases::contract;
 pub use faults::inject;
+pub use story::{Step, Story, record, replay};
 
 use host_provisioner::ServerSpec;
 use host_wasm::{PluginHost, PluginSpec, RunId};

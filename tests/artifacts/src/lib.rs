@@ -1,4 +1,4 @@
-//! Builds the test guests of `tests/guests`, and the egress proxy, and says where they are. For tests only.
+//! Builds the test guests of `tests/guests`, the egress proxy and the bridge, and says where they are. For tests only.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,6 +38,22 @@ pub fn egress() -> PathBuf {
     match FILE.get_or_init(|| cargo_build("Cargo.toml", &triple, &["--package", "host-egress"])) {
         Ok(folder) => folder.join("gateway-egress"),
         Err(text) => panic!("the egress proxy could not be built: {text}"),
+    }
+}
+
+/// Path of the bridge's program, static and for the processor of this machine, built as [`guest`] builds.
+///
+/// # Panics
+///
+/// When it does not compile.
+#[must_use]
+#[expect(clippy::panic, reason = "a test that lacks its program cannot go on, and this is the clearest end")]
+pub fn bridge() -> PathBuf {
+    static FILE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let triple = egress_triple();
+    match FILE.get_or_init(|| cargo_build("Cargo.toml", &triple, &["--package", "host-bridge"])) {
+        Ok(folder) => folder.join("gateway-bridge"),
+        Err(text) => panic!("the bridge could not be built: {text}"),
     }
 }
 

@@ -55,6 +55,7 @@ fn host(place: &Path) -> Arc<PluginHost> {
         embedded: EmbeddedEngine::new(embedded).unwrap(),
         docker: Err(host_workload_docker::Error::unconfigured()),
         kubernetes: host_workload_kubernetes::Surroundings::default(),
+        outbound: Arc::default(),
         resolver: Arc::new(Resolver::new(Vec::new(), [0; 16])),
         bundled_servers: BTreeMap::new(),
         compile_limit: Duration::from_secs(60),

@@ -2,6 +2,7 @@
 
 use crate::assemble::Inputs;
 use crate::assemble::asks::Named;
+use crate::assemble::cloud_secrets::Cloud;
 use crate::assemble::deferred::Deferred;
 use crate::assemble::difference::{Change, Wanted, difference};
 use crate::assemble::direct::{self, DirectWays};
@@ -69,6 +70,8 @@ pub(crate) struct App {
     pub(crate) host: Arc<PluginHost>,
     /// Runs components.
     pub(crate) embedded: Arc<EmbeddedEngine>,
+    /// Sends requests of plugins.
+    pub(crate) outbound: Arc<host_outbound::Client>,
     /// Runs commands of this machine.
     pub(crate) processes: Arc<ProcessEngine>,
     /// Knows secrets.
@@ -103,6 +106,7 @@ impl App {
         })
         .context("set up the embedded engine")?;
         let resolver = Arc::new(resolver(&inputs, environment)?);
+        let outbound = Arc::new(host_outbound::Client::new(environment.clouds()));
         let host = PluginHost::new(PluginHostConfig {
             gateway: run_id(&identity.gateway)?,
             session: run_id(&identity.session)?,
@@ -111,6 +115,7 @@ impl App {
             embedded: Arc::clone(&embedded),
             docker: docker(&inputs, environment),
             kubernetes: kubernetes::surroundings(&inputs, environment),
+            outbound: Arc::clone(&outbound),
             resolver: Arc::clone(&resolver),
             bundled_servers: bundled::SERVERS
                 .iter()
@@ -134,6 +139,7 @@ impl App {
             identity,
             host,
             embedded,
+            outbound,
             processes,
             resolver,
             direct: Arc::new(direct),
@@ -161,6 +167,7 @@ impl App {
             inputs,
             host: Arc::clone(&self.host),
             embedded: Arc::clone(&self.embedded),
+            outbound: Arc::clone(&self.outbound),
             processes: Arc::clone(&self.processes),
             resolver: Arc::clone(&self.resolver),
             direct: Arc::clone(&self.direct),
@@ -348,6 +355,7 @@ pub(crate) fn source_of(source: &SecretSource, environment: &Environment) -> Sou
             let usual = || environment.secrets_engine().unwrap_or_else(|| "engine.sock".into());
             Source::engine(&socket.as_ref().map_or_else(usual, |socket| socket.path.clone()))
         }
+        SecretSource::Cloud(store) => Source::remote(Arc::new(Cloud::new(store, environment))),
         SecretSource::Environment { prefix } => Source::environment(prefix, environment.all()),
     }
 }

@@ -70,7 +70,7 @@ fn has(grants: &Grants, ability: &str) -> bool {
         "embedded" => grants.embedded.is_some(),
         "docker" => grants.docker.is_some(),
         "kubernetes" => grants.kubernetes.is_some(),
-        "http" => grants.http,
+        "http" => !grants.http.is_empty(),
         "registry" => grants.registry,
         _ => false,
     }

@@ -1,6 +1,6 @@
 //! From the grants and limits of the settings to those of the plugin host.
 
-use crate::assemble::kubernetes;
+use crate::assemble::{clouds, kubernetes};
 use crate::environment::{BIND_READABLE, BIND_WRITABLE, Environment};
 use host_config as c;
 use host_provisioner::Access;
@@ -17,8 +17,19 @@ pub(crate) fn grants(
     bundled: Option<&str>,
     environment: &Environment,
 ) -> Result<w::Grants, String> {
+    let given = plugin.grants.connect.clone();
     match bundled {
-        Some(name) if plugin.grants == c::Grants::default() => return written_for(name, environment),
+        Some(name) if plugin.grants == c::Grants::default() && clouds::grants(name).is_none() => {
+            return written_for(name, environment);
+        }
+        Some(name) if only_connects(&plugin.grants) => {
+            // Where servers are is the operator's to say, and no reason to write out everything else.
+            if let Some(written) = clouds::grants(name) {
+                let mut plugin = c::PluginSettings { grants: written?, ..plugin.clone() };
+                plugin.grants.connect.extend(given);
+                return grants(&plugin, None, environment);
+            }
+        }
         _ => {}
     }
     let embedded = match &plugin.grants.embedded {
@@ -36,9 +47,22 @@ pub(crate) fn grants(
         secrets: plugin.grants.secrets.iter().map(|s| s.name.clone()).collect(),
         docker: plugin.grants.docker.as_ref().map(docker),
         kubernetes: plugin.grants.kubernetes.as_ref().map(kubernetes::grant),
-        http: !plugin.grants.http.is_empty(),
+        http: plugin.grants.http.iter().map(http).collect::<Result<_, _>>()?,
+        secret_hosts: plugin
+            .grants
+            .secrets
+            .iter()
+            .map(|secret| {
+                Ok((secret.name.clone(), secret.hosts.iter().map(of_https).collect::<Result<_, String>>()?))
+            })
+            .collect::<Result<_, String>>()?,
         registry: plugin.grants.registry.is_some(),
     })
+}
+
+/// Whether nothing is granted but connections.
+fn only_connects(grants: &c::Grants) -> bool {
+    c::Grants { connect: Vec::new(), ..grants.clone() } == c::Grants::default()
 }
 
 /// What a bundled plugin needs for what it is there for, and no more.
@@ -84,7 +108,6 @@ fn as_in_the_original(environment: &Environment) -> w::DockerGrant {
 }
 
 fn docker(grant: &c::DockerGrant) -> w::DockerGrant {
-    let names = |patterns: &[c::Pattern]| patterns.iter().map(|p| w::NamePattern::new(p.as_str())).collect();
     w::DockerGrant {
         images: names(&grant.images),
         networks: names(&grant.networks),
@@ -92,6 +115,52 @@ fn docker(grant: &c::DockerGrant) -> w::DockerGrant {
         binds: grant.binds.iter().map(folder).collect(),
         privileged: grant.privileged,
     }
+}
+
+fn names(patterns: &[c::Pattern]) -> Vec<w::NamePattern> {
+    patterns.iter().map(|pattern| w::NamePattern::new(pattern.as_str())).collect()
+}
+
+/// Without a port it is that of HTTPS.
+fn of_https(host: &c::HostPattern) -> Result<w::HostPattern, String> {
+    match host.port {
+        c::PortPattern::Https => format!("{host}:443").parse(),
+        c::PortPattern::Any | c::PortPattern::One(_) => host.to_string().parse(),
+    }
+}
+
+fn http(grant: &c::HttpGrant) -> Result<w::HttpGrant, String> {
+    Ok(w::HttpGrant {
+        host: of_https(&grant.host)?,
+        methods: grant.methods.clone(),
+        paths: names(&grant.paths),
+        operations: names(&grant.operations),
+        reads: names(&grant.reads),
+        secrets: grant.secrets.iter().map(place).collect(),
+        signer: grant.sign.as_ref().map(signer),
+        private: grant.private,
+    })
+}
+
+fn place(place: &c::SecretPlace) -> w::SecretPlace {
+    w::SecretPlace {
+        at: match &place.at {
+            c::PlaceAt::Json(pointer) => w::PlaceAt::Json(pointer.clone()),
+            c::PlaceAt::Form(field) => w::PlaceAt::Form(field.clone()),
+            c::PlaceAt::Header(name) => w::PlaceAt::Header(name.clone()),
+        },
+        operation: place.operation.as_ref().map(|pattern| w::NamePattern::new(pattern.as_str())),
+    }
+}
+
+fn signer(signer: &c::Signer) -> w::Signer {
+    let kind = match signer.signing.clone() {
+        c::Signing::AwsSigV4 { service, region } => w::SignerKind::Aws { service, region },
+        c::Signing::GoogleAccessToken { scopes } => w::SignerKind::GoogleAccess { scopes },
+        c::Signing::GoogleIdToken { audience } => w::SignerKind::GoogleIdentity { audience },
+        c::Signing::Bearer { secret } => w::SignerKind::Bearer { secret },
+    };
+    w::Signer { name: signer.name.clone(), kind }
 }
 
 fn folder(folder: &c::FolderGrant) -> w::FolderGrant {

@@ -111,15 +111,21 @@ impl Inputs {
             add_plugin(&mut plugins, given, name)?;
         }
         providers::apply(&args.providers, &mut plugins)?;
-        if let Some(name) = &args.provisioner {
-            let name = canonical(name);
-            if !known.contains(&name) && !plugins.iter().any(|p| p.name == name) {
-                return Err(Usage(format!(
-                    "`--provisioner {name}`: there is no such provisioner; known are {}",
-                    list(&known, &plugins)
-                ))
-                .into());
-            }
+        // A plugin that the operator has called so wins over another spelling of a bundled one.
+        let provisioner =
+            args.provisioner.as_deref().map(|name| match plugins.iter().any(|p| p.name == name) {
+                true => name.to_owned(),
+                false => canonical(name).to_owned(),
+            });
+        if let Some(name) = &provisioner
+            && !known.contains(&name.as_str())
+            && !plugins.iter().any(|p| p.name == *name)
+        {
+            return Err(Usage(format!(
+                "`--provisioner {name}`: there is no such provisioner; known are {}",
+                list(&known, &plugins)
+            ))
+            .into());
         }
         let files = Files::load(args, &settings, environment)?;
         let Enabled { servers, warnings } = Enabled::of(args, &settings, &files)?;
@@ -146,7 +152,7 @@ impl Inputs {
             secrets: args.files.secrets.clone(),
             plugins,
             chosen: names,
-            provisioner: args.provisioner.clone(),
+            provisioner,
             docker_context: args.docker_context.clone(),
             kubernetes: args.kubernetes.clone(),
             containers: Containers::of(args),
@@ -253,6 +259,7 @@ mod tests {
             ("./Acme_Cloud.wasm", "acme-cloud"),
             ("embedded", "embedded"),
             ("k8s", "kubernetes"),
+            ("ecs", "cloud-ecs"),
         ];
         for (given, name) in cases {
             assert_eq!(plugin_name(given), name, "{given}");

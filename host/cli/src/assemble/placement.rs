@@ -6,7 +6,7 @@ use host_provisioner::WorkloadKind;
 /// What the command line and the settings say about placement.
 #[derive(Debug, Default)]
 pub(crate) struct Placement<'a> {
-    /// `--provisioner`.
+    /// `--provisioner`, in its canonical spelling.
     pub flag: Option<&'a str>,
     /// `placement:` of the settings.
     pub rules: &'a [PlacementRule],
@@ -30,7 +30,7 @@ impl Placement<'_> {
     pub(crate) fn of(&self, server: &Server) -> Place {
         let Some(kind) = workload_kind(server.kind()) else { return Place::Nowhere };
         if let Some(name) = self.flag {
-            return Place::Provisioner(canonical(name).to_owned());
+            return Place::Provisioner(name.to_owned());
         }
         if let Some(rule) = self.rules.iter().find(|rule| rule.matches(server)) {
             return Place::Provisioner(rule.provisioner.clone());
@@ -42,10 +42,14 @@ impl Placement<'_> {
     }
 }
 
-/// `k8s` is another spelling of `kubernetes` (`provisioning.md` 1.6).
+/// `k8s` is another spelling of `kubernetes`, and `cloud` and `ecs` of the first cloud (`provisioning.md` 1.6).
 #[must_use]
 pub(crate) fn canonical(name: &str) -> &str {
-    if name == "k8s" { "kubernetes" } else { name }
+    match name {
+        "k8s" => "kubernetes",
+        "cloud" | "ecs" => "cloud-ecs",
+        name => name,
+    }
 }
 
 fn workload_kind(kind: Kind) -> Option<WorkloadKind> {
@@ -78,7 +82,12 @@ mod tests {
         let plugins = [("acme".to_owned(), vec![WorkloadKind::Image])];
         let placement = Placement { plugins: &plugins, ..Placement::default() };
         assert_eq!(placement.of(&server("image: i")), Place::Provisioner("acme".to_owned()));
-        let placement = Placement { flag: Some("k8s"), plugins: &plugins, ..Placement::default() };
+        let placement = Placement { flag: Some("kubernetes"), plugins: &plugins, ..Placement::default() };
         assert_eq!(placement.of(&server("image: i")), Place::Provisioner("kubernetes".to_owned()));
+        for (spelling, name) in
+            [("k8s", "kubernetes"), ("cloud", "cloud-ecs"), ("ecs", "cloud-ecs"), ("docker", "docker")]
+        {
+            assert_eq!(super::canonical(spelling), name);
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::assemble::{App, preflight};
 use crate::exit;
 use crate::output::{print, print_json, say};
 use anyhow::Result;
-use host_provisioner::{Blueprint, Call, Class, Failure, FieldReport, RequestId};
+use host_provisioner::{Blueprint, Call, Class, Cost, Failure, FieldReport, RequestId};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -55,6 +55,7 @@ pub(super) async fn of(app: &App, placed: &Placed) -> Value {
         "documents": blueprint.documents.iter().map(|d| json!({"title": d.title, "mediaType": d.media_type, "text": d.text})).collect::<Vec<_>>(),
         "fields": blueprint.fields.iter().map(field).collect::<Vec<_>>(),
         "pins": blueprint.pins.iter().map(|p| json!({"reference": p.reference, "digest": p.digest})).collect::<Vec<_>>(),
+        "costs": blueprint.costs.iter().map(cost).collect::<Vec<_>>(),
         "problems": problems.iter().map(problem).collect::<Vec<_>>(),
     })
 }
@@ -78,6 +79,12 @@ async fn plan(placed: &Placed) -> Result<(Blueprint, bool), Failure> {
 /// One field report for programs.
 pub(super) fn field(report: &FieldReport) -> Value {
     json!({"field": report.field, "honoured": report.honoured.as_str(), "note": report.note})
+}
+
+fn cost(cost: &Cost) -> Value {
+    json!({
+        "amount": cost.amount, "currency": cost.currency, "per": cost.per, "source": cost.source, "note": cost.note,
+    })
 }
 
 fn problem(failure: &Failure) -> Value {
@@ -124,6 +131,11 @@ pub(super) fn text(server: &Value) -> String {
             word(field, "honoured"),
             word(field, "note")
         ));
+    }
+    for cost in list(server, "costs") {
+        let [amount, currency, per, note, source] =
+            ["amount", "currency", "per", "note", "source"].map(|key| word(cost, key));
+        lines.push(format!("  about {amount} {currency} per {per}: {note} ({source})"));
     }
     for problem in list(server, "problems") {
         lines.push(format!("  refused: {}", word(problem, "text")));
@@ -172,10 +184,11 @@ mod tests {
                 {"field": "user", "honoured": "not-enforced", "note": "no users"},
                 {"field": "mounts", "honoured": "honoured", "note": ""},
             ],
+            "costs": [{"amount": "0.0120", "currency": "USD", "per": "hour", "source": "list of 2026", "note": "1 vCPU"}],
             "problems": [{"text": "too much", "hint": "less"}, {"text": "too little", "hint": null}],
         });
         let expected = "server `notes` (component) → provisioner `acme`\n  component (text/plain)\n    one\n    two\n  user not-enforced: \
-                        no users\n  refused: too much\n  hint: less\n  refused: too little";
+                        no users\n  about 0.0120 USD per hour: 1 vCPU (list of 2026)\n  refused: too much\n  hint: less\n  refused: too little";
         assert_eq!(text(&server), expected);
         assert!(is_refused(&server));
         let nowhere = json!({"name": "far", "kind": "remote", "provisioner": null, "printsPlans": false});

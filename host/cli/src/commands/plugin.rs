@@ -6,7 +6,8 @@ use crate::assemble::deferred::Deferred;
 use crate::assemble::inputs::is_path;
 use crate::assemble::{App, Inputs};
 use crate::bundled;
-use crate::commands::{plugin_test, running, server};
+use crate::commands::plugin_test::{self, What};
+use crate::commands::{running, server};
 use crate::control::Request;
 use crate::environment::Environment;
 use crate::exit;
@@ -28,8 +29,14 @@ pub(super) async fn run(command: PluginCommand, environment: &Environment) -> Re
         PluginCommand::Check { plugin, source, json } => {
             check(source.into(), environment, &plugin, json).await
         }
-        PluginCommand::Test { plugin, inject, source, json } => {
-            plugin_test::run(*source, environment, &plugin, inject, json).await
+        PluginCommand::Test { plugin, inject, record, replay, source, json } => {
+            let what = match (record, replay) {
+                (Some(file), _) => What::Record(file),
+                (None, Some(file)) => What::Replay(file),
+                (None, None) if inject => What::Inject,
+                (None, None) => What::Contract,
+            };
+            plugin_test::run(*source, environment, &plugin, what, json).await
         }
         PluginCommand::Export { folder, force } => export(&folder, force),
         PluginCommand::Reload { plugin, running, json } => {

@@ -7,12 +7,12 @@ use crate::bundled;
 use crate::environment::Environment;
 use crate::exit;
 use crate::output::{Usage, print, print_json, table};
-use anyhow::Result;
-use gateway_testkit::{Bench, Row};
+use anyhow::{Context as _, Result};
+use gateway_testkit::{Bench, Row, Story};
 use host_provisioner::{Provisioner, ServerSpec, Workload, WorkloadKind};
 use host_wasm::{PluginHost, PluginHostConfig, PluginSpec, RunId};
 use serde_json::json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// See the module.
@@ -32,6 +32,7 @@ impl Bench for Here {
             embedded: Arc::clone(&self.app.embedded),
             docker: app::docker(&self.app.inputs, &self.app.environment),
             kubernetes: crate::assemble::kubernetes::surroundings(&self.app.inputs, &self.app.environment),
+            outbound: Arc::clone(&self.app.outbound),
             resolver: Arc::clone(&self.app.resolver),
             bundled_servers: bundled::SERVERS
                 .iter()
@@ -52,6 +53,18 @@ impl Bench for Here {
     }
 }
 
+/// What is tried.
+pub(super) enum What {
+    /// The suite.
+    Contract,
+    /// And every host function disturbed.
+    Inject,
+    /// One life, taken down.
+    Record(PathBuf),
+    /// One life, played.
+    Replay(PathBuf),
+}
+
 /// Runs the suite and prints a table; says no if a case failed.
 ///
 /// # Errors
@@ -60,7 +73,7 @@ pub(super) async fn run(
     mut source: SourceArgs,
     environment: &Environment,
     given: &str,
-    inject: bool,
+    what: What,
     as_json: bool,
 ) -> Result<u8> {
     let by_file = crate::assemble::inputs::is_path(given);
@@ -95,13 +108,43 @@ pub(super) async fn run(
     };
     let spec = deferred.spec().clone();
     let here = Here { plugin: spec, server, app };
-    let mut rows = gateway_testkit::contract(&here).await;
-    if inject {
-        rows.extend(gateway_testkit::inject(&here).await);
-    }
+    let rows = match what {
+        What::Contract => gateway_testkit::contract(&here).await,
+        What::Inject => {
+            let mut rows = gateway_testkit::contract(&here).await;
+            rows.extend(gateway_testkit::inject(&here).await);
+            rows
+        }
+        What::Record(file) => {
+            let story = gateway_testkit::record(&here).await;
+            here.app.close().await;
+            return recorded(&file, story.map_err(anyhow::Error::msg)?, as_json);
+        }
+        What::Replay(file) => {
+            let text = std::fs::read(&file).map_err(|error| Usage(format!("{}: {error}", file.display())))?;
+            let story: Story = serde_json::from_slice(&text).map_err(|error| {
+                Usage(format!("{} is nothing that `--record` wrote: {error}", file.display()))
+            })?;
+            gateway_testkit::replay(&here, &story).await
+        }
+    };
     here.app.close().await;
     show(&name, &rows, as_json);
     Ok(if rows.iter().all(Row::passed) { exit::DONE } else { exit::SAID_NO })
+}
+
+/// Writes a life down, and says what it was.
+fn recorded(file: &Path, story: Story, as_json: bool) -> Result<u8> {
+    let text = serde_json::to_string_pretty(&story)? + "\n";
+    std::fs::write(file, text).with_context(|| format!("write {}", file.display()))?;
+    if as_json {
+        print_json(&json!({"steps": story.steps}));
+    } else {
+        let lines: Vec<Vec<String>> =
+            story.steps.into_iter().map(|step| vec![step.call, step.outcome]).collect();
+        print(&table(&["CALL", "OUTCOME"], &lines));
+    }
+    Ok(exit::DONE)
 }
 
 fn show(plugin: &str, rows: &[Row], as_json: bool) {

@@ -18,10 +18,45 @@ pub struct HttpGrant {
     pub methods: Vec<String>,
     /// To these paths, without query.
     pub paths: Vec<Pattern>,
+    /// Of these operations; empty: of every one.
+    pub operations: Vec<Pattern>,
+    /// Operations that change nothing, although they are no GET.
+    pub reads: Vec<Pattern>,
+    /// Where secrets of servers may stand.
+    pub secrets: Vec<SecretPlace>,
     /// How the host signs them; none leaves them as they are.
-    pub sign: Option<Signing>,
-    /// Whether the host may have a private, loopback or link-local address.
+    pub sign: Option<Signer>,
+    /// Whether the host may have a private or loopback address, and be spoken to without TLS.
     pub private: bool,
+}
+
+/// A place of a request where a server's secret may stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretPlace {
+    /// Where.
+    pub at: PlaceAt,
+    /// In requests of these operations; none: of every one of the element.
+    pub operation: Option<Pattern>,
+}
+
+/// Where in a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlaceAt {
+    /// In the text at this pointer of a JSON body; `*` stands for one step.
+    Json(String),
+    /// In this field of a form.
+    Form(String),
+    /// In this header.
+    Header(String),
+}
+
+/// A signer by the name that a plugin calls it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signer {
+    /// Its name; that of its kind unless said.
+    pub name: String,
+    /// What it does.
+    pub signing: Signing,
 }
 
 impl HttpGrant {
@@ -42,10 +77,15 @@ const EVERY_PATH: &str = "/*";
 pub enum Signing {
     /// AWS Signature Version 4 with the gateway's own credentials.
     AwsSigV4 {
-        /// The service in the scope of the signature, such as `ecs`.
-        service: String,
-        /// The region; none takes it from the gateway's own settings.
+        /// The service in the scope of the signature, such as `ecs`; none leaves it to the plugin.
+        service: Option<String>,
+        /// The region; none leaves it to the plugin.
         region: Option<String>,
+    },
+    /// A Google access token of the gateway's own identity, for Google's own interfaces.
+    GoogleAccessToken {
+        /// What it is good for.
+        scopes: Vec<String>,
     },
     /// A Google ID token of the gateway's own identity.
     GoogleIdToken {
@@ -64,6 +104,8 @@ choices! {
     pub enum SigningKind {
         /// [`Signing::AwsSigV4`].
         AwsSigV4 = "awsSigV4",
+        /// [`Signing::GoogleAccessToken`].
+        GoogleAccessToken = "googleAccessToken",
         /// [`Signing::GoogleIdToken`].
         GoogleIdToken = "googleIdToken",
         /// [`Signing::Bearer`].
@@ -83,12 +125,48 @@ pub(super) static HTTP: Table = Table::new(
         key("methods", Form::List(&Form::Special("method")), "The methods; `*` for all. Required."),
         key("paths", Form::List(&Form::Special("pattern")), "The paths, without query.").or("[\"/*\"]"),
         key(
+            "operations",
+            Form::List(&Form::Special("pattern")),
+            "The operations: the last part of `X-Amz-Target`, `Action` of a form, or what stands behind `:` at the end of the path. \
+             Without any, every one.",
+        ),
+        key(
+            "reads",
+            Form::List(&Form::Special("pattern")),
+            "Operations that change nothing, although they are no GET. Only they may be sent while servers are looked at.",
+        )
+        .or("none"),
+        key(
+            "secrets",
+            Form::List(&Form::Group(&PLACE)),
+            "Where secrets of servers may stand in such requests. Without it, nowhere.",
+        )
+        .or("none"),
+        key(
             "sign",
             Form::Group(&SIGN),
             "How the gateway signs each request, so that the plugin needs no credentials.",
         ),
-        key("private", Form::Flag, "Whether the host may have a private, loopback or link-local address.")
-            .or("false"),
+        key(
+            "private",
+            Form::Flag,
+            "Whether the host may have a private or loopback address, and be spoken to without TLS. Addresses of that kind must be \
+             written out, also as a range (`10.0.0.0/8:443`); those of metadata services always.",
+        )
+        .or("false"),
+    ]],
+);
+
+static PLACE: Table = Table::new(
+    "plugins.NAME.grants.http.secrets",
+    "Where a secret of a server may stand.",
+    &[&[
+        key(
+            "at",
+            Form::Special("place"),
+            "The place: a JSON pointer into the body (`/SecretString`; `*` for one step), `form:FIELD`, or `header:NAME`. Required.",
+        ),
+        key("operation", Form::Special("pattern"), "In requests of these operations.").or("every one"),
     ]],
 );
 
@@ -97,8 +175,16 @@ static SIGN: Table = Table::new(
     "How the gateway signs each request.",
     &[&[
         key("kind", Form::Choice(SigningKind::NAMES), "The scheme. Required."),
-        key("service", Form::Text, "`awsSigV4`: the service, such as `ecs`. Required there."),
-        key("region", Form::Text, "`awsSigV4`: the region.").or("that of the gateway's own settings"),
+        key("name", Form::Text, "What the plugin calls it.")
+            .or("`aws`, `google`, `google-id-token` or `bearer`, by the kind"),
+        key("service", Form::Text, "`awsSigV4`: the service, such as `ecs`.").or("as the plugin says"),
+        key("region", Form::Text, "`awsSigV4`: the region.").or("as the plugin says"),
+        key(
+            "scopes",
+            Form::List(&Form::Special("scope")),
+            "`googleAccessToken`: what the token is good for.",
+        )
+        .or("[https://www.googleapis.com/auth/cloud-platform]"),
         key("audience", Form::Text, "`googleIdToken`: whom the token is for.").or("the URL's host"),
         key("secret", Form::Text, "`bearer`: the secret, which must be granted too. Required there."),
     ]],
@@ -122,10 +208,44 @@ impl HttpGrant {
         } else if paths.is_empty() {
             super::require(&fields, "paths", &paths, "[\"/v1/*\"]", report);
         }
-        let sign = fields.group("sign", report).and_then(|fields| Signing::decode(fields, report));
+        let operations = fields.parsed_list("operations", report, str::parse);
+        let reads = fields.parsed_list("reads", report, str::parse);
+        let places = fields.groups("secrets", report).into_iter();
+        let secrets = places.filter_map(|fields| SecretPlace::decode(fields, report)).collect();
+        let sign = fields.group("sign", report).and_then(|fields| Signer::decode(fields, report));
         let private = fields.flag("private", report).unwrap_or_default();
         fields.done();
-        Some(HttpGrant { host: host?, methods, paths, sign, private })
+        Some(HttpGrant { host: host?, methods, paths, operations, reads, secrets, sign, private })
+    }
+}
+
+impl SecretPlace {
+    fn decode(fields: Fields<'_>, report: &mut Report) -> Option<SecretPlace> {
+        let at = fields.parsed("at", report, place);
+        if !fields.has("at") {
+            let hint = "for example `at: /SecretString`";
+            report.problem_with_hint(fields.at(), "a place of secrets without `at`", hint);
+        }
+        let operation = fields.parsed("operation", report, str::parse);
+        fields.done();
+        Some(SecretPlace { at: at?, operation })
+    }
+}
+
+/// What a scope of Google's is unless another one is named.
+const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
+
+impl Signer {
+    fn decode(fields: Fields<'_>, report: &mut Report) -> Option<Signer> {
+        let name = fields.some_text("name", report);
+        let signing = Signing::decode(fields, report)?;
+        let usual = match signing {
+            Signing::AwsSigV4 { .. } => "aws",
+            Signing::GoogleAccessToken { .. } => "google",
+            Signing::GoogleIdToken { .. } => "google-id-token",
+            Signing::Bearer { .. } => "bearer",
+        };
+        Some(Signer { name: name.unwrap_or_else(|| usual.to_owned()), signing })
     }
 }
 
@@ -134,6 +254,7 @@ impl Signing {
     pub fn kind(&self) -> SigningKind {
         match self {
             Signing::AwsSigV4 { .. } => SigningKind::AwsSigV4,
+            Signing::GoogleAccessToken { .. } => SigningKind::GoogleAccessToken,
             Signing::GoogleIdToken { .. } => SigningKind::GoogleIdToken,
             Signing::Bearer { .. } => SigningKind::Bearer,
         }
@@ -149,25 +270,31 @@ impl Signing {
         let region = fields.some_text("region", report);
         let audience = fields.some_text("audience", report);
         let secret = fields.some_text("secret", report);
+        let scopes: Vec<String> = fields.parsed_list("scopes", report, |text| Ok(text.to_owned()));
         let kind = kind?;
         let own: &[&str] = match kind {
             SigningKind::AwsSigV4 => &["service", "region"],
+            SigningKind::GoogleAccessToken => &["scopes"],
             SigningKind::GoogleIdToken => &["audience"],
             SigningKind::Bearer => &["secret"],
         };
-        for other in ["service", "region", "audience", "secret"] {
+        for other in ["service", "region", "audience", "secret", "scopes"] {
             if fields.has(other) && !own.contains(&other) {
                 report.problem(fields.at_key(other), format!("`{other}` means nothing for `{kind}`"));
             }
         }
         let signing = match kind {
-            SigningKind::AwsSigV4 => service.map(|service| Signing::AwsSigV4 { service, region }),
+            SigningKind::AwsSigV4 => Some(Signing::AwsSigV4 { service, region }),
+            SigningKind::GoogleAccessToken => {
+                let usual = || vec![CLOUD_PLATFORM.to_owned()];
+                let scopes = if scopes.is_empty() { usual() } else { scopes };
+                Some(Signing::GoogleAccessToken { scopes })
+            }
             SigningKind::GoogleIdToken => Some(Signing::GoogleIdToken { audience }),
             SigningKind::Bearer => secret.map(|secret| Signing::Bearer { secret }),
         };
         if signing.is_none() {
-            let needed = own.first().copied().unwrap_or_default();
-            report.problem(fields.at(), format!("`{kind}` needs `{needed}`"));
+            report.problem(fields.at(), format!("`{kind}` needs `secret`"));
         }
         fields.done();
         signing
@@ -179,6 +306,17 @@ fn method(text: &str) -> Result<String, Misfit> {
         return Ok(text.to_ascii_uppercase());
     }
     Err(Misfit::new(text, "not an HTTP method").hint("write it like `GET`, or `*` for all"))
+}
+
+fn place(text: &str) -> Result<PlaceAt, Misfit> {
+    let named = |name: &str| !name.is_empty() && !name.contains(char::is_whitespace);
+    match text.split_once(':') {
+        _ if text.len() > 1 && text.starts_with('/') => Ok(PlaceAt::Json(text.to_owned())),
+        Some(("form", field)) if named(field) => Ok(PlaceAt::Form(field.to_owned())),
+        Some(("header", name)) if named(name) => Ok(PlaceAt::Header(name.to_ascii_lowercase())),
+        _ => Err(Misfit::new(text, "not a place in a request")
+            .hint("write a JSON pointer like `/SecretString`, `form:FIELD` or `header:NAME`")),
+    }
 }
 
 fn path(text: &str) -> Result<Pattern, Misfit> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::grants::{DockerGrant, EmbeddedGrant, GRANTS, Grants, Signing};
+use crate::grants::{DockerGrant, EmbeddedGrant, GRANTS, Grants, Signer, Signing};
 use crate::limits::{LIMITS, Limits};
 use crate::plugin::PluginSource;
 use crate::server::{Access, ComponentSource, Kind, Lifetime, OnUnenforced};
@@ -131,7 +131,8 @@ fn plugins() {
     assert_eq!(kubernetes.context.as_deref(), Some("test"));
     assert!(http[0].allows("POST", "ecs.eu-west-1.amazonaws.com", 443, "/"));
     assert!(!http[0].allows("GET", "ecs.eu-west-1.amazonaws.com", 443, "/"));
-    assert_eq!(http[0].sign, Some(Signing::AwsSigV4 { service: "ecs".to_owned(), region: None }));
+    let ecs = Signing::AwsSigV4 { service: Some("ecs".to_owned()), region: None };
+    assert_eq!(http[0].sign, Some(Signer { name: "aws".to_owned(), signing: ecs }));
     assert!(http[1].allows("DELETE", "api.acme.example", 443, "/x/y"));
     assert!(registry.as_ref().unwrap().hosts[1].allows("localhost", 5000, None));
     assert_eq!(secrets[0].hosts, ["api.acme.example".parse::<HostPattern>().unwrap()]);
@@ -341,10 +342,9 @@ placement:
     gateway.yaml:13:11: an HTTP grant without a `host`
       hint: for example `host: api.example`
     gateway.yaml:13:34: `sign` without a `kind`
-      hint: write one of `awsSigV4`, `googleIdToken`, `bearer`
+      hint: write one of `awsSigV4`, `googleAccessToken`, `googleIdToken`, `bearer`
     gateway.yaml:14:39: each of `methods`: `GET /` is not an HTTP method
       hint: write it like `GET`, or `*` for all
-    gateway.yaml:14:55: `awsSigV4` needs `service`
     gateway.yaml:14:80: `secret` means nothing for `awsSigV4`
     gateway.yaml:16:17: `hosts` names nothing
       hint: what is not named is not granted; for example `hosts: [registry.example]`
@@ -520,6 +520,24 @@ fn places_of_secrets() {
     assert!(
         matches!(&of_docker.secrets[2], SecretSource::Engine { socket: Some(at) } if at.path.ends_with("e.sock"))
     );
+    let of_clouds = super::tests::settings(
+        "secrets: [aws-secrets-manager, 'aws-secrets-manager:prod/mcp#?region=eu-1', 'google-secret-manager:mcp-?project=acme', aws-secrets-manager.env]",
+    );
+    let aws = |prefix: &str, region: Option<&str>| {
+        let (prefix, region) = (prefix.to_owned(), region.map(str::to_owned));
+        SecretSource::Cloud(CloudSecrets::Aws { prefix, region, endpoint: None })
+    };
+    assert_eq!(of_clouds.secrets[..2], [aws("", None), aws("prod/mcp#", Some("eu-1"))]);
+    let google =
+        CloudSecrets::Google { prefix: "mcp-".to_owned(), project: Some("acme".to_owned()), endpoint: None };
+    assert_eq!(of_clouds.secrets[2], SecretSource::Cloud(google));
+    assert!(matches!(&of_clouds.secrets[3], SecretSource::EnvFile(_)));
+    insta::assert_snapshot!(problems("secrets: ['aws-secrets-manager:a b', 'google-secret-manager:?region=x']"), @r"
+    gateway.yaml:1:11: each of `secrets`: `aws-secrets-manager:a b` is not the start of a secret's name
+      hint: write it like `aws-secrets-manager:mcp/?region=NAME`
+    gateway.yaml:1:38: each of `secrets`: `google-secret-manager:?region=x` is with a part that means nothing here
+      hint: write it like `google-secret-manager:mcp/?project=NAME`
+    ");
     insta::assert_snapshot!(problems("secrets: ['docker-credential:', 'docker-credential:../x']"), @r"
     gateway.yaml:1:11: each of `secrets`: `docker-credential:` is not the name of a credential helper
       hint: write `docker-credential:pass` for the program `docker-credential-pass`

@@ -314,6 +314,7 @@ async fn an_engine_that_is_full_is_a_quota() {
         embedded,
         docker: Err(host_workload_docker::Error::unconfigured()),
         kubernetes: host_workload_kubernetes::Surroundings::default(),
+        outbound: Arc::default(),
         resolver: Arc::clone(&fixture.resolver),
         bundled_servers: BTreeMap::from([("echo".to_owned(), echo())]),
         compile_limit: LONG,

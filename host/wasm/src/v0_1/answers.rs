@@ -4,8 +4,8 @@ use crate::ledger::Liveness;
 use crate::sanitize::{DOCUMENT, LINE, block, line};
 use crate::v0_1::types;
 use host_provisioner::{
-    Blueprint, Class, Document, Failure, FieldReport, Health, Honoured, ManagedObject, ObjectRef, Ownership,
-    Phase, Pin, State, Status,
+    Blueprint, Class, Cost, Document, Failure, FieldReport, Health, Honoured, ManagedObject, ObjectRef,
+    Ownership, Phase, Pin, State, Status,
 };
 use std::time::Duration;
 
@@ -73,6 +73,16 @@ pub(crate) fn fields(from: Vec<types::FieldReport>) -> Vec<FieldReport> {
     from.into_iter().map(field).collect()
 }
 
+fn cost(from: types::Cost) -> Cost {
+    Cost {
+        amount: line(&from.amount, SHORT),
+        currency: line(&from.currency, SHORT),
+        per: line(&from.per, SHORT),
+        source: line(&from.source, LINE),
+        note: line(&from.note, LINE),
+    }
+}
+
 /// A plan.
 pub(crate) fn blueprint(from: types::Blueprint) -> Blueprint {
     let document = |document: types::Document| Document {
@@ -86,6 +96,7 @@ pub(crate) fn blueprint(from: types::Blueprint) -> Blueprint {
         documents: from.documents.into_iter().map(document).collect(),
         fields: fields(from.fields),
         pins: from.pins.into_iter().map(pin).collect(),
+        costs: from.costs.into_iter().map(cost).collect(),
     }
 }
 

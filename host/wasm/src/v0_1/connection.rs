@@ -8,14 +8,18 @@ use crate::limits::TEXT;
 use crate::sanitize;
 use crate::state::{CallState, Scope};
 use crate::v0_1::bounds;
+use crate::v0_1::bounds::Bounded as _;
+use crate::v0_1::http::Signed;
 use crate::v0_1::imported::connection::{
     Authorization, Ending, Host, HostConnection, HostRunOutput, HttpEndpoint, HttpProtocol, TcpEndpoint,
 };
-use crate::v0_1::types::{Failure, FailureCategory};
+use crate::v0_1::types::{self, Failure, FailureCategory, Part, SecretOwner};
+use host_outbound::Signer;
 use host_provisioner as provisioner;
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::component::Resource;
+use zeroize::Zeroizing;
 
 /// Bytes of a label.
 const LABEL: usize = 200;
@@ -83,9 +87,9 @@ impl HostRunOutput for CallState {
 }
 
 impl Host for CallState {
-    fn http(&mut self, endpoint: HttpEndpoint) -> wasmtime::Result<Result<Resource<Held>, Failure>> {
+    async fn http(&mut self, endpoint: HttpEndpoint) -> wasmtime::Result<Result<Resource<Held>, Failure>> {
         self.enter("connection.http")?;
-        match self.scope.endpoint(endpoint)? {
+        match self.scope.endpoint(endpoint).await? {
             Ok(connection) => Ok(Ok(self.push(Held(connection))?)),
             Err(failure) => Ok(Err(failure)),
         }
@@ -186,14 +190,18 @@ fn ending(ending: provisioner::Ending) -> Ending {
 }
 
 impl Scope {
-    fn endpoint(&self, endpoint: HttpEndpoint) -> wasmtime::Result<Result<provisioner::Connection, Failure>> {
+    async fn endpoint(
+        &self,
+        endpoint: HttpEndpoint,
+    ) -> wasmtime::Result<Result<provisioner::Connection, Failure>> {
         bounds::text(&endpoint.url)?;
+        bounds::list(&endpoint.headers)?;
+        for header in &endpoint.headers {
+            bounds::text(&header.name)?;
+            header.value.bounded()?;
+        }
         if let Some(failure) = self.not_carried(endpoint.tls.is_some()) {
             return Ok(Err(failure));
-        }
-        if !endpoint.headers.is_empty() || !matches!(endpoint.authorization, Authorization::None) {
-            let text = "this gateway does not carry headers and signatures of endpoints yet";
-            return Ok(Err(self.refuse(FailureCategory::Unsupported, text)));
         }
         let protocol = match endpoint.protocol {
             HttpProtocol::StreamableHttp => provisioner::HttpProtocol::Streamable,
@@ -214,6 +222,10 @@ impl Scope {
             Ok(tunnel) => tunnel,
             Err(failure) => return Ok(Err(failure)),
         };
+        let (headers, signer) = match self.endpoint_secrets(&endpoint).await {
+            Ok(found) => found,
+            Err(failure) => return Ok(Err(failure)),
+        };
         let grants = Arc::clone(&self.plugin);
         let (tunnels, told) = (Arc::clone(&self.tunnels), Arc::clone(&self.told));
         let access = host_web::Access::of_names(
@@ -224,18 +236,82 @@ impl Scope {
             },
             &format!("grant it: add `HOST:PORT` to `plugins.{}.grants.connect`", self.plugin.name),
         );
-        let config = host_web::EndpointConfig::new(&endpoint.url, Vec::new(), access);
+        let config = host_web::EndpointConfig::new(&endpoint.url, headers, access);
         match host_web::Endpoint::new(config) {
-            Ok(channel) => Ok(Ok(provisioner::Connection::Http(provisioner::HttpEndpoint {
-                url: endpoint.url,
-                protocol: Some(protocol),
-                channel: tunnel::through(tunnel, channel),
-            }))),
+            Ok(channel) => {
+                let channel = match signer {
+                    None => tunnel::through(tunnel, channel),
+                    Some(signer) => {
+                        let client = Arc::clone(&self.host.config.outbound);
+                        tunnel::through(tunnel, Signed { channel, client, signer })
+                    }
+                };
+                let (url, protocol) = (endpoint.url, Some(protocol));
+                Ok(Ok(provisioner::Connection::Http(provisioner::HttpEndpoint { url, protocol, channel })))
+            }
             Err(error) => {
                 Ok(Err(self
                     .refuse(FailureCategory::Permission, sanitize::line(&error.to_string(), sanitize::LINE))))
             }
         }
+    }
+
+    /// The headers of an endpoint with their values, and who signs its requests.
+    async fn endpoint_secrets(
+        &self,
+        endpoint: &HttpEndpoint,
+    ) -> Result<(Vec<(String, String)>, Option<Signer>), Failure> {
+        let target = host_web::Target::parse(&endpoint.url).map_err(|error| {
+            self.refuse(FailureCategory::Config, sanitize::line(&error.text, sanitize::LINE))
+        })?;
+        let signer = match &endpoint.authorization {
+            Authorization::None => None,
+            Authorization::Signed(signing) => {
+                Some(self.ready_signer(self.endpoint_signer(signing, &target)?).await?)
+            }
+            Authorization::Other(_) => {
+                let text = "this gateway does not know that authorization of an endpoint";
+                return Err(self.refuse(FailureCategory::Unsupported, text));
+            }
+        };
+        let mut headers = Vec::with_capacity(endpoint.headers.len());
+        for header in &endpoint.headers {
+            // Without a signer a bearer token of the plugin's own is the usual case.
+            let own = signer.is_none() && header.name.eq_ignore_ascii_case("authorization");
+            if !own && !host_outbound::Client::is_free(&header.name, signer.as_ref()) {
+                let name = sanitize::line(&header.name, LABEL);
+                let text = format!("the header `{name}` is set by the connection or the signer");
+                return Err(self.refuse(FailureCategory::Permission, text));
+            }
+            headers.push((header.name.clone(), self.endpoint_header(&header.value, &target).await?));
+        }
+        Ok((headers, signer))
+    }
+
+    /// Secrets in it are the plugin's own, for that host, or were generated.
+    async fn endpoint_header(
+        &self,
+        value: &types::Value,
+        target: &host_web::Target,
+    ) -> Result<String, Failure> {
+        let mut text = Zeroizing::new(String::new());
+        for part in value {
+            match part {
+                Part::Secret(name) if name.owner == SecretOwner::Plugin => {
+                    self.secret_may_go(&name.name, target)?;
+                    text.push_str(&self.own_secret(&name.name).await?);
+                }
+                Part::Secret(name) if name.owner == SecretOwner::Server => {
+                    let name = sanitize::line(&name.name, LABEL);
+                    let text = format!(
+                        "secret `{name}` may not stand in a header of an endpoint: the entry's own headers are added by the host"
+                    );
+                    return Err(self.refuse(FailureCategory::Permission, text));
+                }
+                other => text.push_str(&self.filled(&vec![other.clone()])?),
+            }
+        }
+        Ok(text.to_string())
     }
 
     fn not_carried(&self, tls: bool) -> Option<Failure> {

@@ -3,10 +3,10 @@
 use crate::generated::{MOST, NotGenerated};
 use crate::sanitize;
 use crate::state::{CallState, Scope};
-use crate::v0_1::imported::secrets::{Host, Reference, SecretInfo};
+use crate::v0_1::imported::secrets::{self, Host, SecretInfo};
 use crate::v0_1::types::{Failure, FailureCategory, SecretName, SecretOwner};
 use host_provisioner::ServerSpec;
-use host_resolver::SecretError;
+use host_resolver::{Reference, SecretError};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -54,7 +54,9 @@ impl Host for CallState {
         let info = tokio::task::spawn_blocking(move || host.config.resolver.info(&scope, &name)).await?;
         Ok(match info {
             Ok(info) => {
-                Ok(SecretInfo { secret, available: true, reference: None, revision: Some(info.revision) })
+                let revision = Some(info.revision).filter(|revision| !revision.is_empty());
+                let reference = info.reference.map(|Reference { provider, id }| reference(provider, id));
+                Ok(SecretInfo { secret, available: revision.is_some(), reference, revision })
             }
             Err(error @ (SecretError::NotDeclared { .. } | SecretError::Missing { .. })) => {
                 Err(self.scope.refuse(config, sanitize::line(&error.to_string(), sanitize::LINE)))
@@ -95,6 +97,9 @@ impl Host for CallState {
 
 /// Where the platform finds a secret by itself.
 const IN_CLUSTER: &str = "kubernetes-secret";
+fn reference(provider: String, id: String) -> secrets::Reference {
+    secrets::Reference { provider, id }
+}
 
 impl Scope {
     /// A declared secret of a server, where only the cluster has the values. `None` where they are looked up here.
@@ -118,7 +123,7 @@ impl Scope {
             }
         };
         let id = format!("{namespace}/{holder}/{}", crate::v0_1::kubernetes::key(&secret.name));
-        let reference = Some(Reference { provider: IN_CLUSTER.to_owned(), id });
+        let reference = Some(reference(IN_CLUSTER.to_owned(), id));
         Some(Ok(SecretInfo { secret: secret.clone(), available: false, reference, revision: None }))
     }
 

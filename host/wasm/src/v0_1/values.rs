@@ -197,6 +197,27 @@ impl Scope {
         Ok(text)
     }
 
+    /// A value of a server's entry, by the server's id.
+    pub(crate) async fn evaluated_value(
+        &self,
+        server: String,
+        value: provisioner::Value,
+    ) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let host = Arc::clone(&self.host);
+        let found = tokio::task::spawn_blocking(move || {
+            let secret = host.config.resolver.evaluate(&server, &value)?;
+            Ok::<_, host_resolver::SecretError>(Zeroizing::new(secret.reveal().as_bytes().to_vec()))
+        })
+        .await;
+        match found {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                Err(self.refuse(FailureCategory::Config, line(&error.to_string(), crate::sanitize::LINE)))
+            }
+            Err(_) => Err(self.refuse(FailureCategory::Retryable, "the gateway is ending")),
+        }
+    }
+
     /// Each file is one of the entry's, unchanged.
     pub(crate) fn files_fit(&self, wanted: &[types::File], server: &ServerScope) -> Result<(), Failure> {
         match wanted.iter().find(|file| own_file(file, server).is_none()) {
@@ -268,6 +289,20 @@ fn same(a: &types::Value, b: &types::Value, server: &ServerScope) -> bool {
             (Part::Text(a), Part::Text(b)) => a == b,
             (Part::Secret(a), Part::Secret(b)) => {
                 let of_server = a.server_id.as_deref().is_none_or(|id| id == server.spec.id.as_str());
+                a.owner == SecretOwner::Server && of_server && a.name == b.name
+            }
+            _ => false,
+        })
+}
+
+/// Whether a value is the one of a server's entry, part by part.
+pub(crate) fn same_as(value: &types::Value, own: &provisioner::Value, id: &str) -> bool {
+    let own = crate::v0_1::server::value(own, None);
+    value.len() == own.len()
+        && value.iter().zip(&own).all(|parts| match parts {
+            (Part::Text(a), Part::Text(b)) => a == b,
+            (Part::Secret(a), Part::Secret(b)) => {
+                let of_server = a.server_id.as_deref().is_none_or(|named| named == id);
                 a.owner == SecretOwner::Server && of_server && a.name == b.name
             }
             _ => false,

@@ -19,6 +19,11 @@ impl Web {
     pub(super) fn left(&self) -> Vec<ObjectRef> {
         self.objects.clone()
     }
+
+    /// The plugin says that it has seen it go: what takes longer than one request is no effect of any.
+    pub(super) fn gone(&mut self, object: &ObjectRef) {
+        self.objects.retain(|existing| existing != object);
+    }
 }
 
 /// What a test prepares and asks.

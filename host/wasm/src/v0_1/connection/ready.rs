@@ -4,9 +4,11 @@ use crate::grants::is_public;
 use crate::state::Scope;
 use crate::v0_1::connection::url;
 use crate::v0_1::types::{Failure, FailureCategory};
-use host_provisioner::Connection;
+use bytes::Bytes;
+use host_provisioner::{Connection, HttpChannel};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -23,24 +25,30 @@ pub(crate) struct Target {
     port: u16,
     /// The request, for HTTP.
     request: Option<String>,
+    /// Whoever asks over TLS: any answer to a request of his is one.
+    channel: Option<(Arc<dyn HttpChannel>, String)>,
 }
 
 /// Where to ask; nothing for streams, which answer by being there.
 pub(crate) fn target(scope: &Scope, connection: &Connection) -> Result<Option<Target>, Failure> {
     match connection {
         Connection::Streams(_) => Ok(None),
-        Connection::Tcp(host, port) => Ok(Some(Target { host: host.clone(), port: *port, request: None })),
+        Connection::Tcp(host, port) => {
+            Ok(Some(Target { host: host.clone(), port: *port, request: None, channel: None }))
+        }
         Connection::Http(endpoint) => match url::parse(&endpoint.url) {
             Some(url) if !url.secure => {
                 let (host, port) = (url.host, url.port);
                 let request =
                     format!("GET {} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n", url.path);
-                Ok(Some(Target { host: host.to_owned(), port, request: Some(request) }))
+                let host = host.to_owned();
+                Ok(Some(Target { host, port, request: Some(request), channel: None }))
             }
-            _ => {
-                let text = "this gateway does not wait for https endpoints yet";
-                Err(scope.refuse(FailureCategory::Unsupported, text))
+            Some(url) => {
+                let channel = Some((Arc::clone(&endpoint.channel), endpoint.url.clone()));
+                Ok(Some(Target { host: url.host.to_owned(), port: url.port, request: None, channel }))
             }
+            None => Err(scope.refuse(FailureCategory::Config, "the connection has no URL that can be read")),
         },
     }
 }
@@ -74,6 +82,9 @@ impl Scope {
     }
 
     async fn attempt(&self, target: &Target) -> Result<(), Attempt> {
+        if let Some((channel, url)) = &target.channel {
+            return self.asked(channel.as_ref(), url).await;
+        }
         // A name is looked up here and the address is what is connected to, so that it cannot change in between.
         let addresses: Vec<SocketAddr> =
             tokio::net::lookup_host((target.host.as_str(), target.port)).await?.collect();
@@ -97,6 +108,27 @@ impl Scope {
         let mut start = [0; 7];
         stream.read_exact(&mut start).await?;
         if start == *b"HTTP/1." { Ok(()) } else { Err(Attempt::NotYet) }
+    }
+}
+
+impl Scope {
+    /// Over TLS: whoever carries the requests later asks now.
+    async fn asked(&self, channel: &dyn HttpChannel, url: &str) -> Result<(), Attempt> {
+        let request =
+            http::Request::builder().uri(url).header("accept", "text/event-stream").body(Bytes::new());
+        let request = request.map_err(|_| Attempt::NotYet)?;
+        match channel.send(request).await {
+            // What stands before a server that is not up yet says so.
+            Ok(answer) if matches!(answer.status().as_u16(), 502..=504) => Err(Attempt::NotYet),
+            Ok(_) => Ok(()),
+            Err(failure) if failure.permanent => {
+                let text = crate::sanitize::line(&failure.text, crate::sanitize::LINE);
+                let mut refused = self.refuse(FailureCategory::Permission, text);
+                refused.hint = failure.hint;
+                Err(Attempt::Refused(refused))
+            }
+            Err(_) => Err(Attempt::NotYet),
+        }
     }
 }
 

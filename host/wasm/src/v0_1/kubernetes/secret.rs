@@ -5,6 +5,7 @@ use super::{Answer, Kubernetes};
 use crate::sanitize::line;
 use crate::v0_1::imported::kubernetes::{SecretContent, SecretEntry};
 use crate::v0_1::types::{self, Failure, FailureCategory, Part, RegistryLogin, SecretOwner};
+use crate::v0_1::values::same_as;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use host_provisioner as provisioner;
@@ -97,7 +98,7 @@ impl Kubernetes<'_> {
             let (filling, servers) = self.filling(&entry)?;
             let value = match filling {
                 Filling::Text(text) => Zeroizing::new(text.as_bytes().to_vec()),
-                Filling::Server(server, value) => self.evaluated(server, value).await?,
+                Filling::Server(server, value) => self.evaluated_value(server, value).await?,
                 Filling::Login(login) => self.login(&login).await?,
             };
             size += value.len() + entry.key.len();
@@ -150,7 +151,7 @@ impl Kubernetes<'_> {
                 .iter()
                 .map(|variable| &variable.value)
                 .chain(spec.files.iter().map(|f| &f.content));
-            let found = own.into_iter().find(|own| same(value, own, id));
+            let found = own.into_iter().find(|own| same_as(value, own, id));
             let Some(found) = found else {
                 let text = format!(
                     "the entry `{}` holds a secret that server `{}` does not have so in a variable or file",
@@ -176,26 +177,6 @@ impl Kubernetes<'_> {
             .ok_or_else(|| self.denied(format!("server `{}` is not one of this call", line(id, 64))))
     }
 
-    async fn evaluated(
-        &self,
-        server: String,
-        value: provisioner::Value,
-    ) -> Result<Zeroizing<Vec<u8>>, Failure> {
-        let host = Arc::clone(&self.host);
-        let found = tokio::task::spawn_blocking(move || {
-            let secret = host.config.resolver.evaluate(&server, &value)?;
-            Ok::<_, host_resolver::SecretError>(Zeroizing::new(secret.reveal().as_bytes().to_vec()))
-        })
-        .await;
-        match found {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => {
-                Err(self.refuse(FailureCategory::Config, line(&error.to_string(), crate::sanitize::LINE)))
-            }
-            Err(_) => Err(self.refuse(FailureCategory::Retryable, "the gateway is ending")),
-        }
-    }
-
     /// A login as `docker login` leaves it, made of the plugin's own secrets.
     async fn login(&self, login: &RegistryLogin) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let mut words = Vec::with_capacity(2);
@@ -217,7 +198,7 @@ impl Kubernetes<'_> {
             };
             let parts = value.iter().map(part).collect::<Result<Vec<_>, _>>()?;
             let scope = format!("plugin:{}", self.plugin.name);
-            words.push(self.evaluated(scope, host_resolver::joined(parts)).await?);
+            words.push(self.evaluated_value(scope, host_resolver::joined(parts)).await?);
         }
         let not_text = || self.refuse(FailureCategory::Config, "a login is no text");
         let [username, password] = words.as_slice() else { return Err(not_text()) };
@@ -262,18 +243,4 @@ impl Kubernetes<'_> {
             data.into_iter().flatten().map(|(key, _)| key.clone()).collect()
         }))
     }
-}
-
-/// Whether a value is the entry's own, part by part.
-fn same(value: &types::Value, own: &provisioner::Value, id: &str) -> bool {
-    let own = crate::v0_1::server::value(own, None);
-    value.len() == own.len()
-        && value.iter().zip(&own).all(|parts| match parts {
-            (Part::Text(a), Part::Text(b)) => a == b,
-            (Part::Secret(a), Part::Secret(b)) => {
-                let of_server = a.server_id.as_deref().is_none_or(|named| named == id);
-                a.owner == SecretOwner::Server && of_server && a.name == b.name
-            }
-            _ => false,
-        })
 }

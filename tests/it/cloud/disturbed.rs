@@ -1,0 +1,83 @@
+//! Answers of the platform that are late, cut, strange or missing, at every operation that brings a server up and takes it down. Either the server
+//! works all the same, or its failure is said; and nothing is left.
+
+use super::{ECHO, LEGACY, aws_scene, nothing_left, run, stand_in};
+use gateway_tests::harness::{CloudRunDouble, Disturbance, Gateway, eventually};
+use serde_json::json;
+
+/// Brings the server up, whatever happens on the way, asks it, and ends it.
+async fn life(gateway: Gateway<'_>) {
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["echo"]).await;
+    let text = client.text("echo", json!({"message": "after all"})).await;
+    assert!(text.contains("after all"), "{text}");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn ecs_comes_up_after_every_disturbance_of_every_operation() {
+    let Some(stand) = stand_in().await else { return };
+    let entry = format!("{ECHO}\nsecrets: [{{name: acme.token, env: TOKEN}}]\nlifetime: shared");
+    let operations = [
+        "DescribeClusters",
+        "CreateLogGroup",
+        "CreateSecret",
+        "RegisterTaskDefinition",
+        "RunTask",
+        "DescribeTasks",
+        "ListTasks",
+        "StopTask",
+        "ListTaskDefinitions",
+        "DeregisterTaskDefinition",
+        "DeleteTaskDefinitions",
+        "DeleteSecret",
+        "DeleteLogGroup",
+    ];
+    for operation in operations {
+        for disturbance in Disturbance::ALL {
+            // One that only releases call is disturbed at the release.
+            let scene = aws_scene(&stand.settings("cloud-ecs", ""), &[("echo", &entry)]);
+            scene.file(".env", "acme.token=planted-for-the-cloud-3\n");
+            stand.disturb(operation, disturbance);
+            let gateway = scene.serve(["--provisioner", "cloud", "--secrets", ".env"]).await;
+            life(gateway).await;
+            assert!(!stand.is_undisturbed(), "{operation} was never called");
+            eventually(&format!("nothing after {disturbance:?} of {operation}"), async || {
+                let left = stand.left().await;
+                if left.is_empty() { Ok(()) } else { Err(left.join(", ")) }
+            })
+            .await;
+        }
+    }
+    nothing_left(&stand).await;
+    stand.end().await;
+}
+
+#[tokio::test]
+async fn cloud_run_comes_up_after_every_disturbance_of_every_call() {
+    if crate::docker::engine().await.is_none() {
+        return;
+    }
+    let Some(double) = CloudRunDouble::new().await else { return };
+    let entry = format!("{ECHO}\nsecrets: [{{name: acme.token, env: TOKEN}}]\nlifetime: shared");
+    let calls = [
+        "GET services",
+        "POST secrets",
+        "addVersion",
+        "getIamPolicy",
+        "setIamPolicy",
+        "POST services",
+        "GET operations",
+        "DELETE services",
+        "DELETE secrets",
+    ];
+    for call in calls {
+        for disturbance in Disturbance::ALL {
+            let scene = run::scene(&double, &[("echo", &entry)]);
+            double.disturb(call, disturbance);
+            let gateway = scene.serve(["--provisioner", "cloud-run", "--secrets", ".env"]).await;
+            life(gateway).await;
+            run::nothing_left(&double).await;
+        }
+    }
+}
