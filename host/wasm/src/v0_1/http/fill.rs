@@ -301,7 +301,7 @@ impl Scope {
                 .iter()
                 .filter_map(|part| match part {
                     provisioner::Part::Secret(name) => Some(name.clone()),
-                    provisioner::Part::Text(_) => None,
+                    provisioner::Part::Text(_) | provisioner::Part::Setting(_) => None,
                 })
                 .collect(),
         };

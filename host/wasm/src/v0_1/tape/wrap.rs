@@ -156,11 +156,10 @@ recorded! { kubernetes::Host "kubernetes" {
         service_address(namespace: String, name: String, port: u16) -> Answer<kubernetes::Address>;
         missing_rights(rights: Vec<kubernetes::Right>) -> Answer<Vec<(kubernetes::Right, String)>>;
         living_sessions(namespace: String) -> Answer<Vec<String>>;
-    }
-    plain {
         run_pod(document: String, container: String, output: kubernetes::PodOutput, input: Option<Vec<u8>>, output_limit: u32, timeout_ms: u32)
             -> Answer<Resource<RunOutput>>;
     }
+    plain {}
 }}
 
 recorded! { call::Host "call" {
