@@ -228,15 +228,15 @@ impl PluginHost {
         Ok(plugin)
     }
 
-    /// Leases of runs of the gateway that are dead, oldest first. Their ledgers stay locked until [`PluginHost::work_off`].
+    /// Leases of runs of the gateway that are dead, oldest first, those of what `prepare` made among them, which have no server. Their ledgers
+    /// stay locked until [`PluginHost::work_off`].
     pub async fn abandoned(self: &Arc<Self>) -> Vec<Lease> {
         let host = Arc::clone(self);
         let find = move || {
             let found = host.ledger.abandoned();
             let mut abandoned = host.abandoned.lock().unwrap_or_else(PoisonError::into_inner);
             abandoned.extend(found);
-            let leases = abandoned.iter().flat_map(|file| &file.leases);
-            leases.filter(|left| left.begin.subject != Subject::Shared).map(|left| left.lease()).collect()
+            abandoned.iter().flat_map(|file| &file.leases).map(|left| left.lease()).collect()
         };
         tokio::task::spawn_blocking(find).await.unwrap_or_default()
     }

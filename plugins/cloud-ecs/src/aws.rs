@@ -9,14 +9,26 @@ pub use table::{OPERATIONS, Operation, Service, operation};
 use crate::settings::EcsSettings;
 use gateway_plugin::http::{BodyPart, Effect, Request, Response};
 use gateway_plugin::types::Signing;
-use gateway_plugin::{Error, FailureCategory, Host, Result};
+use gateway_plugin::{Error, FailureCategory, Host, Result, Wake};
 use serde_json::Value;
+use std::time::Duration;
 
 /// The signer that the grant names for AWS.
 pub const SIGNER: &str = "aws";
 
 /// What one request may take with all its repetitions. A control plane that needs longer is not well.
 const TIMEOUT_MS: u32 = 10_000;
+
+/// Before what may be repeated is sent again.
+const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+
+/// What came of one request.
+enum Came {
+    /// An answer.
+    Answer(Value),
+    /// Nothing that would not pass in a moment.
+    Passing(Error),
+}
 
 /// The services of one region, as the settings say where they answer.
 #[derive(Debug, Clone, Copy)]
@@ -64,16 +76,39 @@ impl<'a> Api<'a> {
         }
         .header("content-type", "application/x-amz-json-1.1")
         .header("x-amz-target", format!("{}.{}", operation.service.target(), operation.name));
-        let response = self.answered(operation, &request)?;
-        let response = self.success(operation, response)?;
+        let mut pauses = PAUSES.iter().filter(|_| repeatable);
+        loop {
+            let error = match self.once(operation, &request)? {
+                Came::Answer(answer) => return Ok(answer),
+                Came::Passing(error) => error,
+            };
+            // What the host repeats by itself is over here; what only this service's words tell is the plugin's to repeat.
+            match pauses.next() {
+                Some(pause) if self.host.sleep(*pause) == Wake::Elapsed => {}
+                _ => return Err(error),
+            }
+        }
+    }
+
+    fn once(&self, operation: &Operation, request: &Request) -> Result<Came> {
+        let response = self.answered(operation, request)?;
+        if !response.is_success() {
+            let error = classify(operation, self.region, &response);
+            // "Slow down", hidden in a 400.
+            let hidden = response.status == 400 && error.failure().retry_after_ms.is_some();
+            return if hidden { Ok(Came::Passing(error)) } else { Err(error) };
+        }
         // Only the log service answers with nothing at all.
         if response.body.is_empty() && operation.service == Service::Logs {
-            return Ok(Value::Null);
+            return Ok(Came::Answer(Value::Null));
         }
         // An answer that was cut off on its way is no answer; what it was about may have happened.
-        serde_json::from_slice(&response.body).map_err(|error| {
-            Error::retryable(format!("read the answer to {}: {error}", operation.action()))
-                .step(operation.name)
+        Ok(match serde_json::from_slice(&response.body) {
+            Ok(answer) => Came::Answer(answer),
+            Err(error) => Came::Passing(
+                Error::retryable(format!("read the answer to {}: {error}", operation.action()))
+                    .step(operation.name),
+            ),
         })
     }
 

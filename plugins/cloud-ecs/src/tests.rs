@@ -115,16 +115,44 @@ fn a_repeated_attempt_finds_what_the_first_made() {
 }
 
 #[test]
-fn a_truncated_or_slow_answer_is_no_answer() {
-    for body in ["", "{\"tasks\": [{\"taskA", "<html>", "null", "{}"] {
+fn a_truncated_answer_is_no_answer() {
+    // What may be sent twice is; what may not, and what is whole and says too little, is the next attempt's.
+    let cases = [
+        ("RunTask", "", true),
+        ("RunTask", "{\"tasks\": [{\"taskA", true),
+        ("RunTask", "<html>", true),
+        ("RunTask", "null", false),
+        ("RunTask", "{}", false),
+        ("RegisterTaskDefinition", "{\"taskDef", false),
+    ];
+    for (operation, body, comes_up) in cases {
         let aws = Aws::new();
         let host = host(&aws);
-        aws.replace("RunTask", 200, body);
-        let error = host.provision::<Ecs>(&notes()).expect_err("nothing was read");
-        assert_eq!(error.category(), FailureCategory::Retryable, "{body}");
+        aws.replace(operation, 200, body);
+        match host.provision::<Ecs>(&notes()) {
+            Ok(_) => assert!(comes_up, "{operation} {body}"),
+            Err(error) => {
+                assert!(!comes_up, "{operation} {body}: {error}");
+                assert_eq!(error.category(), FailureCategory::Retryable, "{operation} {body}");
+            }
+        }
         host.release::<Ecs>(ReleaseReason::Unfinished).expect("released");
-        assert_eq!(aws.left(), [""; 0], "{body}");
+        assert_eq!(aws.left(), [""; 0], "{operation} {body}");
     }
+}
+
+#[test]
+fn throttling_that_hides_in_a_400_is_waited_for_also_at_a_release() {
+    let aws = Aws::new();
+    let host = host(&aws);
+    let slow = r#"{"__type": "ThrottlingException", "message": "Rate exceeded"}"#;
+    aws.replace("RunTask", 400, slow);
+    host.provision::<Ecs>(&notes()).expect("in a moment");
+    for operation in ["ListTasks", "StopTask", "DeregisterTaskDefinition", "DeleteSecret"] {
+        aws.replace(operation, 400, slow);
+    }
+    host.release::<Ecs>(ReleaseReason::Ended).expect("in a moment");
+    assert_eq!(aws.left(), [""; 0]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::settings::RunSettings;
 use gateway_plugin::http::{Effect, Request, Response};
-use gateway_plugin::{Error, FailureCategory, Host, Result};
+use gateway_plugin::{Error, FailureCategory, Host, Result, Wake};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -13,6 +13,9 @@ pub const IDENTITY: &str = "google-id-token";
 
 /// What one request may take with all its repetitions. A control plane that needs longer is not well.
 const TIMEOUT_MS: u32 = 10_000;
+
+/// Before what may be repeated is sent again.
+const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
 /// An interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,18 +103,26 @@ impl<'a> Api<'a> {
     /// As [`Api::get`].
     pub fn send(&self, request: Request, what: &str) -> Result<Value> {
         let request = Request { timeout_ms: TIMEOUT_MS, ..request.signed_by(SIGNER) };
-        let response = self.host.http().send(&request).map_err(|error| match error.category() {
-            // No answer in time may be one later: only the plugin's own waiting for a service is not repeated.
-            FailureCategory::Timeout => Error::retryable(format!("{what}: {error}")).step(step(what)),
-            _ => error.step(step(what)),
-        })?;
-        if !response.is_success() {
-            return Err(classify(what, &response));
+        let mut pauses = PAUSES.iter().filter(|_| request.repeatable);
+        loop {
+            let response = self.host.http().send(&request).map_err(|error| match error.category() {
+                // No answer in time may be one later: only the plugin's own waiting for a service is not repeated.
+                FailureCategory::Timeout => Error::retryable(format!("{what}: {error}")).step(step(what)),
+                _ => error.step(step(what)),
+            })?;
+            if !response.is_success() {
+                return Err(classify(what, &response));
+            }
+            // An answer that was cut off on its way is no answer; what it was about may have happened.
+            let error = match serde_json::from_slice(&response.body) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => Error::retryable(format!("{what}: its answer cannot be read: {error}")),
+            };
+            match pauses.next() {
+                Some(pause) if self.host.sleep(*pause) == Wake::Elapsed => {}
+                _ => return Err(error.step(step(what))),
+            }
         }
-        // An answer that was cut off on its way is no answer; what it was about may have happened.
-        serde_json::from_slice(&response.body).map_err(|error| {
-            Error::retryable(format!("{what}: its answer cannot be read: {error}")).step(step(what))
-        })
     }
 }
 
@@ -131,9 +142,7 @@ pub fn classify(what: &str, response: &Response) -> Error {
     let mut error = Error::new(category, format!("{what}: {reason}")).step(step(what));
     if !message.is_empty() {
         error = error.detail(message.clone());
-    } else if let Some(line) =
-        String::from_utf8_lossy(&response.body).lines().next().filter(|_| json.is_null())
-    {
+    } else if let Some(line) = String::from_utf8_lossy(&response.body).lines().next().filter(|_| json.is_null()) {
         error = error.detail(line.chars().take(200).collect::<String>());
     }
     let after = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
@@ -190,32 +199,12 @@ mod tests {
     #[test]
     fn the_words_of_the_interfaces_become_categories() {
         let cases: [(u16, &str, FailureCategory, &str); 9] = [
-            (
-                403,
-                r#"{"error": {"status": "PERMISSION_DENIED", "message": "no"}}"#,
-                Permission,
-                "PERMISSION_DENIED",
-            ),
-            (
-                401,
-                r#"{"error": {"status": "UNAUTHENTICATED", "message": "no"}}"#,
-                Permission,
-                "UNAUTHENTICATED",
-            ),
+            (403, r#"{"error": {"status": "PERMISSION_DENIED", "message": "no"}}"#, Permission, "PERMISSION_DENIED"),
+            (401, r#"{"error": {"status": "UNAUTHENTICATED", "message": "no"}}"#, Permission, "UNAUTHENTICATED"),
             (404, r#"{"error": {"status": "NOT_FOUND", "message": "no"}}"#, NotFound, "NOT_FOUND"),
             (409, r#"{"error": {"status": "ALREADY_EXISTS", "message": "no"}}"#, Conflict, "ALREADY_EXISTS"),
-            (
-                429,
-                r#"{"error": {"status": "RESOURCE_EXHAUSTED", "message": "no"}}"#,
-                Quota,
-                "RESOURCE_EXHAUSTED",
-            ),
-            (
-                400,
-                r#"{"error": {"status": "INVALID_ARGUMENT", "message": "no"}}"#,
-                Config,
-                "INVALID_ARGUMENT",
-            ),
+            (429, r#"{"error": {"status": "RESOURCE_EXHAUSTED", "message": "no"}}"#, Quota, "RESOURCE_EXHAUSTED"),
+            (400, r#"{"error": {"status": "INVALID_ARGUMENT", "message": "no"}}"#, Config, "INVALID_ARGUMENT"),
             (503, "<html>\nbusy", Retryable, "status 503"),
             (502, "", Retryable, "status 502"),
             (500, r#"{"error": {"status": "INTERNAL"}}"#, Retryable, "INTERNAL"),

@@ -276,7 +276,8 @@ impl App {
             }
         }
         let left = self.host.work_off(RELEASE_WITHIN).await;
-        for lease in &leases {
+        // What a session's servers shared goes without a word.
+        for lease in leases.iter().filter(|lease| !lease.server_name.is_empty()) {
             if left.iter().all(|behind| behind.lease.request != lease.request) {
                 lines.push(format!(
                     "took down server `{}`, which session {} left",

@@ -82,7 +82,9 @@ impl Front {
                             let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
                             let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
                             let asked = Asked { method: head.method, path, headers: head.headers, body };
-                            handler(asked).await.ok_or_else(|| io::Error::other("no answer"))
+                            // A platform that has begun with a request goes on when whoever asked has gone.
+                            let answered = tokio::spawn(handler(asked)).await;
+                            answered.ok().flatten().ok_or_else(|| io::Error::other("no answer"))
                         }
                     });
                     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
