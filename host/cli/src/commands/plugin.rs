@@ -29,7 +29,7 @@ pub(super) async fn run(command: PluginCommand, environment: &Environment) -> Re
             check(source.into(), environment, &plugin, json).await
         }
         PluginCommand::Test { plugin, inject, source, json } => {
-            plugin_test::run(*source, environment, &plugin, inject, json).await
+            Box::pin(plugin_test::run(*source, environment, &plugin, inject, json)).await
         }
         PluginCommand::Export { folder, force } => export(&folder, force),
         PluginCommand::Reload { plugin, running, json } => {
