@@ -85,7 +85,7 @@ impl World {
     /// A scene with a catalogue.
     fn scene(&self, catalog: &str) -> Scene {
         let scene = scene().with_variable("KUBECONFIG", &variable("KUBECONFIG"));
-        scene.file("catalog.yaml", catalog.to_owned());
+        scene.file("catalog.yaml", catalog);
         scene
     }
 

@@ -104,8 +104,8 @@ async fn supervise(words: &[String]) -> io::Result<ExitCode> {
         let _ = kill_process_group(Pid::INIT, Signal::KILL);
     }
     let _ = tokio::time::timeout(REST, async {
-        stdout.to_the_end(STDOUT).await?;
-        stderr.to_the_end(STDERR).await
+        stdout.drain(STDOUT).await?;
+        stderr.drain(STDERR).await
     })
     .await;
     let code = code(status);
@@ -206,7 +206,7 @@ impl<S: AsyncRead + Unpin> Pipe<S> {
         }
     }
 
-    async fn to_the_end(&mut self, kind: u8) -> io::Result<()> {
+    async fn drain(&mut self, kind: u8) -> io::Result<()> {
         while self.stream.is_some() {
             frame(kind, self.read().await)?;
         }

@@ -142,7 +142,9 @@ pub fn classify(what: &str, response: &Response) -> Error {
     let mut error = Error::new(category, format!("{what}: {reason}")).step(step(what));
     if !message.is_empty() {
         error = error.detail(message.clone());
-    } else if let Some(line) = String::from_utf8_lossy(&response.body).lines().next().filter(|_| json.is_null()) {
+    } else if let Some(line) =
+        String::from_utf8_lossy(&response.body).lines().next().filter(|_| json.is_null())
+    {
         error = error.detail(line.chars().take(200).collect::<String>());
     }
     let after = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
@@ -199,12 +201,32 @@ mod tests {
     #[test]
     fn the_words_of_the_interfaces_become_categories() {
         let cases: [(u16, &str, FailureCategory, &str); 9] = [
-            (403, r#"{"error": {"status": "PERMISSION_DENIED", "message": "no"}}"#, Permission, "PERMISSION_DENIED"),
-            (401, r#"{"error": {"status": "UNAUTHENTICATED", "message": "no"}}"#, Permission, "UNAUTHENTICATED"),
+            (
+                403,
+                r#"{"error": {"status": "PERMISSION_DENIED", "message": "no"}}"#,
+                Permission,
+                "PERMISSION_DENIED",
+            ),
+            (
+                401,
+                r#"{"error": {"status": "UNAUTHENTICATED", "message": "no"}}"#,
+                Permission,
+                "UNAUTHENTICATED",
+            ),
             (404, r#"{"error": {"status": "NOT_FOUND", "message": "no"}}"#, NotFound, "NOT_FOUND"),
             (409, r#"{"error": {"status": "ALREADY_EXISTS", "message": "no"}}"#, Conflict, "ALREADY_EXISTS"),
-            (429, r#"{"error": {"status": "RESOURCE_EXHAUSTED", "message": "no"}}"#, Quota, "RESOURCE_EXHAUSTED"),
-            (400, r#"{"error": {"status": "INVALID_ARGUMENT", "message": "no"}}"#, Config, "INVALID_ARGUMENT"),
+            (
+                429,
+                r#"{"error": {"status": "RESOURCE_EXHAUSTED", "message": "no"}}"#,
+                Quota,
+                "RESOURCE_EXHAUSTED",
+            ),
+            (
+                400,
+                r#"{"error": {"status": "INVALID_ARGUMENT", "message": "no"}}"#,
+                Config,
+                "INVALID_ARGUMENT",
+            ),
             (503, "<html>\nbusy", Retryable, "status 503"),
             (502, "", Retryable, "status 502"),
             (500, r#"{"error": {"status": "INTERNAL"}}"#, Retryable, "INTERNAL"),

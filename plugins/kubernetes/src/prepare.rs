@@ -51,9 +51,11 @@ impl Ways {
     fn of(call: &Call<Kubernetes>, servers: &[Server], tools: bool) -> Result<Self> {
         let mut ways = Self { attach: tools, tunnel: false, front: tools };
         for server in servers {
+            // Settings that cannot be read fail their own server, later.
+            let stdio = call.server_settings(server).ok().and_then(|settings| settings.stdio);
             if manifest::port(server).is_some() {
                 ways.tunnel |= !call.host.kubernetes().cluster()?.inside;
-            } else if manifest::is_bridged(server, call.server_settings(server)?.stdio) {
+            } else if manifest::is_bridged(server, stdio) {
                 (ways.tunnel, ways.front) = (true, true);
             } else {
                 ways.attach = true;

@@ -92,7 +92,8 @@ async fn life(bench: &dyn Bench, one: One) -> Result<Arc<One>, String> {
     let faults = Arc::new(one);
     stand.host.disturb(Arc::clone(&faults) as Arc<dyn Faults>);
     let within = if silent { SHORT } else { PATIENCE };
-    match stand.plugin.provision(&call(within)?, &stand.server).await {
+    let begun = call(within)?;
+    match stand.plugin.provision(&begun, &stand.server).await {
         Ok(provisioned) => {
             let released =
                 stand.plugin.release(&call(within)?, &provisioned.lease, ReleaseReason::Ended).await;
@@ -105,7 +106,8 @@ async fn life(bench: &dyn Bench, one: One) -> Result<Arc<One>, String> {
         }
         Err(failure) if undisturbed => return Err(format!("provision: {}", failure.one_line())),
         Err(failure) if failure.text.trim().is_empty() => return Err("it failed without a word".to_owned()),
-        Err(_) => {}
+        // What is to be gone on with is kept as long as somebody waits for it. Nobody does.
+        Err(_) => begun.cancelled.cancel(),
     }
     stand.end().await?;
     Ok(faults)

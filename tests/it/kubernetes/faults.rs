@@ -284,3 +284,18 @@ async fn fifty_servers_come_up_at_once_and_all_go() {
     world.nothing_left().await;
     scene.assert_nothing_left();
 }
+
+/// The nodes pull, so the gateway must look before it makes a pod.
+#[tokio::test]
+async fn images_follow_the_policy_of_the_operator_in_pods_too() {
+    let Some(world) = World::new().await else { return };
+    let scene = world.scene(&catalog(&[("echo", ECHO)]));
+    let gateway = world.serve(&scene, "echo", &["--verify-signatures"]).await;
+    let mut client = gateway.client(LEGACY).await;
+    let listing = client.begin("tools/list", json!({})).await;
+    gateway.says("it must be referenced by digest").await;
+    assert_eq!(world.get("pods").await.len(), 0);
+    drop(listing);
+    gateway.end().await;
+    world.nothing_left().await;
+}

@@ -36,7 +36,7 @@ pub(super) async fn run(command: PluginCommand, environment: &Environment) -> Re
                 (None, None) if inject => What::Inject,
                 (None, None) => What::Contract,
             };
-            plugin_test::run(*source, environment, &plugin, what, json).await
+            Box::pin(plugin_test::run(*source, environment, &plugin, what, json)).await
         }
         PluginCommand::Export { folder, force } => export(&folder, force),
         PluginCommand::Reload { plugin, running, json } => {

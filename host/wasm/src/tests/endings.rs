@@ -105,8 +105,7 @@ async fn the_next_start_works_off_what_a_dead_run_left() {
     let found = fixture.host.abandoned().await;
     // What `prepare` made has no server.
     let servers = found.iter().filter(|lease| !lease.server_name.is_empty());
-    let names: Vec<_> =
-        servers.map(|lease| (lease.server_name.as_str(), lease.session.as_str())).collect();
+    let names: Vec<_> = servers.map(|lease| (lease.server_name.as_str(), lease.session.as_str())).collect();
     let session = dead.as_str();
     assert_eq!(names, [("state 1 one", session), ("state 1 two", session), ("state 1 gone", session)]);
 

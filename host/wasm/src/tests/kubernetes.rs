@@ -87,6 +87,7 @@ impl Run {
             embedded: EmbeddedEngine::new(host_workload_embedded::EngineConfig::default()).unwrap(),
             docker: Err(host_workload_docker::Error::unconfigured()),
             kubernetes: around,
+            outbound: Arc::default(),
             resolver: Arc::new(Resolver::new(vec![Source::environment("S_", secrets)], [1; 16])),
             bundled_servers: BTreeMap::new(),
             compile_limit: LONG,

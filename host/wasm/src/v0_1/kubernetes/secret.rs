@@ -58,7 +58,6 @@ impl Kubernetes<'_> {
         }))
     }
 
-    #[expect(clippy::type_complexity, reason = "entries with what they hold, used in one place")]
     async fn filled_secret(
         &self,
         document: &str,

@@ -241,7 +241,7 @@ impl Kubernetes<'_> {
             let value = self.host.kubernetes.value(&at, server.spec.id.as_str());
             value.is_some_and(|value| server.spec.files.iter().any(|file| file.content == value))
         };
-        if !items.is_empty() && items.iter().all(|item| is_file(item)) {
+        if !items.is_empty() && items.iter().all(is_file) {
             return Ok(());
         }
         Err(self.not_granted("the Secret", "secrets", name))
