@@ -15,6 +15,7 @@ async fn life(gateway: Gateway<'_>) {
 }
 
 #[tokio::test]
+#[ignore = "takes a quarter of an hour; `cargo test -p gateway-tests --test it -- --ignored` runs it"]
 async fn ecs_comes_up_after_every_disturbance_of_every_operation() {
     let Some(stand) = stand_in().await else { return };
     let entry = format!("{ECHO}\nsecrets: [{{name: acme.token, env: TOKEN}}]\nlifetime: shared");
@@ -54,6 +55,7 @@ async fn ecs_comes_up_after_every_disturbance_of_every_operation() {
 }
 
 #[tokio::test]
+#[ignore = "takes a quarter of an hour; `cargo test -p gateway-tests --test it -- --ignored` runs it"]
 async fn cloud_run_comes_up_after_every_disturbance_of_every_call() {
     if crate::docker::engine().await.is_none() {
         return;

@@ -9,10 +9,22 @@ const WITHIN: Duration = Duration::from_secs(1800);
 
 #[tokio::test]
 async fn the_kubernetes_plugin_does_what_every_provisioner_must() {
-    let Some(world) = World::new().await else { return };
+    suite(&[]).await;
+}
+
+#[tokio::test]
+#[ignore = "takes a quarter of an hour; `cargo test -p gateway-tests --test it -- --ignored` runs it"]
+async fn the_kubernetes_plugin_leaves_nothing_after_every_fault_of_every_host_call() {
+    // One without a fault, and seven faults at each of the host calls.
+    assert!(suite(&["--inject"]).await >= 12 + 7 * 5);
+}
+
+/// Every case passes and nothing is left; how many there were.
+async fn suite(flags: &[&str]) -> usize {
+    let Some(world) = World::new().await else { return usize::MAX };
     let scene = world.scene(&catalog(&[("echo", "image: REGISTRY/mcp/null:1")]));
-    let arguments = ["plugin", "test", "--inject", "--json", "kubernetes", "--catalog", "catalog.yaml"];
-    let arguments = [&arguments[..], &["--servers", "echo", "--provisioner", "kubernetes"]].concat();
+    let arguments = ["plugin", "test", "--json", "kubernetes", "--catalog", "catalog.yaml"];
+    let arguments = [&arguments[..], &["--servers", "echo", "--provisioner", "kubernetes"], flags].concat();
     let mut command = scene.command(arguments.into_iter().chain(["--namespace", &world.namespace]));
     command.stdin(std::process::Stdio::null());
     let output = tokio::time::timeout(WITHIN, command.output()).await.expect("it ends").unwrap();
@@ -27,9 +39,9 @@ async fn the_kubernetes_plugin_does_what_every_provisioner_must() {
         .collect();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
     assert_eq!(output.status.code(), Some(0));
-    // Eleven cases, one without a fault, and seven faults at each of the host calls.
-    assert!(cases.len() >= 12 + 7 * 5, "{}", cases.len());
+    assert!(cases.len() >= 11, "{}", cases.len());
     // A run that the suite kills goes on in this process, and so does its Lease; nothing else may stay.
     let left = world.get("pods,services,secrets,networkpolicies,configmaps").await;
     assert!(left.is_empty(), "{left:?}");
+    cases.len()
 }
