@@ -11,7 +11,7 @@ pub fn decode_string(quoted: &[u8]) -> Option<Cow<'_, str>> {
     let text = std::str::from_utf8(inner).ok()?;
     // One look in the usual case, which is neither.
     let special = memchr::memchr2(b'\\', b'"', inner);
-    if !special.is_some_and(|at| memchr::memchr(b'\\', inner.get(at..).unwrap_or_default()).is_some()) {
+    if special.is_none_or(|at| memchr::memchr(b'\\', inner.get(at..).unwrap_or_default()).is_none()) {
         return special.is_none().then_some(Cow::Borrowed(text));
     }
     let mut out = String::with_capacity(text.len());

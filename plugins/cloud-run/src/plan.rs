@@ -250,9 +250,9 @@ fn resources(server: &Server, fields: &mut Fields) -> Result<Value> {
     let asked = server.limits.cpu_millis.unwrap_or(0).div_ceil(1000);
     let for_memory = match memory {
         ..=4096 => 1,
-        ..=8192 => 2,
-        ..=16_384 => 4,
-        ..=24_576 => 6,
+        4097..=8192 => 2,
+        8193..=16_384 => 4,
+        16_385..=24_576 => 6,
         _ => 8,
     };
     let cpus = [1, 2, 4, 6, 8].into_iter().find(|cpus| *cpus >= asked.max(for_memory));

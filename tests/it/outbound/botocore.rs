@@ -33,8 +33,11 @@ fn python() -> Option<String> {
 const KEY: &str = "AKIDEXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
+/// Method, URL, headers, body, service, session token.
+type Request = (&'static str, &'static str, Value, &'static str, &'static str, Option<&'static str>);
+
 /// Requests as plugins send them, and some that are hard to read.
-fn requests() -> Vec<(&'static str, &'static str, Value, &'static str, &'static str, Option<&'static str>)> {
+fn requests() -> Vec<Request> {
     let json_11 =
         |target: &str| json!({"content-type": "application/x-amz-json-1.1", "x-amz-target": target});
     vec![

@@ -15,11 +15,7 @@ async fn a_failing_provision_plays_to_the_same_error_without_the_engine() {
     if part("docker", "GATEWAY_TEST_UP").is_none() {
         return;
     }
-    let engine = std::env::var_os("DOCKER_HOST");
-    let mut with = scene();
-    if let Some(engine) = &engine {
-        with = with.with_variable("DOCKER_HOST", engine.to_str().unwrap());
-    }
+    let with = crate::docker::on_engine(scene());
     // Nowhere to be had: the only registry there is has no such image.
     let settings = "servers:\n  gone: {image: '127.0.0.1:5000/mcp/no-such-image:1'}\n";
     with.settings(settings);

@@ -27,9 +27,12 @@ fn states_are_told_apart() {
     assert_eq!(stage(None), Stage::Missing);
 }
 
+/// Stop code, reason of the task and of its container, exit code; what that is, and a part of what is said.
+type Words = (&'static str, &'static str, &'static str, Option<i32>, FailureCategory, &'static str);
+
 #[test]
 fn last_words_are_told_apart_with_a_way_out() {
-    let cases: [(&str, &str, &str, Option<i32>, FailureCategory, &str); 13] = [
+    let cases: [Words; 13] = [
         (
             "TaskFailedToStart",
             "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref docker.io/x/y:1: not found",

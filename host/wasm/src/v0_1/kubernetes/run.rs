@@ -59,7 +59,7 @@ impl Kubernetes<'_> {
             namespace: text(&applied, "/metadata/namespace").to_owned(),
             name: text(&applied, "/metadata/name").to_owned(),
         };
-        let ran = self.to_the_end(&target, &asked).await;
+        let ran = self.until_it_ends(&target, &asked).await;
         // What has ended is gone at once. What still runs is, when its node says so: until then it must stay shut in.
         let ended = matches!(&ran, Ok(ran) if ran.ending == Ending::Exited);
         let how = Removal { grace_seconds: Some(u32::from(!ended)), uid: None };
@@ -97,7 +97,7 @@ impl Kubernetes<'_> {
         Ok((kind, pod))
     }
 
-    async fn to_the_end(&self, pod: &Target, asked: &Asked<'_>) -> Result<ToolOutput, Failure> {
+    async fn until_it_ends(&self, pod: &Target, asked: &Asked<'_>) -> Result<ToolOutput, Failure> {
         let conditions = [
             Condition { target: pod.clone(), test: Test::IsTrue("Ready".to_owned()) },
             Condition { target: pod.clone(), test: Test::Hopeless(HOPELESS) },

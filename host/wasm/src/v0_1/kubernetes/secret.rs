@@ -4,7 +4,7 @@ use super::own::{SECRET, SHOWN, text};
 use super::{Answer, Kubernetes};
 use crate::sanitize::line;
 use crate::v0_1::imported::kubernetes::{SecretContent, SecretEntry};
-use crate::v0_1::types::{self, Failure, FailureCategory, Part, RegistryLogin, SecretOwner};
+use crate::v0_1::types::{Failure, FailureCategory, Part, RegistryLogin, SecretOwner};
 use crate::v0_1::values::same_as;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
