@@ -184,18 +184,24 @@ async fn a_shutdown_ends_all_at_once_and_forgets_the_run() {
 #[tokio::test]
 async fn what_a_killed_gateway_has_left_is_ended_by_the_next() {
     let state = tempfile::tempdir().unwrap();
-    // A process that carries the mark of a run whose record nobody holds, in a group of its own, deaf to SIGTERM.
+    // A process that carries the mark of a run whose record nobody holds, in a group of its own.
     std::fs::create_dir(state.path().join("processes")).unwrap();
     std::fs::write(state.path().join("processes/s-dead"), "").unwrap();
+    // `cat` is there for good once it repeats a line: while a program is being replaced by another, nobody can read its environment.
     let spawn = |mark: &str| {
-        let mut command = tokio::process::Command::new("sh");
-        command.args(["-c", "echo ready; exec sleep 1000"]).env("GATEWAY_PROCESS", mark);
-        command.process_group(0).stdout(std::process::Stdio::piped()).kill_on_drop(true).spawn().unwrap()
+        let mut command = tokio::process::Command::new("cat");
+        let piped = std::process::Stdio::piped;
+        command.env("GATEWAY_PROCESS", mark).process_group(0).stdin(piped()).stdout(piped());
+        command.kill_on_drop(true).spawn().unwrap()
     };
     let (mut left, mut other) = (spawn("s-dead.1"), spawn("s-dead2.1"));
+    let mut inputs = Vec::new();
     for child in [&mut left, &mut other] {
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(b"ready\n").await.unwrap();
         let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
         assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("ready"));
+        inputs.push(input);
     }
     let number = left.id().unwrap();
     let (done, status) = tokio::join!(work_off(state.path()), left.wait());
