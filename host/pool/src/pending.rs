@@ -109,8 +109,8 @@ impl Pending {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a new call and gives it its id.
-    pub(crate) fn insert(&self, caller: Caller) -> Result<u64, NotTaken> {
+    /// Takes a new call and gives it its id, and how many on behalf of others are in flight with it.
+    pub(crate) fn insert(&self, caller: Caller) -> Result<(u64, usize), NotTaken> {
         let mut table = self.lock();
         if let Some(reason) = &table.gone {
             return Err(NotTaken::Gone(Arc::clone(reason)));
@@ -140,7 +140,7 @@ impl Pending {
             place.id = id;
             place.caller = caller;
         }
-        Ok(id)
+        Ok((id, table.calls))
     }
 
     /// Hands over the answer. False if nobody waits for it, or the connection was given up before it came.

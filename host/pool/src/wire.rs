@@ -25,6 +25,8 @@ use tokio_util::task::TaskTracker;
 
 /// Lines that are no messages and are worth a line in the log; the rest is only counted.
 const LOGGED_RUBBISH: u64 = 10;
+/// Calls in flight from which on messages go out together (see [`Writer`]).
+const CROWD: usize = 4;
 /// Bytes of such a line, and of a method that we do not serve, that are shown.
 const SHOWN_RUBBISH: usize = 120;
 
@@ -201,28 +203,28 @@ impl Wire {
         timeout: Option<Duration>,
         write: impl FnOnce(u64, &mut BytesMut) -> Result<(), SendError>,
     ) -> Result<InFlight, SendError> {
-        let id = match self.pending.insert(caller) {
-            Ok(id) => id,
+        let (id, in_flight) = match self.pending.insert(caller) {
+            Ok(taken) => taken,
             Err(NotTaken::Gone(reason)) => return Err(SendError::Gone { reason }),
             Err(NotTaken::Full) => return Err(SendError::TooManyCalls),
         };
         // From here on a drop forgets the call.
-        let mut in_flight = InFlight::new(Arc::clone(self), id, timeout);
+        let mut call = InFlight::new(Arc::clone(self), id, timeout);
         let write = |out: &mut BytesMut| {
             write_request_head(out, id, name);
             write(id, out)
         };
         let sent = match self.throttle.as_ref().filter(|_| caller == Caller::Client) {
-            None => self.send(Some((id, name)), write),
+            None => self.send(Some((id, name)), in_flight >= CROWD, write),
             Some(throttle) => self.send_in_turn(throttle, id, name, write),
         };
         if let Err(error) = sent {
-            in_flight.forget();
+            call.forget();
             self.call_ended(id);
             return Err(error);
         }
         self.touch();
-        Ok(in_flight)
+        Ok(call)
     }
 
     /// Sends a call at once, or when one before it has ended.
@@ -240,7 +242,7 @@ impl Wire {
     }
 
     fn send_waiting(&self, call: &Waiting) -> Result<(), SendError> {
-        self.send(Some((call.id, &call.name)), |out| {
+        self.send(Some((call.id, &call.name)), false, |out| {
             out.put_slice(&call.message);
             Ok(())
         })
@@ -272,7 +274,7 @@ impl Wire {
 
     /// Sends a complete message without its newline.
     pub(crate) fn send_raw(&self, message: &[u8]) -> Result<(), SendError> {
-        self.send(None, |out| {
+        self.send(None, false, |out| {
             out.put_slice(message);
             Ok(())
         })
@@ -282,10 +284,11 @@ impl Wire {
     fn send(
         &self,
         call: Option<(u64, &str)>,
+        crowd: bool,
         write: impl FnOnce(&mut BytesMut) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
         let sent = match &self.way {
-            Way::Lines(writer) => writer.send(write),
+            Way::Lines(writer) => writer.send(crowd, write),
             Way::Http(http) => {
                 let mut message = BytesMut::new();
                 write(&mut message).map_err(NotSent::Refused).and_then(|()| http.send(call, message.freeze()))
