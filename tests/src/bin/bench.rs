@@ -43,7 +43,8 @@ fn main() -> Result<()> {
         eprintln!("warning: a debug build; its figures mean nothing, use `cargo run --release`");
     }
     let gateway = match &args.gateway {
-        Some(gateway) => gateway.clone(),
+        // Measured processes have folders of their own.
+        Some(gateway) => std::path::absolute(gateway)?,
         None => built("host-cli", "gateway")?,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -11,27 +11,24 @@
 //! not seen it. A stream that breaks off is resumed after its last event where the server numbers its events. Both are the transport's own
 //! matter (`mcp-ecosystem.md` 3); what is lost with a session, such as subscriptions, is told by events.
 
+mod answer;
 mod head;
 mod old;
+mod session;
 mod stream;
 
-use super::events::Events;
 use crate::event::{Changed, Event};
 use crate::wire::Wire;
 use crate::writer::NotSent;
 use crate::{Client, ListKind};
-use bytes::{Bytes, BytesMut};
+use answer::{Whole, collect};
+use bytes::Bytes;
 use head::{Common, SESSION};
-use host_message::{Envelope, ErrorBody, Kind, Mirror, Revision, code, find_member, method};
-use host_provisioner::{
-    BoxBody, Class, Failure, HttpBody, HttpChannel, HttpEndpoint, HttpFailure, HttpProtocol, Phase, sanitize,
-};
-use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, Response, StatusCode};
+use host_message::{Envelope, ErrorBody, Mirror, Revision, code, method};
+use host_provisioner::{BoxBody, Failure, HttpChannel, HttpEndpoint, HttpProtocol};
+use http::{Response, StatusCode};
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -365,115 +362,6 @@ impl Http {
         true
     }
 
-    /// Sends a message and gives what comes back; begins a lost session anew and sends it once more.
-    async fn post(
-        self: &Arc<Self>,
-        message: &Bytes,
-        tool: Option<Arc<[Mirror]>>,
-    ) -> Result<Response<BoxBody>, Trouble> {
-        let tool = tool.unwrap_or_default();
-        for renewed in [false, true] {
-            let (common, generation, url) = {
-                let state = self.state();
-                let url = state.posts_to.clone().unwrap_or_else(|| self.url.clone());
-                (state.common.clone(), state.generation, url)
-            };
-            let request = common.post(&url, message, &tool);
-            let request =
-                request.map_err(|error| Trouble::Call(format!("the request cannot be sent: {error}")))?;
-            let response = self.channel.send(request).await.map_err(|failure| self.unsent(failure))?;
-            let response = match common.session {
-                Some(_) => match self.knows_session(response).await? {
-                    Some(response) => response,
-                    None if !renewed => {
-                        self.renew(generation).await?;
-                        continue;
-                    }
-                    None => break,
-                },
-                None => response,
-            };
-            return Ok(response);
-        }
-        Err(Trouble::Dead("it forgets its session as soon as one is begun".to_owned()))
-    }
-
-    /// The same answer, or `None` if it says that there is no such session: 404 as the protocol wants, or 400 with an error that speaks of
-    /// sessions, as servers do that follow an early example of the TypeScript SDK.
-    async fn knows_session(&self, response: Response<BoxBody>) -> Result<Option<Response<BoxBody>>, Trouble> {
-        match response.status() {
-            StatusCode::NOT_FOUND => Ok(None),
-            StatusCode::BAD_REQUEST => {
-                let (head, body) = response.into_parts();
-                let body = collect(body, REFUSAL_LIMIT).await?;
-                let error = Envelope::parse(body.clone()).ok().and_then(|envelope| envelope.error());
-                let lost = error.is_some_and(|error| {
-                    let error = ErrorBody::scan(&error);
-                    (-32099..=-32000).contains(&error.code)
-                        && error.message.to_ascii_lowercase().contains("session")
-                });
-                Ok((!lost).then(|| Response::from_parts(head, BoxBody::new(Whole(body)))))
-            }
-            _ => Ok(Some(response)),
-        }
-    }
-
-    fn unsent(&self, failure: HttpFailure) -> Trouble {
-        if failure.seen {
-            return Trouble::Call(failure.text);
-        }
-        let class = if failure.permanent { Class::Config } else { Class::Other };
-        let mut refusal = Failure::new(Phase::Handshake, class, failure.text.clone());
-        refusal.hint = failure.hint;
-        self.state().refusal = Some(refusal);
-        Trouble::Dead(failure.text)
-    }
-
-    /// Hands the answer of a call over, whatever its form.
-    async fn answer(self: &Arc<Self>, id: u64, response: Response<BoxBody>) -> Result<Done, Trouble> {
-        let media = media(response.headers());
-        match media.as_str() {
-            "application/json" => {
-                let body = collect(response.into_body(), self.limit).await?;
-                if let Some(wire) = self.wire() {
-                    wire.message(body, Some(id));
-                }
-                Ok(Done::Here)
-            }
-            "text/event-stream" => {
-                self.follow(id, response.into_body()).await?;
-                Ok(Done::Here)
-            }
-            _ if matches!(response.status(), StatusCode::ACCEPTED | StatusCode::NO_CONTENT) => {
-                Err(Trouble::Call("the server took the request and answered nothing".to_owned()))
-            }
-            _ => Err(Trouble::Call(format!(
-                "the server answered with `{}`, which is no MCP",
-                sanitize::line(&media, SHOWN)
-            ))),
-        }
-    }
-
-    /// Hands an answer over that is no success: the JSON-RPC error in it, or the status in words.
-    async fn refused(self: &Arc<Self>, id: u64, response: Response<BoxBody>) -> Result<Done, Trouble> {
-        let (head, body) = response.into_parts();
-        let is_json = media(&head.headers) == "application/json";
-        let body = collect(body, REFUSAL_LIMIT).await.unwrap_or_default();
-        let envelope =
-            Envelope::parse(body.clone()).ok().filter(|envelope| is_json && envelope.kind() == Kind::Error);
-        if let (Some(error), Some(wire)) = (envelope.and_then(|envelope| envelope.error()), self.wire()) {
-            // The id may be missing where the server could not read it; whose error it is says the exchange.
-            let message =
-                [format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":").as_bytes(), &error, b"}"].concat();
-            wire.message(message.into(), Some(id));
-            return Ok(Done::Here);
-        }
-        let failure = refusal(head.status, &head.headers, &body);
-        let text = failure.text.clone();
-        self.state().refusal = Some(failure);
-        Err(Trouble::Call(text))
-    }
-
     fn tool(&self, message: &Bytes) -> Option<Arc<[Mirror]>> {
         let state = self.state();
         if !state.common.mirrors || state.tools.is_empty() {
@@ -483,139 +371,4 @@ impl Http {
         let name = params.text(params.name()?).ok()?;
         state.tools.get(name.as_ref()).cloned()
     }
-
-    /// Begins the session anew, unless somebody did since this generation.
-    async fn renew(self: &Arc<Self>, generation: u64) -> Result<(), Trouble> {
-        let _one = self.renewing.lock().await;
-        let (message, mut common) = {
-            let state = self.state();
-            if state.generation != generation {
-                return Ok(());
-            }
-            (state.initialize.clone(), state.common.clone())
-        };
-        let lost =
-            |why: &str| Trouble::Dead(format!("it has ended the session and does not begin another: {why}"));
-        let message = message.ok_or_else(|| lost("there was none"))?;
-        let revision = common.version.take();
-        common.session = None;
-        let request = common.post(&self.url, &message, &[]).map_err(|error| lost(&error.to_string()))?;
-        let response = self.channel.send(request).await.map_err(|failure| self.unsent(failure))?;
-        if !response.status().is_success() {
-            return Err(lost(&format!("it answers HTTP {}", response.status())));
-        }
-        common.session = response.headers().get(SESSION).cloned();
-        let answer = self.single(response).await.ok_or_else(|| lost("its answer is not usable"))?;
-        let version = find_member(&answer, "protocolVersion")
-            .and_then(|member| member.string(&answer).map(|text| text.into_owned()));
-        common.version = revision;
-        if version.is_none() || (revision.is_some() && version.as_deref() != revision) {
-            return Err(lost("it speaks another revision now"));
-        }
-        let initialized = host_message::notification(method::INITIALIZED, None);
-        let request = common.post(&self.url, &initialized, &[]).map_err(|error| lost(&error.to_string()))?;
-        self.channel.send(request).await.map_err(|failure| self.unsent(failure))?;
-        let level = self.state().level.clone();
-        if let Some(request) = level.and_then(|level| common.post(&self.url, &level, &[]).ok()) {
-            // Whether it agrees changes nothing here.
-            let _ = self.channel.send(request).await;
-        }
-        let generation = {
-            let mut state = self.state();
-            state.common = common;
-            state.generation += 1;
-            state.generation
-        };
-        self.renewed.send_replace(generation);
-        tracing::info!(url = self.url, "the server has lost its session; a new one was begun");
-        self.listen();
-        if let Some(wire) = self.wire() {
-            let (server, owner) = (Arc::clone(&wire.server), wire.owner());
-            wire.emit(Event::Ready { server: Arc::clone(&server), owner: owner.clone() });
-            for what in [Changed::Tools, Changed::Prompts, Changed::Resources] {
-                wire.emit(Event::ListChanged { server: Arc::clone(&server), owner: owner.clone(), what });
-            }
-        }
-        Ok(())
-    }
-
-    /// The result in an answer that nobody else waits for.
-    async fn single(&self, response: Response<BoxBody>) -> Option<Bytes> {
-        let streams = media(response.headers()) == "text/event-stream";
-        let mut body = response.into_body();
-        if !streams {
-            return Envelope::parse(collect(body, self.limit).await.ok()?).ok()?.result();
-        }
-        let mut events = Events::new(self.limit);
-        while let Some(Ok(piece)) = body.chunk().await {
-            for event in events.feed(&piece).ok()? {
-                if let Some(result) = Envelope::parse(event.data).ok().and_then(|envelope| envelope.result())
-                {
-                    return Some(result);
-                }
-            }
-        }
-        None
-    }
-}
-
-/// A body that was read already.
-struct Whole(Bytes);
-
-impl HttpBody for Whole {
-    fn poll_chunk(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, HttpFailure>>> {
-        let whole = std::mem::take(&mut self.0);
-        Poll::Ready((!whole.is_empty()).then_some(Ok(whole)))
-    }
-}
-
-/// The media type without its parameters.
-fn media(headers: &HeaderMap) -> String {
-    let whole = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    whole.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-}
-
-/// A whole body of at most so many bytes.
-async fn collect(mut body: BoxBody, limit: usize) -> Result<Bytes, Trouble> {
-    let mut whole = BytesMut::new();
-    while let Some(piece) = body.chunk().await {
-        let piece = piece.map_err(|failure| Trouble::Call(failure.text))?;
-        if whole.len() + piece.len() > limit {
-            return Err(Trouble::Call(format!("the server's answer is longer than {limit} bytes")));
-        }
-        whole.extend_from_slice(&piece);
-    }
-    Ok(whole.freeze())
-}
-
-/// A status in words.
-fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
-    let said = sanitize::line(String::from_utf8_lossy(body).trim(), SHOWN);
-    let mut text = format!("the server answered HTTP {status}");
-    if !said.is_empty() && !said.starts_with('<') {
-        text.push_str(": ");
-        text.push_str(&said);
-    }
-    let class = match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Class::Permission,
-        StatusCode::TOO_MANY_REQUESTS => Class::Quota,
-        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-            Class::Retryable
-        }
-        _ if status.is_server_error() => Class::Other,
-        _ => Class::Permanent,
-    };
-    let mut failure = Failure::new(Phase::Handshake, class, text);
-    if class == Class::Permission {
-        let wanted = headers.get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
-        let how = wanted.and_then(|wanted| wanted.split(' ').next()).unwrap_or_default();
-        failure = failure.with_hint(if how.eq_ignore_ascii_case("bearer") {
-            "give the server a token with `headers: {Authorization: 'Bearer …'}`; signing in is not in this version"
-        } else {
-            "give the server its credentials with `headers`"
-        });
-    }
-    let later = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    failure.retry_after = later.map(Duration::from_secs);
-    failure
 }

@@ -1,6 +1,7 @@
 //! HTTP+SSE of 2024-11-05: one stream of events for everything that the server says, whose first event names where messages go.
 
-use super::{Http, Trouble, media, refusal};
+use super::answer::{media, refusal};
+use super::{Http, Trouble};
 use crate::connect::events::Events;
 use host_provisioner::{Class, Failure, Phase};
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! Streams of events: that of one call, resumed where it broke off, and that of messages that belong to no call.
 
+use super::answer::media;
 use super::head::Common;
-use super::{Http, REST, Trouble, media};
+use super::{Http, REST, Trouble};
 use crate::connect::events::Events;
 use bytes::Bytes;
 use host_provisioner::BoxBody;
