@@ -11,14 +11,14 @@ use crate::sanitize;
 use crate::schema::JsonSchema;
 use crate::state::{CallState, Scope};
 use crate::v0_1::bounds::Bounded;
-use crate::v0_1::exports::Describe;
-use crate::v0_1::{self, PluginPre, exported, types};
+use crate::v0_1::exports::{Describe, Functions};
+use crate::v0_1::{self, exported, types};
 use bytes::Bytes;
 use host_provisioner::{Call, Description, Phase, RequestId, WorkloadKind};
 use sha2::{Digest as _, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::{Component, InstancePre, Linker};
 
 /// Where the component of a plugin is.
 #[derive(Debug, Clone)]
@@ -34,12 +34,13 @@ pub(crate) struct Loaded {
     pub(crate) description: Arc<Description>,
     /// Of the settings in a server's entry.
     pub(crate) server_settings: JsonSchema,
-    pub(crate) pre: PluginPre<CallState>,
+    pub(crate) pre: InstancePre<CallState>,
+    pub(crate) functions: Functions,
 }
 
 impl Loaded {
     pub(crate) fn engine(&self) -> &wasmtime::Engine {
-        self.pre.engine()
+        self.pre.component().engine()
     }
 }
 
@@ -108,7 +109,7 @@ async fn compile(
     engines: &Arc<Engines>,
     bytes: &Bytes,
     abilities: &[String],
-) -> Result<PluginPre<CallState>, LoadError> {
+) -> Result<(InstancePre<CallState>, Functions), LoadError> {
     let work = {
         let (identity, engines, bytes, abilities) =
             (Arc::clone(identity), Arc::clone(engines), bytes.clone(), abilities.to_vec());
@@ -126,7 +127,7 @@ fn prepared(
     bytes: &[u8],
     abilities: &[String],
     taped: Option<bool>,
-) -> Result<PluginPre<CallState>, LoadError> {
+) -> Result<(InstancePre<CallState>, Functions), LoadError> {
     let broken = |text: String| LoadError::new(&identity.name, LoadErrorKind::Engine, text);
     let engine = engines.for_memory(identity.limits.memory).map_err(broken)?;
     let first = link(identity, engines, &engine, bytes, abilities, taped);
@@ -147,7 +148,7 @@ fn link(
     bytes: &[u8],
     abilities: &[String],
     taped: Option<bool>,
-) -> Result<PluginPre<CallState>, LoadError> {
+) -> Result<(InstancePre<CallState>, Functions), LoadError> {
     let name = identity.name.as_str();
     let known = engines.cache.as_ref().map(|cache| cache.verify());
     let component = Component::from_binary(engine, bytes).map_err(|error| {
@@ -177,7 +178,8 @@ fn link(
         }
     }
     let pre = linker.instantiate_pre(&component).map_err(misfit)?;
-    PluginPre::new(pre).map_err(misfit)
+    let functions = Functions::find(&pre).map_err(misfit)?;
+    Ok((pre, functions))
 }
 
 /// Refuses what no instance could be made of, by name and before anybody tries.
@@ -195,7 +197,7 @@ fn parts_fit(name: &str, component: &Component) -> Result<(), LoadError> {
 async fn describe(
     host: &Arc<PluginHost>,
     identity: &Arc<Identity>,
-    pre: PluginPre<CallState>,
+    (pre, functions): (InstancePre<CallState>, Functions),
     digest: String,
     abilities: Vec<String>,
 ) -> Result<Loaded, LoadError> {
@@ -217,6 +219,7 @@ async fn describe(
         }),
         server_settings: JsonSchema::parse("{}").map_err(bad)?,
         pre,
+        functions,
     };
     let scope = Scope {
         host: Arc::clone(host),

@@ -93,7 +93,7 @@ pub(crate) async fn run<E: Export>(
         let work = std::pin::pin!(async {
             let plugin = loaded.pre.instantiate_async(&mut store).await?;
             begun = true;
-            export.call(&mut store, &plugin).await
+            export.call(&mut store, &plugin, &loaded.functions).await
         });
         tokio::select! {
             biased;

@@ -93,11 +93,11 @@ mod generated {
     });
 }
 
+pub(crate) use generated::PluginIndices;
 pub(crate) use generated::exports::gateway::provisioner::container_runtime as ran;
 pub(crate) use generated::exports::gateway::provisioner::provisioner as exported;
 pub(crate) use generated::gateway::provisioner as imported;
 pub(crate) use generated::gateway::provisioner::types;
-pub(crate) use generated::{Plugin, PluginPre};
 
 use crate::state::{CallState, Scope};
 use host_provisioner::Phase;
