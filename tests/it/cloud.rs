@@ -8,6 +8,7 @@ mod disturbed;
 mod ecs;
 mod killed;
 mod mixed;
+mod policy;
 mod run;
 mod suite;
 

@@ -43,6 +43,13 @@ async fn an_exported_plugin_is_used_as_it_is() {
     assert_eq!(client.text("who", json!({})).await, "tool-server");
     gateway.end().await;
 
+    // The bridge is among them, for whoever makes an image of it, as a program that runs.
+    let bridge = tokio::process::Command::new(scene.work().join("provisioners/gateway-bridge"))
+        .arg("--version")
+        .output()
+        .await
+        .unwrap();
+    assert!(bridge.stdout.starts_with(b"gateway-bridge "), "{bridge:?}");
     // Once more is no change; over somebody else's file only if asked to.
     scene.run(["plugin", "export", "provisioners"]).await.expect_code(0);
     scene.file("provisioners/embedded.wasm", "mine");

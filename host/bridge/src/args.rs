@@ -31,6 +31,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
 
+    /// The same in an environment variable, which the program does not get; for platforms that hand secrets out in no other way
+    #[arg(long, value_name = "NAME", conflicts_with = "token_file", value_parser = variable)]
+    pub(crate) token_variable: Option<String>,
+
     /// Close a connection that has sent nothing for this long after it was opened
     #[arg(long, default_value = "30s", value_name = "TIME", value_parser = time)]
     pub(crate) first_byte_timeout: Duration,
@@ -121,6 +125,12 @@ impl fmt::Display for Address {
     }
 }
 
+/// A name that an environment can hold.
+fn variable(text: &str) -> Result<String, String> {
+    let fits = !text.is_empty() && !text.contains(['=', '\0']);
+    fits.then(|| text.to_owned()).ok_or_else(|| "write the name of an environment variable".to_owned())
+}
+
 /// `500ms`, `30s`, `5m`, `1h`.
 fn time(text: &str) -> Result<Duration, String> {
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -161,6 +171,20 @@ mod tests {
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("<PROGRAM>..."), "{error}");
         assert!(Args::try_parse_from(["gateway-bridge", "--install", "/x"]).unwrap().install.is_some());
+    }
+
+    #[test]
+    fn a_token_comes_from_one_place() {
+        let words = ["gateway-bridge", "--token-variable", "TOKEN", "--", "server"];
+        assert_eq!(Args::try_parse_from(words).unwrap().token_variable.as_deref(), Some("TOKEN"));
+        for wrong in [
+            &["--token-variable", ""][..],
+            &["--token-variable", "A=B"],
+            &["--token-variable", "A", "--token-file", "b"],
+        ] {
+            let words = [&["gateway-bridge"], wrong, &["server"]].concat();
+            assert!(Args::try_parse_from(words).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

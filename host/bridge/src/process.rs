@@ -34,7 +34,11 @@ impl Process {
             Stderr::Prefix => Stdio::piped(),
             Stderr::Drop => Stdio::null(),
         };
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        if let Some(token) = &args.token_variable {
+            command.env_remove(token);
+        }
+        let mut child = command
             .args(rest)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -65,11 +65,15 @@ impl Shared {
 /// # Errors
 /// A sentence: the token cannot be read, or it cannot be listened.
 pub(crate) async fn serve(args: Args) -> Result<(), String> {
-    let token = match &args.token_file {
-        None => None,
-        Some(file) => Some(
+    let token = match (&args.token_file, &args.token_variable) {
+        (Some(file), _) => Some(
             Token::read(file).map_err(|error| format!("read the token in `{}`: {error}", file.display()))?,
         ),
+        (None, Some(name)) => Some(
+            Token::of_variable(name)
+                .map_err(|error| format!("read the token in the variable `{name}`: {error}"))?,
+        ),
+        (None, None) => None,
     };
     let bind = async |address| {
         Listener::bind(address).await.map_err(|error: io::Error| format!("listen on {address}: {error}"))

@@ -28,11 +28,24 @@ impl Token {
     /// # Errors
     /// The file cannot be read, or holds no token.
     pub(crate) fn read(file: &Path) -> io::Result<Self> {
-        let text = Zeroizing::new(std::fs::read(file)?);
+        Self::of(&Zeroizing::new(std::fs::read(file)?), "the file is empty")
+    }
+
+    /// Takes it from an environment variable.
+    ///
+    /// # Errors
+    /// There is no such variable, or it holds no token.
+    pub(crate) fn of_variable(name: &str) -> io::Result<Self> {
+        let text =
+            std::env::var_os(name).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it is not set"))?;
+        Self::of(&Zeroizing::new(text.into_encoded_bytes()), "it is empty")
+    }
+
+    fn of(text: &[u8], empty: &'static str) -> io::Result<Self> {
         let token = text.trim_ascii();
         let wrong = |why| Err(io::Error::new(io::ErrorKind::InvalidData, why));
         match token.len() {
-            0 => wrong("the file is empty"),
+            0 => wrong(empty),
             length if length > LONGEST => wrong("the token is longer than 4096 bytes"),
             _ if token.contains(&b'\n') => wrong("the token has more than one line"),
             _ => Ok(Self(Zeroizing::new(token.to_vec()))),

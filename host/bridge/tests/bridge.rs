@@ -28,7 +28,16 @@ impl Bridge {
     }
 
     async fn with(words: &[&str]) -> Self {
-        let mut child = command(words).spawn().unwrap();
+        Self::with_variable(words, None).await
+    }
+
+    /// The same with a variable `IT_TOKEN`.
+    async fn with_variable(words: &[&str], token: Option<&str>) -> Self {
+        let mut command = command(words);
+        if let Some(token) = token {
+            command.env("IT_TOKEN", token);
+        }
+        let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut bridge = Self { child, lines, address: String::new() };
         bridge.address = bridge.line("listening on ").await;
@@ -202,6 +211,35 @@ async fn without_the_token_nothing_is_started() {
     }
     stream.shutdown().await.unwrap();
     assert_eq!(rest(&mut stream).await, "{}\n");
+}
+
+#[tokio::test]
+async fn a_token_in_a_variable_is_not_the_programs() {
+    let words =
+        ["--listen", "127.0.0.1:0", "--token-variable", "IT_TOKEN", "--", "sh", "-c", "env; exec cat"];
+    let mut bridge = Bridge::with_variable(&words, Some("acme-token")).await;
+    let mut stream = bridge.connect().await;
+    stream.write_all(b"acme-token-\n").await.unwrap();
+    assert_eq!(rest(&mut stream).await, "");
+    let line = bridge.line("[").await;
+    assert!(line.ends_with("] closed: it did not begin with the token"), "{line}");
+    let mut stream = bridge.connect().await;
+    stream.write_all(b"acme-token\n{}\n").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let said = rest(&mut stream).await;
+    assert!(said.ends_with("{}\n") && said.contains("PATH="), "{said}");
+    assert!(!said.contains("IT_TOKEN") && !said.contains("acme-token"), "{said}");
+    // Without it nothing listens.
+    for (value, why) in [(None, "it is not set"), (Some(" "), "it is empty")] {
+        let mut child = command(&words);
+        if let Some(value) = value {
+            child.env("IT_TOKEN", value);
+        }
+        let ended = timeout(PATIENCE, child.output()).await.unwrap().unwrap();
+        assert_eq!(ended.status.code(), Some(1));
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(said, format!("gateway-bridge: read the token in the variable `IT_TOKEN`: {why}\n"));
+    }
 }
 
 #[tokio::test]

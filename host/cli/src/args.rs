@@ -362,7 +362,7 @@ pub(crate) enum PluginCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Write the bundled plugins as files
+    /// Write the bundled plugins, and `gateway-bridge`, as files
     Export {
         /// Folder to write to; made if it is not there
         #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]

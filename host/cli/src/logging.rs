@@ -8,14 +8,15 @@ use tracing_subscriber::EnvFilter;
 ///
 /// `tells_failures`: the command itself says which servers did not come up, so that the log need not.
 pub(crate) fn start(environment: &Environment, verbose: bool, tells_failures: bool) {
-    // The cluster's client logs each failed request without saying which; whoever asked says it.
+    // The cluster's client logs each failed request without saying which; whoever asked says it. What plugins change on platforms is told always
+    // (`wit/v0.1/http.wit`), what they read with `audit=debug`.
     let filter = match environment.get(environment::LOG) {
         Some(text) => EnvFilter::new(text),
         None if verbose => EnvFilter::new(
             "info,kube_client=off,host_pool=debug,host_wasm=debug,host_gateway=debug,host_cli=debug",
         ),
-        None if tells_failures => EnvFilter::new("warn,kube_client=off,host_pool::start=error"),
-        None => EnvFilter::new("warn,kube_client=off,host_wasm::swap=info"),
+        None if tells_failures => EnvFilter::new("warn,audit=info,kube_client=off,host_pool::start=error"),
+        None => EnvFilter::new("warn,audit=info,kube_client=off,host_wasm::swap=info"),
     };
     let colours = std::io::stderr().is_terminal() && environment.get(environment::NO_COLOR).is_none();
     let _ = tracing_subscriber::fmt()

@@ -91,10 +91,10 @@ pub struct FolderGrant {
     pub access: Access,
 }
 
-/// To ask registries about images.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// To ask registries about images: those of the servers that the plugin is given, and more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RegistryGrant {
-    /// The registries.
+    /// Registries that may be asked about any image.
     pub hosts: Vec<HostPattern>,
 }
 
@@ -119,7 +119,11 @@ pub(crate) static GRANTS: Table = Table::new(
             Form::List(&Form::Group(&http::HTTP)),
             "Send HTTP requests; a request needs one element that covers it.",
         ),
-        key("registry", Form::Group(&REGISTRY), "Ask registries about images."),
+        key(
+            "registry",
+            Form::GroupOrTrue(&REGISTRY),
+            "Ask registries about images: about those of the servers that the plugin is given, with the logins of this machine.",
+        ),
         key(
             "connect",
             Form::List(&Form::Special("host:port")),
@@ -187,11 +191,12 @@ static FOLDER: Table = Table::new(
 
 static REGISTRY: Table = Table::new(
     "plugins.NAME.grants.registry",
-    "Which registries the plugin may ask.",
+    "Which registries the plugin may ask about any image, beside those of its servers.",
     &[&[key(
         "hosts",
         Form::List(&Form::Special("host")),
-        "The registries, for example `registry.example`. Required.",
+        "The registries, for example `registry.example`. Required; `registry: true` grants the images of servers alone. What only a `*` covers must \
+         be at a public address.",
     )]],
 );
 
@@ -219,8 +224,9 @@ impl Grants {
                 .into_iter()
                 .filter_map(|f| HttpGrant::decode(f, report))
                 .collect(),
-            registry: refusable(&fields, "registry", report)
-                .map(|fields| RegistryGrant::decode(fields, report)),
+            registry: switch(&fields, "registry", report, |fields, report| {
+                RegistryGrant::decode(fields, report)
+            }),
             connect: fields.parsed_list("connect", report, HostPattern::with_port),
             secrets: fields
                 .groups("secrets", report)

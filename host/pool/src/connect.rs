@@ -43,6 +43,7 @@ pub(crate) async fn open(connection: Connection) -> Result<Opened, Failure> {
                 stderr: None,
             }))
         }
+        Connection::Dialled(endpoint) => endpoint.dial.dial().await.map(Opened::Streams),
         Connection::Http(endpoint) => Ok(Opened::Http(endpoint)),
     }
 }

@@ -1,6 +1,7 @@
 //! Ways to a server that runs, as the pool takes them over.
 
-use crate::HttpChannel;
+use crate::{Failure, HttpChannel};
+use async_trait::async_trait;
 use std::fmt;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -58,6 +59,36 @@ impl fmt::Debug for HttpEndpoint {
     }
 }
 
+/// Opens a way when it is asked to. Which addresses it may lead to, and what is said first on it, which may be secret, is its matter.
+#[async_trait]
+pub trait Dial: Send + Sync {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// Nobody listens there, or it may not be reached.
+    async fn dial(&self) -> Result<Streams, Failure>;
+}
+
+/// A TCP port that not just anybody may connect to, or in any way.
+#[derive(Clone)]
+pub struct DialledEndpoint {
+    /// Its host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Whoever connects there.
+    pub dial: Arc<dyn Dial>,
+}
+
+impl fmt::Debug for DialledEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DialledEndpoint")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A way to one MCP server, owned by whoever holds it.
 #[derive(Debug)]
 pub enum Connection {
@@ -65,6 +96,8 @@ pub enum Connection {
     Streams(Streams),
     /// MCP messages, a line each, over TCP: host and port.
     Tcp(String, u16),
+    /// The same, connected to by somebody else.
+    Dialled(DialledEndpoint),
     /// An HTTP endpoint.
     Http(HttpEndpoint),
 }

@@ -13,7 +13,9 @@ mod spec;
 mod tool;
 
 pub use call::{Call, Progress, ProgressSink, RequestId, Unenforced};
-pub use connection::{BoxRead, BoxWrite, Connection, HttpEndpoint, HttpProtocol, Streams};
+pub use connection::{
+    BoxRead, BoxWrite, Connection, Dial, DialledEndpoint, HttpEndpoint, HttpProtocol, Streams,
+};
 pub use error::{Class, Failure, ObjectRef, Phase};
 pub use http::{BoxBody, HttpBody, HttpChannel, HttpFailure};
 pub use provisioned::{

@@ -5,7 +5,7 @@
 //! signatures without a key of their own (keyless), which a later version may learn. The log Rekor is not asked: the key is the operator's, so the
 //! question whether it was published does not arise.
 //!
-//! It also reads from registries what images start ([`Registries::image_words`]), by the same logins.
+//! It also reads from registries what images start and say about themselves ([`Registries::image_configuration`]), by the same logins.
 //!
 //! It must never know plugins, servers or MCP.
 
@@ -16,7 +16,7 @@ mod refusal;
 mod registry;
 mod signed;
 
-pub use image::ImageWords;
+pub use image::{ImageConfiguration, ImageQuestion, ImageWords, Unknown};
 pub use key::Key;
 pub use policy::{Policy, Rule, Trust};
 pub use refusal::Refusal;

@@ -11,15 +11,21 @@ pub struct Refusal {
     pub hint: Option<String>,
     /// Whether it may be otherwise in a moment: the registry did not answer.
     pub later: bool,
+    /// Whether the registry wants to see another login.
+    pub denied: bool,
 }
 
 impl Refusal {
     pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), hint: None, later: false }
+        Self { text: text.into(), hint: None, later: false, denied: false }
     }
 
     pub(crate) fn later(text: impl Into<String>) -> Self {
         Self { later: true, ..Self::new(text) }
+    }
+
+    pub(crate) fn denied(text: impl Into<String>) -> Self {
+        Self { denied: true, ..Self::new(text) }
     }
 
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {

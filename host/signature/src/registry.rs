@@ -32,6 +32,18 @@ pub struct Registries {
     pub docker_config: Option<PathBuf>,
 }
 
+/// How a registry is asked.
+#[derive(Clone, Copy)]
+pub(crate) struct How<'a> {
+    /// Instead of the login that Docker has.
+    pub(crate) login: Option<&'a Login>,
+    /// Whether it may be at an address that is not public: the operator's own reference names it.
+    pub(crate) inside: bool,
+}
+
+/// As for everything that the operator's own files name.
+const OWN: How<'static> = How { login: None, inside: true };
+
 /// A request that did not bring what was asked for.
 pub(crate) enum Missing {
     /// The registry does not have it.
@@ -57,31 +69,52 @@ struct Challenge {
 impl Registries {
     /// A manifest by its tag.
     pub(crate) async fn manifest(&self, repository: &Reference, tag: &str) -> Result<Bytes, Missing> {
-        self.get(repository, &format!("manifests/{tag}"), MANIFESTS).await
+        self.get(repository, &format!("manifests/{tag}"), MANIFESTS, OWN).await
     }
 
     /// A manifest, or a list of them, by tag or digest.
-    pub(crate) async fn any_manifest(&self, repository: &Reference, at: &str) -> Result<Bytes, Missing> {
-        self.get(repository, &format!("manifests/{at}"), ANY).await
+    pub(crate) async fn any_manifest(
+        &self,
+        repository: &Reference,
+        at: &str,
+        how: How<'_>,
+    ) -> Result<Bytes, Missing> {
+        self.get(repository, &format!("manifests/{at}"), ANY, how).await
     }
 
     /// A blob by its digest.
     pub(crate) async fn blob(&self, repository: &Reference, digest: &str) -> Result<Bytes, Missing> {
-        self.get(repository, &format!("blobs/{digest}"), "*/*").await
+        self.blob_as(repository, digest, OWN).await
     }
 
-    async fn get(&self, repository: &Reference, what: &str, accept: &str) -> Result<Bytes, Missing> {
+    /// The same, asked in this way.
+    pub(crate) async fn blob_as(
+        &self,
+        repository: &Reference,
+        digest: &str,
+        how: How<'_>,
+    ) -> Result<Bytes, Missing> {
+        self.get(repository, &format!("blobs/{digest}"), "*/*", how).await
+    }
+
+    async fn get(
+        &self,
+        repository: &Reference,
+        what: &str,
+        accept: &str,
+        how: How<'_>,
+    ) -> Result<Bytes, Missing> {
         let registry = repository.registry();
         let name = repository.name();
         let path = name.strip_prefix(registry).unwrap_or_default().trim_start_matches('/');
         let url = format!("{}/v2/{path}/{what}", origin(registry));
-        let first = self.ask(registry, &url, accept, None).await?;
+        let first = self.ask(registry, &url, accept, None, how).await?;
         let response = if first.status() == StatusCode::UNAUTHORIZED {
             let said = first.headers().get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
             let challenge = said.and_then(challenge);
             drop(first);
-            let authorization = self.authorization(registry, path, challenge).await?;
-            self.ask(registry, &url, accept, Some(&authorization)).await?
+            let authorization = self.authorization(registry, path, challenge, how).await?;
+            self.ask(registry, &url, accept, Some(&authorization), how).await?
         } else {
             first
         };
@@ -96,7 +129,7 @@ impl Registries {
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
                 let text =
                     format!("registry `{registry}` does not show `{name}` (status {})", status.as_u16());
-                Err(Refusal::new(text).with_hint(format!("log in with `docker login {registry}`")).into())
+                Err(Refusal::denied(text).with_hint(format!("log in with `docker login {registry}`")).into())
             }
             status => Err(unanswered(registry, &format!("status {}", status.as_u16())).into()),
         }
@@ -109,15 +142,21 @@ impl Registries {
         url: &str,
         accept: &str,
         authorization: Option<&str>,
+        how: How<'_>,
     ) -> Result<Response<host_web::Body>, Refusal> {
         let failed = |error: host_web::Error| unanswered(registry, &error.to_string());
         let mut at = Target::parse(url).map_err(failed)?;
         let home = at.clone();
+        let inside = match how.inside {
+            true => reached_inside(registry, &home).map_err(failed)?,
+            false => None,
+        };
         for _ in 0..=MOST_HOPS {
             let own = at.same_origin(&home);
             let headers =
                 authorization.filter(|_| own).map(|value| ("authorization".to_owned(), value.to_owned()));
-            let endpoint = endpoint(at.to_string(), headers.into_iter().collect(), &home).map_err(failed)?;
+            let headers = headers.into_iter().collect();
+            let endpoint = endpoint(at.to_string(), headers, inside.as_ref()).map_err(failed)?;
             let mut request = Request::new(Bytes::new());
             if let Ok(accept) = accept.parse() {
                 request.headers_mut().insert(header::ACCEPT, accept);
@@ -140,17 +179,19 @@ impl Registries {
         registry: &str,
         repository: &str,
         challenge: Option<Challenge>,
+        how: How<'_>,
     ) -> Result<String, Refusal> {
-        let login = match &self.docker_config {
-            Some(folder) => Login::of_registry(folder, registry)
+        let login = match (how.login, &self.docker_config) {
+            (Some(given), _) => Some(given.clone()),
+            (None, Some(folder)) => Login::of_registry(folder, registry)
                 .await
                 .map_err(|error| Refusal::new(format!("find the login for `{registry}`: {error}")))?,
-            None => None,
+            (None, None) => None,
         };
         let basic = login.as_ref().and_then(Login::basic);
         let Some(challenge) = challenge else {
             return basic.ok_or_else(|| {
-                Refusal::new(format!("registry `{registry}` wants a login"))
+                Refusal::denied(format!("registry `{registry}` wants a login"))
                     .with_hint(format!("log in with `docker login {registry}`"))
             });
         };
@@ -159,14 +200,14 @@ impl Registries {
         if let Some(service) = &challenge.service {
             url.push_str(&format!("&service={}", encoded(service)));
         }
-        let answer = self.ask(registry, &url, "application/json", basic.as_deref()).await?;
+        let answer = self.ask(registry, &url, "application/json", basic.as_deref(), how).await?;
         let status = answer.status();
         let body = answer.into_body().all(LIMIT).await.unwrap_or_default();
         let token: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         let token = ["token", "access_token"].iter().find_map(|key| token.get(key)?.as_str());
         match token {
             Some(token) if status == StatusCode::OK => Ok(format!("Bearer {token}")),
-            _ => Err(Refusal::new(format!(
+            _ => Err(Refusal::denied(format!(
                 "registry `{registry}` gives no token for `{repository}` (status {})",
                 status.as_u16()
             ))
@@ -179,11 +220,29 @@ fn unanswered(registry: &str, why: &str) -> Refusal {
     Refusal::later(format!("registry `{registry}` could not be asked: {why}"))
 }
 
-/// Only public servers over TLS, and the registry itself wherever it is, which the operator's own reference names.
-fn endpoint(url: String, headers: Vec<(String, String)>, home: &Target) -> Result<Endpoint, host_web::Error> {
-    let (host, port) = (home.host.clone(), home.port);
-    let access = Access::new(move |at: &str, on: u16| at == host && on == port, "");
+/// Only public servers over TLS, and this one wherever it is.
+fn endpoint(
+    url: String,
+    headers: Vec<(String, String)>,
+    inside: Option<&Target>,
+) -> Result<Endpoint, host_web::Error> {
+    let access = match inside.map(|inside| (inside.host.clone(), inside.port)) {
+        Some((host, port)) => Access::new(move |at: &str, on: u16| at == host && on == port, ""),
+        None => Access::public(),
+    };
     Endpoint::new(EndpointConfig { reserved: &[], ..EndpointConfig::new(url, headers, access) })
+}
+
+/// Where a request may lead that is not public: to the registry itself, and where it sends for a token if that is its own neighbour. It could name
+/// any server of this network otherwise.
+fn reached_inside(registry: &str, home: &Target) -> Result<Option<Target>, host_web::Error> {
+    let own = Target::parse(&origin(registry))?;
+    let domain = |host: &str| host.split_once('.').map(|(_, domain)| domain.to_owned());
+    let is_address = |host: &str| host.parse::<IpAddr>().is_ok();
+    let neighbour = home.host == own.host
+        || (!is_address(&home.host) && !is_address(&own.host) && domain(&home.host) == domain(&own.host));
+    let as_safe = home.secure || !own.secure;
+    Ok((home.same_origin(&own) || (neighbour && as_safe)).then(|| home.clone()))
 }
 
 /// Scheme and authority of a registry.
@@ -251,6 +310,27 @@ mod tests {
         assert_eq!(challenge("Basic realm=\"r\""), None);
         assert_eq!(challenge("Bearer"), None);
         assert_eq!(encoded("repository:a/b:pull"), "repository%3Aa%2Fb%3Apull");
+    }
+
+    #[test]
+    fn a_registry_sends_for_tokens_to_its_neighbours_only() {
+        let inside = |registry: &str, url: &str| {
+            reached_inside(registry, &Target::parse(url).unwrap()).unwrap().is_some()
+        };
+        for (registry, url, reached) in [
+            ("registry.corp.example", "https://registry.corp.example/v2/", true),
+            ("registry.corp.example", "https://login.corp.example/token", true),
+            ("registry.corp.example:5000", "https://registry.corp.example/token", true),
+            ("registry.corp.example", "http://login.corp.example/token", false),
+            ("registry.corp.example", "https://login.other.example/token", false),
+            ("registry.corp.example", "http://169.254.169.254/latest", false),
+            ("registry.corp.example", "https://10.0.0.1/token", false),
+            ("10.0.0.2:5000", "https://10.0.0.1/token", false),
+            ("127.0.0.1:5000", "http://127.0.0.1:5001/token", true),
+            ("docker.io", "https://auth.docker.io/token", true),
+        ] {
+            assert_eq!(inside(registry, url), reached, "{registry} {url}");
+        }
     }
 
     #[test]

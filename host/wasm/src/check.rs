@@ -18,10 +18,8 @@ const TRACK: &str = "0.1";
 const EXPORTS: [&str; 2] = ["provisioner", "container-runtime"];
 /// What everybody may import.
 const FREE: [&str; 7] = ["call", "connection", "log", "progress", "secrets", "settings", "types"];
-/// What needs a grant and is carried.
-const CARRIED: [&str; 4] = ["docker", "embedded", "http", "kubernetes"];
-/// What needs a grant and is not carried yet.
-const LATER: [&str; 1] = ["registry"];
+/// What needs a grant.
+const GRANTED: [&str; 5] = ["docker", "embedded", "http", "kubernetes", "registry"];
 
 /// What a plugin turned out to be.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,7 +45,7 @@ pub struct Asks {
 /// It is no component, or no plugin; see the module.
 pub fn asks(plugin: &str, bytes: &[u8]) -> Result<Asks, LoadError> {
     let names = outside(plugin, bytes)?;
-    let needs_grant = |name: &&str| CARRIED.contains(name) || LATER.contains(name);
+    let needs_grant = |name: &&str| GRANTED.contains(name);
     let contract = names.imports.iter().filter_map(|name| of_contract(name)).map(|(interface, _)| interface);
     let abilities = contract.filter(needs_grant).map(str::to_owned).collect();
     Ok(Asks { imports: names.imports, abilities, digest: crate::server::hex(bytes) })
@@ -218,32 +216,20 @@ fn imports(plugin: &str, names: &Names, grants: &Grants) -> Result<Vec<String>, 
 }
 
 fn granted(plugin: &str, name: &str, interface: &str, grants: &Grants) -> Result<(), LoadError> {
-    let grant = |text: String| LoadError::new(plugin, LoadErrorKind::Grant, text);
-    let later = LATER.contains(&interface);
     if FREE.contains(&interface) {
         return Ok(());
     }
-    if !later && !CARRIED.contains(&interface) {
+    if !GRANTED.contains(&interface) {
         let text = format!("imports `{name}`, which this gateway does not know");
         return Err(LoadError::new(plugin, LoadErrorKind::Contract, text)
             .with_hint("the plugin was built for a newer gateway"));
     }
-    match (grants.has(interface), later) {
-        (true, false) => Ok(()),
-        (true, true) => {
-            Err(grant(format!("imports `{name}`: this gateway does not carry `{interface}` yet")))
-        }
-        (false, later) => {
-            let rest = if later {
-                format!("; this gateway does not carry `{interface}` yet either")
-            } else {
-                String::new()
-            };
-            Err(grant(format!("imports `{name}`, which it is not granted{rest}")).with_hint(format!(
-                "if you trust it with that, grant it with `plugins.{plugin}.grants.{interface}`"
-            )))
-        }
+    if grants.has(interface) {
+        return Ok(());
     }
+    let text = format!("imports `{name}`, which it is not granted");
+    Err(LoadError::new(plugin, LoadErrorKind::Grant, text)
+        .with_hint(format!("if you trust it with that, grant it with `plugins.{plugin}.grants.{interface}`")))
 }
 
 /// WASI that carries no authority is offered; the rest is named.
@@ -341,23 +327,16 @@ mod tests {
             docker: Some(crate::DockerGrant::default()),
             kubernetes: Some(crate::grants::KubernetesGrant::default()),
             http: vec![crate::grants::HttpGrant::any()],
-            registry: true,
+            registry: Some(crate::RegistryGrant::default()),
             ..Grants::default()
         };
-        let not_granted = |name: &str, rest: &str| {
-            format!(
-                "plugin `p` imports `gateway:provisioner/{name}@0.1.0`, which it is not granted{rest} (if you trust it with that, \
+        for name in GRANTED {
+            let text = format!(
+                "plugin `p` imports `gateway:provisioner/{name}@0.1.0`, which it is not granted (if you trust it with that, \
                  grant it with `plugins.p.grants.{name}`)"
-            )
-        };
-        assert_eq!(ask("gateway:provisioner/embedded@0.1.0", &none), Err(not_granted("embedded", "")));
-        assert_eq!(ask("gateway:provisioner/embedded@0.1.7", &all), Ok(vec!["embedded".to_owned()]));
-        for name in LATER {
-            let import = format!("gateway:provisioner/{name}@0.1.0");
-            let rest = format!("; this gateway does not carry `{name}` yet either");
-            assert_eq!(ask(&import, &none), Err(not_granted(name, &rest)));
-            let text = format!("plugin `p` imports `{import}`: this gateway does not carry `{name}` yet");
-            assert_eq!(ask(&import, &all), Err(text));
+            );
+            assert_eq!(ask(&format!("gateway:provisioner/{name}@0.1.0"), &none), Err(text));
+            assert_eq!(ask(&format!("gateway:provisioner/{name}@0.1.7"), &all), Ok(vec![name.to_owned()]));
         }
         for (import, text) in [
             ("gateway:provisioner/call@0.1.0", None),

@@ -35,8 +35,8 @@ pub struct Grants {
     pub http: Vec<HttpGrant>,
     /// The hosts that a secret of [`Grants::secrets`] may be sent to, by its name. One that is not here goes nowhere.
     pub secret_hosts: BTreeMap<String, Vec<HostPattern>>,
-    /// `registry` is granted; the host side of it follows.
-    pub registry: bool,
+    /// `registry`: to ask registries about images.
+    pub registry: Option<RegistryGrant>,
 }
 
 impl Grants {
@@ -47,7 +47,7 @@ impl Grants {
             "docker" => self.docker.is_some(),
             "kubernetes" => self.kubernetes.is_some(),
             "http" => !self.http.is_empty(),
-            "registry" => self.registry,
+            "registry" => self.registry.is_some(),
             _ => false,
         }
     }
@@ -70,6 +70,28 @@ impl Default for EmbeddedGrant {
     /// 256 MiB, no folders, hosts as the servers' own rules have them.
     fn default() -> Self {
         Self { memory: 256 << 20, cpu_millis: None, folders: Vec::new(), hosts: None }
+    }
+}
+
+/// To ask registries about images: about those of the servers and tools of each call, and more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RegistryGrant {
+    /// Registries that may be asked about any image.
+    pub hosts: Vec<HostPattern>,
+}
+
+impl RegistryGrant {
+    /// Whether a registry is covered, as references write it (`docker.io`, `registry.example:5000`), and if so, whether it was written out. What
+    /// only a `*` covers must be public.
+    pub(crate) fn covers(&self, registry: &str) -> Option<bool> {
+        let (host, port) = match registry.rsplit_once(':').map(|(host, port)| (host, port.parse())) {
+            Some((host, Ok(port))) => (host, port),
+            _ => (registry, 443),
+        };
+        let host = host.trim_matches(['[', ']']);
+        let mut covering = self.hosts.iter().filter(|pattern| pattern.covers(host, Some(port))).peekable();
+        covering.peek()?;
+        Some(covering.any(|pattern| !pattern.host.contains('*')))
     }
 }
 
@@ -236,6 +258,25 @@ mod tests {
             assert_eq!(parsed.covers(host, port), covered, "{pattern} {host} {port:?}");
             assert_eq!(parsed.to_string().parse(), Ok(parsed));
         }
+    }
+
+    #[test]
+    fn a_registry_that_was_written_out_may_be_inside() {
+        let hosts = ["docker.io:443", "*.corp.example:443", "registry.corp.example:443", "127.0.0.1:5000"];
+        let hosts = hosts.iter().map(|host| host.parse().unwrap()).collect();
+        let grant = RegistryGrant { hosts };
+        for (registry, covered) in [
+            ("docker.io", Some(true)),
+            ("other.corp.example", Some(false)),
+            ("registry.corp.example", Some(true)),
+            ("registry.corp.example:5000", None),
+            ("127.0.0.1:5000", Some(true)),
+            ("127.0.0.1", None),
+            ("ghcr.io", None),
+        ] {
+            assert_eq!(grant.covers(registry), covered, "{registry}");
+        }
+        assert_eq!(RegistryGrant::default().covers("docker.io"), None);
     }
 
     #[test]

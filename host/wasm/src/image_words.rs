@@ -1,7 +1,10 @@
-//! What images start with, for platforms where another program is put in front of theirs. Who knows it is somebody else's business.
+//! What images start with and say about themselves, for platforms where another program is put in front of theirs. Who knows it is somebody else's
+//! business.
 
 use crate::image_policy::NotTrusted;
 use async_trait::async_trait;
+use std::fmt;
+use zeroize::Zeroizing;
 
 /// Words of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -12,6 +15,76 @@ pub struct ImageWords {
     pub arguments: Vec<String>,
 }
 
+/// A login for one registry.
+pub struct ImageLogin {
+    /// The user.
+    pub username: Zeroizing<String>,
+    /// The password.
+    pub password: Zeroizing<String>,
+}
+
+impl fmt::Debug for ImageLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ImageLogin")
+    }
+}
+
+/// What is asked about an image.
+#[derive(Debug)]
+pub struct ImageQuestion<'a> {
+    /// The reference.
+    pub reference: &'a str,
+    /// `linux/amd64`; without it, of an image for several platforms that for `linux/amd64`, or the first.
+    pub platform: Option<&'a str>,
+    /// Instead of the logins of this machine.
+    pub login: Option<ImageLogin>,
+    /// Whether its registry may be at an address that is not public.
+    pub inside: bool,
+}
+
+/// What an image says about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ImageConfiguration {
+    /// What the reference names: of an image for several platforms their list.
+    pub digest: String,
+    /// What was found: `linux/amd64`.
+    pub platform: String,
+    /// Its words.
+    pub words: ImageWords,
+    /// As whom it runs.
+    pub user: String,
+    /// Where it runs.
+    pub working_directory: String,
+    /// Its labels.
+    pub labels: Vec<(String, String)>,
+    /// Names of the variables that it sets.
+    pub environment_names: Vec<String>,
+    /// Ports that it says it listens on.
+    pub exposed_ports: Vec<u16>,
+}
+
+/// Why nothing is known about an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageUnknown {
+    /// What it means.
+    pub why: ImageUnknownWhy,
+    /// Names the image, and what stands in the way.
+    pub text: String,
+    /// What the operator can do.
+    pub hint: Option<String>,
+}
+
+/// What it means that nothing is known about an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageUnknownWhy {
+    /// There is none, or none for that platform; or what its registry tells is wrong.
+    Missing,
+    /// Its registry wants to see another login.
+    Denied,
+    /// It may be otherwise in a moment.
+    Later,
+}
+
 /// Finds out what images start with.
 #[async_trait]
 pub trait ImageCatalog: Send + Sync {
@@ -20,6 +93,12 @@ pub trait ImageCatalog: Send + Sync {
     /// # Errors
     /// There is no such image, or it cannot be found out.
     async fn words(&self, reference: &str, architecture: &str) -> Result<ImageWords, NotTrusted>;
+
+    /// What an image says about itself.
+    ///
+    /// # Errors
+    /// There is no such image, or it cannot be found out.
+    async fn configuration(&self, question: ImageQuestion<'_>) -> Result<ImageConfiguration, ImageUnknown>;
 }
 
 /// A program that is put in front of others: `gateway-bridge`, static, for Linux.

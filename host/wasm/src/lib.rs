@@ -46,11 +46,14 @@ pub use error::{LoadError, LoadErrorKind};
 pub use faults::{Fault, Faults};
 pub use grants::{
     DockerGrant, EmbeddedGrant, FolderGrant, Grants, HostPattern, HttpGrant, KubernetesGrant, NamePattern,
-    PlaceAt, SecretPlace, Signer, SignerKind,
+    PlaceAt, RegistryGrant, SecretPlace, Signer, SignerKind,
 };
 pub use host::{LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
 pub use image_policy::{ImagePolicy, NotTrusted};
-pub use image_words::{BridgeProgram, ImageCatalog, ImageWords};
+pub use image_words::{
+    BridgeProgram, ImageCatalog, ImageConfiguration, ImageLogin, ImageQuestion, ImageUnknown,
+    ImageUnknownWhy, ImageWords,
+};
 pub use limits::Limits;
 pub use load::PluginSource;
 pub use plugin::Plugin;

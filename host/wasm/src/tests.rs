@@ -9,6 +9,7 @@ mod http;
 mod kubernetes;
 mod loading;
 mod parallel;
+mod registry;
 mod swapping;
 
 use crate::*;

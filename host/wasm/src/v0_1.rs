@@ -13,6 +13,7 @@ pub(crate) mod http;
 pub(crate) mod kubernetes;
 pub(crate) mod log;
 pub(crate) mod progress;
+pub(crate) mod registry;
 pub(crate) mod secrets;
 pub(crate) mod server;
 pub(crate) mod settings;
@@ -37,6 +38,7 @@ mod generated {
             "gateway:provisioner/call.checkpoint": async | trappable,
             "gateway:provisioner/call.record-object": async | trappable,
             "gateway:provisioner/connection.http": async | trappable,
+            "gateway:provisioner/connection.tcp": async | trappable,
             "gateway:provisioner/connection.wait-ready": async | trappable,
             "gateway:provisioner/http.send": async | trappable,
             "gateway:provisioner/secrets.lookup": async | trappable,
@@ -83,6 +85,7 @@ mod generated {
             "gateway:provisioner/kubernetes.service-address": async | trappable,
             "gateway:provisioner/kubernetes.missing-rights": async | trappable,
             "gateway:provisioner/kubernetes.living-sessions": async | trappable,
+            "gateway:provisioner/registry.image": async | trappable,
             default: trappable,
         },
         exports: { default: async },
@@ -129,6 +132,9 @@ pub(crate) fn link(linker: &mut Linker<CallState>, abilities: &[String]) -> wasm
     if abilities.iter().any(|ability| ability == "embedded") {
         imported::embedded::add_to_linker::<CallState, Data>(linker, |state| state)?;
     }
+    if abilities.iter().any(|ability| ability == "registry") {
+        imported::registry::add_to_linker::<CallState, Data>(linker, |state| state)?;
+    }
     Ok(())
 }
 
@@ -149,6 +155,7 @@ pub(crate) fn link_recorded(linker: &mut Linker<CallState>, abilities: &[String]
             "embedded" => imported::embedded::add_to_linker::<CallState, Data>(linker, recorded)?,
             "http" => imported::http::add_to_linker::<CallState, Data>(linker, recorded)?,
             "kubernetes" => imported::kubernetes::add_to_linker::<CallState, Data>(linker, recorded)?,
+            "registry" => imported::registry::add_to_linker::<CallState, Data>(linker, recorded)?,
             _ => {}
         }
     }

@@ -1,7 +1,9 @@
 //! What servers and tools have in common, so that a task is planned in one way.
 
+use gateway_plugin::kubernetes::ImageConfig;
 use gateway_plugin::types::{
-    File, ImageWorkload, Limits, Mount, Network, ServerEndpoint, ToolContainer, Variable, Workload,
+    File, ImageWorkload, Limits, Mount, Network, SecretName, SecretOwner, ServerEndpoint, ToolContainer,
+    Variable, Workload,
 };
 use gateway_plugin::{Error, Result, Server, Transport};
 
@@ -41,10 +43,20 @@ pub struct Entry<'a> {
     pub user: Option<&'a str>,
     /// Names of its secrets.
     pub secrets: &'a [String],
+    /// What its image says about itself, where that was asked.
+    pub says: Option<&'a ImageConfig>,
 }
 
 /// The port of `gateway-bridge`.
 pub const BRIDGE_PORT: u16 = 4444;
+/// Where `gateway-bridge` finds the token that every connection must begin with. The server does not get it.
+pub const TOKEN_VARIABLE: &str = "GATEWAY_BRIDGE_TOKEN";
+
+/// That token: made by the host for the lease, and known to nobody else.
+#[must_use]
+pub fn token() -> SecretName {
+    SecretName { owner: SecretOwner::Generated, server_id: None, name: "bridge".to_owned() }
+}
 
 impl<'a> Entry<'a> {
     /// Of a server.
@@ -71,6 +83,7 @@ impl<'a> Entry<'a> {
             limits: &server.limits,
             user: server.user.as_deref(),
             secrets: &server.secrets,
+            says: None,
         })
     }
 
@@ -90,6 +103,7 @@ impl<'a> Entry<'a> {
             limits: &tool.limits,
             user: tool.user.as_deref(),
             secrets: &tool.secrets,
+            says: None,
         })
     }
 

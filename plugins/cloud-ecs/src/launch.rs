@@ -2,12 +2,13 @@
 
 use crate::Ecs;
 use crate::aws::{self, Api};
-use crate::entry::Entry;
+use crate::entry::{self, Entry, Speaks};
 use crate::names::{self, Names, secret_tags};
-use crate::plan::{Held, Plan, Source, Sources};
+use crate::plan::{self, Held, Plan, Source, Sources};
 use crate::settings::{EcsSettings, Place, ServerSettings};
 use crate::task::{self, Around};
 use gateway_plugin::http::{BodyPart, Effect, EncodedValue, Encoding};
+use gateway_plugin::kubernetes::ImageConfig;
 use gateway_plugin::types::{SecretName, SecretOwner, Value as Parts};
 use gateway_plugin::{Call, Error, FailureCategory, Result, State};
 use serde::{Deserialize, Serialize};
@@ -83,6 +84,27 @@ pub(crate) fn sources(call: &Call<Ecs>, secrets: &[String]) -> Result<Sources> {
     Ok(sources)
 }
 
+/// What the image of an entry says about itself, where that must be known.
+///
+/// # Errors
+/// Its registry does not tell.
+pub(crate) fn image(
+    call: &Call<Ecs>,
+    entry: &Entry<'_>,
+    own: &ServerSettings,
+) -> Result<Option<ImageConfig>> {
+    if !plan::must_ask(entry, own) {
+        return Ok(None);
+    }
+    let arm = plan::architecture(entry, &call.settings)?;
+    let platform = if arm { "linux/arm64" } else { "linux/amd64" };
+    let reference = plan::reference(entry.image);
+    call.host.registry().image(&reference, Some(platform), None).map(Some).map_err(|error| {
+        let say = "what the image runs can be said instead: `settings: {entrypoint: [PROGRAM]}` in the server's entry";
+        if error.failure().hint.is_some() { error.detail(say) } else { error.hint(say) }
+    })
+}
+
 /// The log group of the tasks: the operator's, or that of the session. Without an execution role nobody can write to it.
 #[must_use]
 pub(crate) fn logs(settings: &EcsSettings, own: impl FnOnce() -> String) -> Option<String> {
@@ -124,6 +146,9 @@ pub(crate) fn launch(
         }
     }
     call.host.checkpoint(&State::new(STATE, &kept)?)?;
+    if entry.speaks == Speaks::Bridge {
+        call.host.secrets().generate(&entry::token().name)?;
+    }
     let mut arns = Vec::new();
     for variable in &plan.variables {
         let Held::Made(at, value) = &variable.value else { continue };

@@ -1,11 +1,11 @@
 //! What a server becomes: which variables are secrets, how large the task is, and what is not honoured. Pure functions.
 
-use crate::entry::{Entry, Speaks};
+use crate::entry::{Entry, Speaks, TOKEN_VARIABLE, token};
 use crate::price::{self, Bill};
 use crate::settings::{EcsSettings, FileSystem, ServerSettings};
 use crate::size::{self, Size};
-use gateway_plugin::types::{Access, Egress, Mount, MountSource, Part, PullPolicy, Value};
-use gateway_plugin::value::{plain, refuse_unknown, secrets};
+use gateway_plugin::types::{Access, Egress, ImageWorkload, Mount, MountSource, Part, PullPolicy, Value};
+use gateway_plugin::value::{plain, refuse_unknown, secret, secrets};
 use gateway_plugin::{Error, Fields, Result};
 use std::collections::BTreeMap;
 
@@ -83,10 +83,11 @@ impl Plan {
         Bill { size: self.size, disk_gib: self.disk_gib, secrets: made.count() }
     }
 
-    /// Whether a secret reaches the container, in whatever way.
+    /// Whether a secret of the server's reaches the container, in whatever way.
     #[must_use]
     pub fn carries_secrets(&self) -> bool {
-        self.variables.iter().any(|variable| !matches!(variable.value, Held::Plain(_)))
+        let secret = |variable: &&Variable| !matches!(variable.value, Held::Plain(_));
+        self.variables.iter().filter(secret).any(|variable| variable.name != TOKEN_VARIABLE)
     }
 }
 
@@ -104,20 +105,21 @@ pub fn plan(
     let image = image(entry, &mut fields)?;
     let arm = architecture(entry, settings)?;
     let variables = variables(entry, sources)?;
-    let entrypoint = entrypoint(entry, own)?;
     let arguments =
         entry.image.arguments.iter().map(|value| known("an argument", value)).collect::<Result<_>>()?;
+    let (entrypoint, arguments) = words(entry, own, arguments)?;
     let folders = folders(entry.mounts, settings, &mut fields);
     let (size, disk_gib) = limits(entry, &mut fields)?;
     refused(entry, &mut fields);
     let plan = Plan { image, variables, arguments, entrypoint, folders, size, disk_gib, arm, fields };
+    bridge(entry, settings, &plan)?;
     if plan.variables.iter().any(|variable| !matches!(variable.value, Held::Plain(_)))
         && settings.execution_role.is_none()
     {
-        return Err(Error::config("give the task its secrets without `executionRole`")
-            .hint("ECS reads secrets by that role; set it in the settings of the plugin"));
+        return Err(Error::config("give the task its secrets without `executionRole`").hint(
+            "ECS reads secrets by that role, also the token of the bridge; set it in the settings of the plugin",
+        ));
     }
-    bridge(entry, settings, &plan)?;
     price::check(settings, &plan.bill())?;
     Ok(plan)
 }
@@ -131,18 +133,28 @@ fn image(entry: &Entry<'_>, fields: &mut Fields) -> Result<String> {
     if image.pull == PullPolicy::Never {
         fields.not_enforced("workload.pull", "Fargate keeps no images and pulls each time");
     }
+    Ok(reference(image))
+}
+
+/// The image, at its approved digest.
+#[must_use]
+pub(crate) fn reference(image: &ImageWorkload) -> String {
     match &image.digest {
         Some(digest) if !image.reference.contains('@') => {
             // `name:tag@digest` is refused by ECS; the digest alone decides.
             let (name, tag) = image.reference.rsplit_once(':').unwrap_or((&image.reference, ""));
             let name = if tag.contains('/') { &image.reference } else { name };
-            Ok(format!("{name}@{digest}"))
+            format!("{name}@{digest}")
         }
-        _ => Ok(image.reference.clone()),
+        _ => image.reference.clone(),
     }
 }
 
-fn architecture(entry: &Entry<'_>, settings: &EcsSettings) -> Result<bool> {
+/// Whether the processor is 64-bit Arm.
+///
+/// # Errors
+/// Fargate does not have the entry's.
+pub(crate) fn architecture(entry: &Entry<'_>, settings: &EcsSettings) -> Result<bool> {
     match entry.image.platform.as_deref() {
         None => Ok(settings.architecture == crate::settings::Architecture::Arm64),
         Some("linux/amd64") => Ok(false),
@@ -160,7 +172,12 @@ fn known(what: &str, value: &[Part]) -> Result<String> {
 
 fn variables(entry: &Entry<'_>, sources: &Sources) -> Result<Vec<Variable>> {
     let mut variables: Vec<Variable> = Vec::new();
-    let mut made = 0;
+    if entry.speaks == Speaks::Bridge
+        && let Some(taken) = entry.environment.iter().find(|variable| variable.name == TOKEN_VARIABLE)
+    {
+        return Err(Error::config(format!("set variable `{}`: it is the bridge's own", taken.name))
+            .hint("take another name in the server's entry"));
+    }
     for variable in entry.environment {
         let what = format!("variable `{}`", variable.name);
         refuse_unknown(&what, &variable.value)?;
@@ -178,31 +195,57 @@ fn variables(entry: &Entry<'_>, sources: &Sources) -> Result<Vec<Variable>> {
                 ))
                 .hint("keep the whole value there, or let the gateway have the secret's value"));
             }
-            (false, None) => {
-                made += 1;
-                Held::Made(made - 1, variable.value.clone())
-            }
+            (false, None) => Held::Made(0, variable.value.clone()),
         };
         variables.retain(|known| known.name != variable.name);
         variables.push(Variable { name: variable.name.clone(), value });
     }
+    if entry.speaks == Speaks::Bridge {
+        variables.push(Variable { name: TOKEN_VARIABLE.to_owned(), value: Held::Made(0, secret(token())) });
+    }
+    let made = variables.iter_mut().filter_map(|variable| match &mut variable.value {
+        Held::Made(at, _) => Some(at),
+        Held::Plain(_) | Held::Arn(_) => None,
+    });
+    made.enumerate().for_each(|(number, at)| *at = number);
     Ok(variables)
 }
 
-/// ECS cannot start something before an image's own entry point, because nobody tells what that is.
-fn entrypoint(entry: &Entry<'_>, own: &ServerSettings) -> Result<Option<Vec<String>>> {
+/// Whether the image must be asked what it starts: the bridge stands before it, and nobody says it. ECS does not tell.
+#[must_use]
+pub(crate) fn must_ask(entry: &Entry<'_>, own: &ServerSettings) -> bool {
+    entry.speaks == Speaks::Bridge
+        && own.entrypoint.is_empty()
+        && entry.image.entrypoint.as_ref().is_none_or(Vec::is_empty)
+}
+
+/// The entry point, where it is not left to the image, and the arguments.
+fn words(
+    entry: &Entry<'_>,
+    own: &ServerSettings,
+    arguments: Vec<String>,
+) -> Result<(Option<Vec<String>>, Vec<String>)> {
     if let Some(words) = entry.image.entrypoint.as_ref().filter(|words| !words.is_empty()) {
-        return Ok(Some(words.clone()));
+        return Ok((Some(words.clone()), arguments));
     }
     if entry.speaks != Speaks::Bridge {
-        return Ok(None);
+        return Ok((None, arguments));
     }
-    if own.entrypoint.is_empty() {
-        return Err(Error::config("start the server behind the bridge without its entry point").hint(
-            "say what the image runs, for example `settings: {entrypoint: [mcp-server-time]}` in the server's entry",
-        ));
+    if !own.entrypoint.is_empty() {
+        return Ok((Some(own.entrypoint.clone()), arguments));
     }
-    Ok(Some(own.entrypoint.clone()))
+    let hint = "say what the image runs, for example `settings: {entrypoint: [mcp-server-time]}` in the server's entry";
+    let Some(says) = entry.says else {
+        let text = "start the server behind the bridge without its entry point";
+        return Err(Error::config(text).hint(hint));
+    };
+    // What an image gives to its entry point counts where the entry gives nothing.
+    let arguments = if arguments.is_empty() { says.arguments.clone() } else { arguments };
+    if says.entrypoint.is_empty() && arguments.is_empty() {
+        let text = format!("start image `{}`: it starts nothing by itself", entry.image.reference);
+        return Err(Error::config(text).hint(hint));
+    }
+    Ok((Some(says.entrypoint.clone()), arguments))
 }
 
 fn bridge(entry: &Entry<'_>, settings: &EcsSettings, plan: &Plan) -> Result<()> {

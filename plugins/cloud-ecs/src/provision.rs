@@ -2,7 +2,7 @@
 
 use crate::Ecs;
 use crate::aws::Api;
-use crate::entry::{Entry, Speaks};
+use crate::entry::{Entry, Speaks, token};
 use crate::launch::{self, Kept, Launched, STATE};
 use crate::names::{self, Names, secret_tags};
 use crate::plan::{self, Held, Plan};
@@ -31,6 +31,8 @@ const SLICE: Duration = Duration::from_secs(5);
 pub(crate) fn blueprint(call: &Call<Ecs>, entry: &Entry<'_>, own: &ServerSettings) -> Result<Blueprint> {
     call.settings.check()?;
     let place = call.settings.place()?;
+    let says = launch::image(call, entry, own)?;
+    let entry = &Entry { says: says.as_ref(), ..*entry };
     let plan = plan::plan(entry, &call.settings, own, &launch::sources(call, entry.secrets)?)?;
     let names = Names::shown(&call.context, &call.settings, entry.id);
     let logs = launch::logs(&call.settings, || {
@@ -54,7 +56,8 @@ pub(crate) fn blueprint(call: &Call<Ecs>, entry: &Entry<'_>, own: &ServerSetting
     let shown = format!("<ARN of {}>", names.base);
     documents.push(Document::json("ecs:RunTask", &task::run(&call.settings, &place, &names, &shown))?);
     let mut pins = Vec::new();
-    if let Some(digest) = &entry.image.digest {
+    let asked = says.as_ref().map(|says| &says.digest);
+    if let Some(digest) = entry.image.digest.as_ref().or(asked) {
         pins.push(Pin { reference: entry.image.reference.clone(), digest: digest.clone() });
     }
     let costs = price::costs(&call.settings, &plan.bill());
@@ -77,6 +80,8 @@ pub(crate) fn provision(call: &Call<Ecs>, server: &Server) -> Result<Provisioned
     call.settings.check()?;
     let own = call.server_settings(server)?;
     let entry = Entry::server(server)?;
+    let says = launch::image(call, &entry, &own)?;
+    let entry = Entry { says: says.as_ref(), ..entry };
     let plan = plan::plan(&entry, &call.settings, &own, &launch::sources(call, entry.secrets)?)?;
     let fields: Vec<FieldReport> = Plan::clone(&plan).fields.enforce(&call.context)?;
     let Launched { kept, arn } = launch::launch(call, &entry, &plan, &own)?;
@@ -127,7 +132,10 @@ fn connect(call: &Call<Ecs>, api: &Api<'_>, server: &Server, task: &Value) -> Re
     let host = if address.contains(':') { format!("[{address}]") } else { address.clone() };
     let port = entry.port().unwrap_or_default();
     let Speaks::Http(endpoint) = entry.speaks else {
-        return call.host.connections().tcp(&TcpEndpoint { host: address, port, tunnel: None, tls: None });
+        let endpoint = TcpEndpoint::new(address, port);
+        let bridged = entry.speaks == Speaks::Bridge;
+        let endpoint = if bridged { endpoint.first_line(value::secret(token())) } else { endpoint };
+        return call.host.connections().tcp(&endpoint);
     };
     let sse = matches!(server.transport, Transport::Sse(_));
     call.host.connections().http(&HttpEndpoint {

@@ -52,7 +52,7 @@ gateway_plugin::settings! {
 
     /// Settings of one server for the plugin `cloud-ecs`.
     pub struct ServerSettings {
-        /// What the image runs: its own entry point, for servers over standard streams. ECS does not tell, and the bridge must start it.
+        /// What the image runs, for servers over standard streams, where its registry shall not be asked: the bridge must start it.
         pub entrypoint: Vec<String>,
         /// Instead of the plugin's.
         pub task_role: Option<String>,

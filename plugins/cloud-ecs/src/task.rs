@@ -1,6 +1,6 @@
 //! The documents that ECS is given. Pure functions.
 
-use crate::entry::{BRIDGE_PORT, Entry, Speaks};
+use crate::entry::{BRIDGE_PORT, Entry, Speaks, TOKEN_VARIABLE};
 use crate::names::{Names, ecs_tags};
 use crate::plan::{Held, Plan};
 use crate::settings::{Capacity, EcsSettings, Place, ServerSettings};
@@ -97,6 +97,8 @@ fn server(entry: &Entry<'_>, plan: &Plan, around: &Around<'_>, arns: &[String]) 
     if entry.speaks == Speaks::Bridge {
         let mut words = vec![format!("{TOOLS}/gateway-bridge"), "--listen".to_owned()];
         words.push(format!(":{BRIDGE_PORT}"));
+        // Nobody gets to the server without it, whatever the security groups let in.
+        words.extend(["--token-variable", TOKEN_VARIABLE, "--"].map(str::to_owned));
         words.extend(own);
         set("entryPoint", words.into());
     } else {

@@ -84,6 +84,69 @@ fn no_request_holds_a_value_and_every_one_is_signed_for_its_service() {
     }
 }
 
+/// Over standard streams, behind the bridge.
+fn over_streams(aws: &Aws) -> (FakeHost, Server) {
+    let settings = SETTINGS.replace("\"account\"", "\"bridgeImage\": \"acme/bridge:1\", \"account\"");
+    let host = FakeHost::new().with_settings(&settings);
+    aws.answer(&host);
+    (host, fake::image_server("notes", "acme/notes:2"))
+}
+
+#[test]
+fn the_bridge_has_a_token_that_nobody_sees_and_starts_what_the_registry_says() {
+    let aws = Aws::new();
+    let (host, server) = over_streams(&aws);
+    let provisioned = host.provision::<Ecs>(&server).expect("nothing is in the way");
+    let kinds: Vec<_> = provisioned.objects.iter().map(|object| object.kind.as_str()).collect();
+    assert_eq!(kinds, [DEFINITION, TASK, SECRET]);
+    assert_eq!(host.connections(), ["TCP to 10.0.3.17:4444"]);
+    let calls = host.calls();
+    let at =
+        |wanted: &str| calls.iter().position(|call| call == wanted).unwrap_or_else(|| panic!("{calls:?}"));
+    assert!(at("registry.image acme/notes:2 linux/amd64") < at("secrets.generate bridge"));
+    let definition = &aws.definitions()[0]["containerDefinitions"][1];
+    let words = [
+        "/gateway/gateway-bridge",
+        "--listen",
+        ":4444",
+        "--token-variable",
+        "GATEWAY_BRIDGE_TOKEN",
+        "--",
+        "/server",
+    ];
+    assert_eq!(definition["entryPoint"], serde_json::json!(words));
+    assert_eq!(definition["secrets"][0]["name"], "GATEWAY_BRIDGE_TOKEN");
+    let arn = format!(
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:{BASE}/0/GATEWAY_BRIDGE_TOKEN-AbCdEf"
+    );
+    assert_eq!(definition["secrets"][0]["valueFrom"], arn);
+    // With the same token, to another run of the program.
+    assert!(!host.reconnect::<Ecs>(&server).expect("it lives").expect("a way back").same_process);
+    host.release::<Ecs>(ReleaseReason::Ended).expect("it is there");
+    assert_eq!(aws.left(), [""; 0]);
+    // A registry that does not tell stops everything before anything is made.
+    let aws = Aws::new();
+    let (host, server) = over_streams(&aws);
+    let error = host.without_image("acme/notes:2").provision::<Ecs>(&server).expect_err("nobody has it");
+    assert_eq!(error.category(), FailureCategory::Image);
+    assert!(error.failure().hint.as_ref().is_some_and(|hint| hint.contains("entrypoint: [PROGRAM]")));
+    assert_eq!(aws.calls(), [""; 0]);
+}
+
+#[test]
+fn nothing_is_left_behind_the_bridge_however_it_ends() {
+    let platforms = std::cell::RefCell::new(Vec::new());
+    let fresh = || {
+        let aws = Aws::new();
+        platforms.borrow_mut().push(aws.clone());
+        over_streams(&aws).0
+    };
+    assert_eq!(check_endings::<Ecs>(fresh, &over_streams(&Aws::new()).1), Ok(()));
+    for aws in platforms.into_inner() {
+        assert_eq!(aws.left(), [""; 0], "and the platform says so too");
+    }
+}
+
 #[test]
 fn nothing_is_left_however_it_ends() {
     // A platform for each ending: AWS remembers client tokens.

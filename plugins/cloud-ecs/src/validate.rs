@@ -71,6 +71,8 @@ fn all(call: &Call<Ecs>, entry: Result<(Entry<'_>, ServerSettings)>) -> Result<V
     let place = call.settings.check().and_then(|()| call.settings.place());
     let planned = entry.and_then(|(entry, own)| {
         let sources = launch::sources(call, entry.secrets)?;
+        let says = launch::image(call, &entry, &own)?;
+        let entry = Entry { says: says.as_ref(), ..entry };
         let plan = plan::plan(&entry, &call.settings, &own, &sources)?;
         Ok((plan, sources))
     });

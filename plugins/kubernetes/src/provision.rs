@@ -195,7 +195,7 @@ fn connect(call: &Call<Kubernetes>, server: &Server, pod: &Target, bridged: bool
     if bridged {
         // Also inside the cluster: it listens where nobody else can reach it.
         let Tunnel { id, host, port } = kubernetes.open_tunnel(pod, BRIDGE_PORT)?;
-        return call.host.connections().tcp(&TcpEndpoint { host, port, tunnel: Some(id), tls: None });
+        return call.host.connections().tcp(&TcpEndpoint::new(host, port).tunnel(Some(id)));
     }
     let Some(port) = manifest::port(server) else {
         return kubernetes.attach(pod, CONTAINER);
@@ -212,7 +212,7 @@ fn connect(call: &Call<Kubernetes>, server: &Server, pod: &Target, bridged: bool
         Transport::StreamableHttp(endpoint) => (&endpoint.path, HttpProtocol::StreamableHttp),
         Transport::Sse(endpoint) => (&endpoint.path, HttpProtocol::Sse),
         _ => {
-            return call.host.connections().tcp(&TcpEndpoint { host, port, tunnel, tls: None });
+            return call.host.connections().tcp(&TcpEndpoint::new(host, port).tunnel(tunnel));
         }
     };
     let connection = call.host.connections().http(&HttpEndpoint {

@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::host::{Host, millis, side};
+use crate::types::Value;
 use std::time::Duration;
 
 #[cfg(target_arch = "wasm32")]
@@ -10,6 +11,28 @@ use crate::generated::gateway::provisioner::connection as real;
 pub use crate::generated::gateway::provisioner::connection::{
     Authorization, Ending, HttpEndpoint, HttpProtocol, TcpEndpoint,
 };
+
+impl TcpEndpoint {
+    /// A port, without TLS.
+    #[must_use]
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self { host: host.into(), port, tunnel: None, tls: None, first_line: None }
+    }
+
+    /// The same through this tunnel of the call.
+    #[must_use]
+    pub fn tunnel(mut self, id: Option<String>) -> Self {
+        self.tunnel = id;
+        self
+    }
+
+    /// The same with a line that the host writes on every connection before anything else.
+    #[must_use]
+    pub fn first_line(mut self, line: Value) -> Self {
+        self.first_line = Some(line);
+        self
+    }
+}
 
 /// An open or openable way to one MCP server, owned by the host. Dropping it closes it; to keep it, return it from `provision`.
 #[derive(Debug)]

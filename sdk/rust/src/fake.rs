@@ -328,6 +328,9 @@ impl FakeHost {
         let address = format!("{}:{}", endpoint.host, endpoint.port);
         self.call(format!("connection.tcp {address}"), |world| {
             world.check_tunnel(endpoint.tunnel.as_deref())?;
+            if let Some(line) = &endpoint.first_line {
+                world.check_plugin_value("first line", &address, line)?;
+            }
             Ok(Connection { fake: self.handle(world, format!("TCP to {address}")) })
         })
     }

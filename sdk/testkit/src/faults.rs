@@ -71,7 +71,9 @@ pub async fn inject(bench: &dyn Bench) -> Vec<Row> {
             let over_http: &[_] = if function == "http.send" { &OVER_HTTP } else { &[] };
             for (name, fault) in ALL.iter().chain(over_http).copied() {
                 let outcome = life(bench, One { disturb: Some((phase, at, fault)), ..One::default() }).await;
-                rows.push(Row::of(format!("{} · {function} · {name}", phase.as_str()), outcome.map(drop)));
+                let served = outcome.as_ref().ok().map(|(_, served)| *served);
+                let row = Row::of(format!("{} · {function} · {name}", phase.as_str()), outcome.map(drop));
+                rows.push(Row { served, ..row });
             }
         }
     }
@@ -79,13 +81,13 @@ pub async fn inject(bench: &dyn Bench) -> Vec<Row> {
 }
 
 async fn calls(bench: &dyn Bench) -> Result<Vec<(Phase, String)>, String> {
-    let faults = life(bench, One::default()).await?;
+    let (faults, _) = life(bench, One::default()).await?;
     let seen = faults.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok(seen)
 }
 
-/// Brings a server up, takes it down if it came up, and looks at what is left.
-async fn life(bench: &dyn Bench, one: One) -> Result<Arc<One>, String> {
+/// Brings a server up, takes it down if it came up, and looks at what is left. Whether it came up.
+async fn life(bench: &dyn Bench, one: One) -> Result<(Arc<One>, bool), String> {
     let stand = Stand::new(bench).await?;
     let undisturbed = one.disturb.is_none();
     let silent = matches!(one.disturb, Some((.., Fault::Silent)));
@@ -93,7 +95,7 @@ async fn life(bench: &dyn Bench, one: One) -> Result<Arc<One>, String> {
     stand.host.disturb(Arc::clone(&faults) as Arc<dyn Faults>);
     let within = if silent { SHORT } else { PATIENCE };
     let begun = call(within)?;
-    match stand.plugin.provision(&begun, &stand.server).await {
+    let served = match stand.plugin.provision(&begun, &stand.server).await {
         Ok(provisioned) => {
             let released =
                 stand.plugin.release(&call(within)?, &provisioned.lease, ReleaseReason::Ended).await;
@@ -103,12 +105,16 @@ async fn life(bench: &dyn Bench, one: One) -> Result<Arc<One>, String> {
             {
                 return Err("its release failed without a word".to_owned());
             }
+            true
         }
         Err(failure) if undisturbed => return Err(format!("provision: {}", failure.one_line())),
         Err(failure) if failure.text.trim().is_empty() => return Err("it failed without a word".to_owned()),
         // What is to be gone on with is kept as long as somebody waits for it. Nobody does.
-        Err(_) => begun.cancelled.cancel(),
-    }
+        Err(_) => {
+            begun.cancelled.cancel();
+            false
+        }
+    };
     stand.end().await?;
-    Ok(faults)
+    Ok((faults, served))
 }

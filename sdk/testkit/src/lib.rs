@@ -39,11 +39,13 @@ pub struct Row {
     pub case: String,
     /// Why it failed; `None`: it passed.
     pub failure: Option<String>,
+    /// Where something was disturbed: whether the server came up all the same. If not, it failed with a sentence and left nothing.
+    pub served: Option<bool>,
 }
 
 impl Row {
     fn of(case: impl Into<String>, outcome: Result<(), String>) -> Self {
-        Self { case: case.into(), failure: outcome.err() }
+        Self { case: case.into(), failure: outcome.err(), served: None }
     }
 
     /// Whether it passed.

@@ -22,6 +22,8 @@ pub(crate) struct Stand<'b> {
     pub(crate) host: Arc<PluginHost>,
     pub(crate) plugin: Arc<Plugin>,
     pub(crate) server: Arc<ServerSpec>,
+    /// What `prepare` made: it is there as long as the run, and is no server's.
+    prepared: Vec<String>,
     gateway: RunId,
     state: Arc<TempDir>,
 }
@@ -46,8 +48,11 @@ impl<'b> Stand<'b> {
         let host = bench.host(state.path(), gateway.clone(), id()?);
         let plugin = host.load(bench.plugin()).await.map_err(|error| error.to_string())?;
         let server = bench.server();
+        let before = shown(&plugin).await?;
         plugin.prepare(&call(PATIENCE)?, &[Arc::clone(&server)]).await.map_err(told("prepare"))?;
-        Ok(Self { bench, host, plugin, server, gateway, state })
+        let mut prepared = shown(&plugin).await?;
+        prepared.retain(|object| !before.contains(object));
+        Ok(Self { bench, host, plugin, server, prepared, gateway, state })
     }
 
     pub(crate) fn state(&self) -> &Path {
@@ -58,11 +63,11 @@ impl<'b> Stand<'b> {
         self.plugin.provision(&call(PATIENCE)?, &self.server).await.map_err(told("provision"))
     }
 
-    /// How many objects of this run the plugin shows.
+    /// What the plugin shows of this gateway, but for what `prepare` of this run made.
     pub(crate) async fn shown(&self) -> Result<Vec<String>, String> {
-        let all = self.plugin.enumerate(&call(PATIENCE)?).await.map_err(told("enumerate"))?;
-        let own = all.into_iter().filter(|object| object.ownership == Ownership::ThisGateway);
-        Ok(own.map(|object| object.object.to_string()).collect())
+        let mut shown = shown(&self.plugin).await?;
+        shown.retain(|object| !self.prepared.contains(object));
+        Ok(shown)
     }
 
     /// Waits until nothing of this run is left, neither on the platform nor in the ledger.
@@ -81,17 +86,48 @@ impl<'b> Stand<'b> {
         Ok(())
     }
 
-    /// Ends the run in good order; nothing may stay in the ledger.
+    /// Ends the run in good order; nothing may stay in the ledger, nor what `prepare` made.
     pub(crate) async fn end(self) -> Result<(), String> {
         self.nothing_left().await?;
         let behind = self.host.shutdown(PATIENCE).await;
         if let Some(first) = behind.first() {
             return Err(format!("not taken down at the end: {}", first.failure.one_line()));
         }
+        if !self.prepared.is_empty() {
+            self.prepared_gone().await?;
+        }
         let ledger = self.state().join("ledger");
         let files = std::fs::read_dir(ledger).into_iter().flatten().flatten().count();
         if files == 0 { Ok(()) } else { Err(format!("{files} files are left in the ledger")) }
     }
+}
+
+impl Stand<'_> {
+    /// The end of the run has taken down what `prepare` made. A run that has ended is asked no more, so another one looks.
+    async fn prepared_gone(&self) -> Result<(), String> {
+        let state = tempfile::tempdir().map_err(|error| format!("make a folder: {error}"))?;
+        let host = self.bench.host(state.path(), self.gateway.clone(), id()?);
+        let plugin = host.load(self.bench.plugin()).await.map_err(|error| error.to_string())?;
+        let begin = tokio::time::Instant::now();
+        loop {
+            let mut left = shown(&plugin).await?;
+            left.retain(|object| self.prepared.contains(object));
+            if left.is_empty() {
+                return Ok(());
+            }
+            if begin.elapsed() > PATIENCE {
+                return Err(format!("made by `prepare` and left at the end: {}", left.join(", ")));
+            }
+            tokio::time::sleep(BETWEEN).await;
+        }
+    }
+}
+
+/// What a plugin shows of this gateway.
+async fn shown(plugin: &Plugin) -> Result<Vec<String>, String> {
+    let all = plugin.enumerate(&call(PATIENCE)?).await.map_err(told("enumerate"))?;
+    let own = all.into_iter().filter(|object| object.ownership == Ownership::ThisGateway);
+    Ok(own.map(|object| object.object.to_string()).collect())
 }
 
 /// A call of its own.

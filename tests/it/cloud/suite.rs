@@ -26,12 +26,9 @@ async fn suite(scene: &Scene, plugin: &str, more: &[&str]) -> Vec<Value> {
     cases
 }
 
-/// A log group of the operator's: that of a session is there as long as the session, and the suite asks before.
-const LOGS: &str = "logGroup: /operators/own";
-
 async fn ecs(more: &[&str], least: usize) {
     let Some(stand) = stand_in().await else { return };
-    let scene = aws_scene(&stand.settings("cloud-ecs", LOGS), &[("echo", ECHO)]);
+    let scene = aws_scene(&stand.settings("cloud-ecs", ""), &[("echo", ECHO)]);
     let cases = suite(&scene, "cloud-ecs", more).await;
     assert!(cases.len() >= least, "{}", cases.len());
     nothing_left(&stand).await;

@@ -71,7 +71,7 @@ fn has(grants: &Grants, ability: &str) -> bool {
         "docker" => grants.docker.is_some(),
         "kubernetes" => grants.kubernetes.is_some(),
         "http" => !grants.http.is_empty(),
-        "registry" => grants.registry,
+        "registry" => grants.registry.is_some(),
         _ => false,
     }
 }
@@ -81,7 +81,6 @@ fn grant(ability: &str) -> String {
     match ability {
         "kubernetes" => "kubernetes: {namespaces: [NAMESPACE], kinds: [v1/Pod]}".to_owned(),
         "http" => "http: [{host: HOST, methods: [GET]}]".to_owned(),
-        "registry" => "registry: {hosts: [HOST]}".to_owned(),
         other => format!("{other}: true"),
     }
 }

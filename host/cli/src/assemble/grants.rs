@@ -56,7 +56,12 @@ pub(crate) fn grants(
                 Ok((secret.name.clone(), secret.hosts.iter().map(of_https).collect::<Result<_, String>>()?))
             })
             .collect::<Result<_, String>>()?,
-        registry: plugin.grants.registry.is_some(),
+        registry: match &plugin.grants.registry {
+            None => None,
+            Some(grant) => {
+                Some(w::RegistryGrant { hosts: grant.hosts.iter().map(of_https).collect::<Result<_, _>>()? })
+            }
+        },
     })
 }
 

@@ -5,8 +5,12 @@ use crate::environment::Environment;
 use crate::output::Usage;
 use anyhow::Result;
 use async_trait::async_trait;
-use host_signature::{Key, Policy, Refusal, Registries, Rule, Trust};
-use host_wasm::{ImageCatalog, ImagePolicy, ImageWords, NotTrusted};
+use host_signature::{Key, Policy, Refusal, Registries, Rule, Trust, Unknown};
+use host_wasm::{
+    ImageCatalog, ImageConfiguration, ImagePolicy, ImageQuestion, ImageUnknown, ImageUnknownWhy, ImageWords,
+    NotTrusted,
+};
+use host_workload_docker::{Login, SecretText};
 use std::sync::Arc;
 
 struct Signed(Policy);
@@ -31,6 +35,40 @@ impl ImageCatalog for Asked {
         let words = self.0.image_words(reference, architecture).await.map_err(not_trusted)?;
         Ok(ImageWords { entrypoint: words.entrypoint, arguments: words.arguments })
     }
+
+    async fn configuration(&self, question: ImageQuestion<'_>) -> Result<ImageConfiguration, ImageUnknown> {
+        let login = question.login.as_ref().map(|login| Login {
+            username: login.username.to_string(),
+            password: SecretText::new(login.password.as_str()),
+        });
+        let asked = host_signature::ImageQuestion {
+            image: question.reference,
+            platform: question.platform,
+            login: login.as_ref(),
+            inside: question.inside,
+        };
+        let found = self.0.image_configuration(&asked).await.map_err(unknown)?;
+        Ok(ImageConfiguration {
+            digest: found.digest,
+            platform: found.platform,
+            words: ImageWords { entrypoint: found.words.entrypoint, arguments: found.words.arguments },
+            user: found.user,
+            working_directory: found.working_directory,
+            labels: found.labels,
+            environment_names: found.environment_names,
+            exposed_ports: found.exposed_ports,
+        })
+    }
+}
+
+fn unknown(unknown: Unknown) -> ImageUnknown {
+    let (why, refusal) = match unknown {
+        Unknown::NotThere(refusal) => (ImageUnknownWhy::Missing, refusal),
+        Unknown::Refused(refusal) if refusal.later => (ImageUnknownWhy::Later, refusal),
+        Unknown::Refused(refusal) if refusal.denied => (ImageUnknownWhy::Denied, refusal),
+        Unknown::Refused(refusal) => (ImageUnknownWhy::Missing, refusal),
+    };
+    ImageUnknown { why, text: refusal.text, hint: refusal.hint }
 }
 
 /// Who knows what images start.

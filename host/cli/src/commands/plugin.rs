@@ -232,25 +232,46 @@ fn limits(limits: &Limits) -> Value {
     })
 }
 
-/// Writes the bundled plugins as files, `k8s.wasm` for `kubernetes`.
+/// What the bridge is called.
+const BRIDGE: &str = "gateway-bridge";
+
+#[cfg(unix)]
+fn make_executable(file: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(not(unix))]
+fn make_executable(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Writes the bundled plugins as files, `k8s.wasm` for `kubernetes`, and the bridge, for whoever makes an image of it.
 fn export(folder: &Path, force: bool) -> Result<u8> {
     std::fs::create_dir_all(folder).with_context(|| format!("make folder {}", folder.display()))?;
     let mut written = Vec::new();
-    for (name, bytes) in bundled::PLUGINS {
-        let file = folder.join(format!("{}.wasm", if *name == "kubernetes" { "k8s" } else { name }));
-        if file.exists() && !force && std::fs::read(&file).is_ok_and(|there| there != *bytes) {
+    let plugins = bundled::PLUGINS.iter().map(|(name, bytes)| {
+        (format!("{}.wasm", if *name == "kubernetes" { "k8s" } else { name }), *bytes, false)
+    });
+    let bridge = bundled::BRIDGE.map(|(_, bytes)| (BRIDGE.to_owned(), bytes, true));
+    for (name, bytes, program) in plugins.chain(bridge) {
+        let file = folder.join(name);
+        if file.exists() && !force && std::fs::read(&file).is_ok_and(|there| there != bytes) {
             return Err(Usage(format!(
                 "{} is there and is another file; `--force` writes over it",
                 file.display()
             ))
             .into());
         }
-        written.push((file, *bytes));
+        written.push((file, bytes, program));
     }
-    for (file, bytes) in written {
+    for (file, bytes, program) in written {
         // Beside it first, then over it: a gateway that watches the file never sees half of it.
-        let fresh = file.with_extension("wasm.new");
+        let fresh = file.with_extension(if program { "new" } else { "wasm.new" });
         std::fs::write(&fresh, bytes).with_context(|| format!("write {}", fresh.display()))?;
+        if program {
+            make_executable(&fresh).with_context(|| format!("write {}", fresh.display()))?;
+        }
         std::fs::rename(&fresh, &file).with_context(|| format!("write {}", file.display()))?;
         say(&format!("wrote {} ({} KiB)", file.display(), bytes.len().div_ceil(1024)));
     }

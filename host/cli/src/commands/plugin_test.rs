@@ -151,7 +151,9 @@ fn show(plugin: &str, rows: &[Row], as_json: bool) {
     if as_json {
         let cases: Vec<_> = rows
             .iter()
-            .map(|row| json!({"case": row.case, "passed": row.passed(), "failure": row.failure}))
+            .map(|row| {
+                json!({"case": row.case, "passed": row.passed(), "failure": row.failure, "served": row.served})
+            })
             .collect();
         print_json(&json!({"plugin": plugin, "cases": cases}));
         return;
@@ -159,9 +161,11 @@ fn show(plugin: &str, rows: &[Row], as_json: bool) {
     let lines: Vec<Vec<String>> = rows
         .iter()
         .map(|row| {
-            let (outcome, why) = match &row.failure {
-                None => ("passed", String::new()),
-                Some(why) => ("FAILED", why.clone()),
+            let (outcome, why) = match (&row.failure, row.served) {
+                (Some(why), _) => ("FAILED", why.clone()),
+                (None, Some(true)) => ("passed", "the server came up".to_owned()),
+                (None, Some(false)) => ("passed", "the start failed, and nothing is left".to_owned()),
+                (None, None) => ("passed", String::new()),
             };
             vec![row.case.clone(), outcome.to_owned(), why]
         })
@@ -169,4 +173,12 @@ fn show(plugin: &str, rows: &[Row], as_json: bool) {
     print(&table(&["CASE", "OUTCOME", "WHY"], &lines));
     let failed = rows.iter().filter(|row| !row.passed()).count();
     print(&format!("{} cases, {failed} failed", rows.len()));
+    let ended = |up: bool| rows.iter().filter(|row| row.served == Some(up)).count();
+    let (up, down) = (ended(true), ended(false));
+    if up + down > 0 {
+        print(&format!(
+            "{} disturbed: {up} times the server came up, {down} times the start failed and left nothing",
+            up + down
+        ));
+    }
 }

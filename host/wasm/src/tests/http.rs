@@ -119,6 +119,8 @@ impl Bench {
                     PluginSource::Bytes(std::fs::read(test_artifacts::guest("plugin_http")).unwrap().into());
                 spec.grants = Grants {
                     http: grants,
+                    // The guest imports it.
+                    registry: Some(RegistryGrant::default()),
                     connect: vec![pattern("127.0.0.1:*")],
                     secrets: vec!["token".to_owned()],
                     secret_hosts: BTreeMap::from([("token".to_owned(), vec![pattern("127.0.0.1:*")])]),

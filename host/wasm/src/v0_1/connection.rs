@@ -1,5 +1,6 @@
 //! `connection`: ways to servers, as things the host owns. A plugin holds a handle; what it drops, or still holds at the end, is closed.
 
+mod dial;
 mod ready;
 mod tunnel;
 mod url;
@@ -9,6 +10,7 @@ use crate::sanitize;
 use crate::state::{CallState, Scope};
 use crate::v0_1::bounds;
 use crate::v0_1::bounds::Bounded as _;
+use crate::v0_1::connection::dial::{Port, Reach};
 use crate::v0_1::http::Signed;
 use crate::v0_1::imported::connection::{
     Authorization, Ending, Host, HostConnection, HostRunOutput, HttpEndpoint, HttpProtocol, TcpEndpoint,
@@ -16,6 +18,7 @@ use crate::v0_1::imported::connection::{
 use crate::v0_1::types::{self, Failure, FailureCategory, Part, SecretOwner};
 use host_outbound::Signer;
 use host_provisioner as provisioner;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::component::Resource;
@@ -23,6 +26,8 @@ use zeroize::Zeroizing;
 
 /// Bytes of a label.
 const LABEL: usize = 200;
+/// Bytes of the first line of a connection (`wit/v0.1/connection.wit`).
+const FIRST_LINE: usize = 4 << 10;
 
 /// What a handle of `connection` stands for.
 #[derive(Debug)]
@@ -34,6 +39,7 @@ impl Held {
         match &self.0 {
             provisioner::Connection::Streams(streams) => streams.label.clone(),
             provisioner::Connection::Tcp(host, port) => format!("tcp {host}:{port}"),
+            provisioner::Connection::Dialled(endpoint) => format!("tcp {}:{}", endpoint.host, endpoint.port),
             provisioner::Connection::Http(endpoint) => format!("http {}", endpoint.url),
         }
     }
@@ -95,26 +101,14 @@ impl Host for CallState {
         }
     }
 
-    fn tcp(&mut self, endpoint: TcpEndpoint) -> wasmtime::Result<Result<Resource<Held>, Failure>> {
+    async fn tcp(&mut self, endpoint: TcpEndpoint) -> wasmtime::Result<Result<Resource<Held>, Failure>> {
         self.enter("connection.tcp")?;
         bounds::text(&endpoint.host)?;
-        if let Some(failure) = self.scope.not_carried(endpoint.tls.is_some()) {
-            return Ok(Err(failure));
+        endpoint.first_line.bounded()?;
+        match self.scope.port(endpoint).await {
+            Ok(connection) => Ok(Ok(self.push(Held(connection))?)),
+            Err(failure) => Ok(Err(failure)),
         }
-        if let Err(failure) = self.scope.may_connect(&endpoint.host, endpoint.port) {
-            return Ok(Err(failure));
-        }
-        match self.scope.tunnel(endpoint.tunnel.as_deref(), &endpoint.host, endpoint.port) {
-            Ok(None) => {}
-            Ok(Some(tunnel)) => {
-                return match self.scope.tunnelled(tunnel) {
-                    Ok(streams) => Ok(Ok(self.push(Held(provisioner::Connection::Streams(streams)))?)),
-                    Err(failure) => Ok(Err(failure)),
-                };
-            }
-            Err(failure) => return Ok(Err(failure)),
-        }
-        Ok(Ok(self.push(Held(provisioner::Connection::Tcp(endpoint.host, endpoint.port)))?))
     }
 
     async fn wait_ready(
@@ -190,6 +184,50 @@ fn ending(ending: provisioner::Ending) -> Ending {
 }
 
 impl Scope {
+    /// A TCP port.
+    async fn port(&self, endpoint: TcpEndpoint) -> Result<provisioner::Connection, Failure> {
+        let TcpEndpoint { host, port, tunnel, tls, first_line } = endpoint;
+        if let Some(failure) = self.not_carried(tls.is_some()) {
+            return Err(failure);
+        }
+        self.may_connect(&host, port)?;
+        let first_line = match first_line {
+            Some(line) => Some(self.first_line(&line, &host, port).await?),
+            None => None,
+        };
+        if let Some(tunnel) = self.tunnel(tunnel.as_deref(), &host, port)? {
+            let first_line = first_line.as_ref().map(|line| line.as_slice());
+            return self.tunnelled(tunnel, first_line).map(provisioner::Connection::Streams);
+        }
+        // An address that was checked is the one that the pool connects to; what a name means is to be checked each time.
+        if first_line.is_none() && host.parse::<IpAddr>().is_ok() {
+            return Ok(provisioner::Connection::Tcp(host, port));
+        }
+        let dial = Port { reach: Reach::of(self), host: host.clone(), port, first_line };
+        let endpoint = provisioner::DialledEndpoint { host, port, dial: Arc::new(dial) };
+        Ok(provisioner::Connection::Dialled(endpoint))
+    }
+
+    /// What is said first on each connection to a port, with its end.
+    async fn first_line(
+        &self,
+        value: &types::Value,
+        host: &str,
+        port: u16,
+    ) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let target = host_web::Target { secure: false, host: host.to_owned(), port, path: "/".to_owned() };
+        let text =
+            Zeroizing::new(self.endpoint_value(value, &target, "the first line of a connection").await?);
+        if text.is_empty() || text.len() > FIRST_LINE || text.contains(['\n', '\r', '\0']) {
+            let text = format!("the first line of a connection is one line of 1 to {FIRST_LINE} bytes");
+            return Err(self.refuse(FailureCategory::Config, text));
+        }
+        let mut line = Zeroizing::new(Vec::with_capacity(text.len() + 1));
+        line.extend_from_slice(text.as_bytes());
+        line.push(b'\n');
+        Ok(line)
+    }
+
     async fn endpoint(
         &self,
         endpoint: HttpEndpoint,
@@ -283,16 +321,18 @@ impl Scope {
                 let text = format!("the header `{name}` is set by the connection or the signer");
                 return Err(self.refuse(FailureCategory::Permission, text));
             }
-            headers.push((header.name.clone(), self.endpoint_header(&header.value, &target).await?));
+            let value = self.endpoint_value(&header.value, &target, "a header of an endpoint").await?;
+            headers.push((header.name.clone(), value));
         }
         Ok((headers, signer))
     }
 
     /// Secrets in it are the plugin's own, for that host, or were generated.
-    async fn endpoint_header(
+    async fn endpoint_value(
         &self,
         value: &types::Value,
         target: &host_web::Target,
+        place: &str,
     ) -> Result<String, Failure> {
         let mut text = Zeroizing::new(String::new());
         for part in value {
@@ -304,7 +344,7 @@ impl Scope {
                 Part::Secret(name) if name.owner == SecretOwner::Server => {
                     let name = sanitize::line(&name.name, LABEL);
                     let text = format!(
-                        "secret `{name}` may not stand in a header of an endpoint: the entry's own headers are added by the host"
+                        "secret `{name}` may not stand in {place}: the entry's own headers are added by the host"
                     );
                     return Err(self.refuse(FailureCategory::Permission, text));
                 }

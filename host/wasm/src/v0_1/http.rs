@@ -121,7 +121,7 @@ impl Scope {
                 sent.map_err(|error| self.of_outbound(error))
             }
         };
-        self.audit(&checked, began.elapsed(), &sent);
+        self.audit(&checked, &effect, began.elapsed(), &sent);
         let answer = match sent {
             Ok(answer) => answer,
             Err(failure) => return Ok(Err(failure)),
@@ -211,26 +211,32 @@ impl Scope {
         failure
     }
 
-    /// The line of every request: who asked whom for what, and what came of it. No query, no header, no body.
-    fn audit(&self, checked: &Checked, took: Duration, sent: &Result<Answer, Failure>) {
+    /// The line of every request: who asked whom for what, and what came of it. No query, no header, no body. Those that only read, and were answered, are
+    /// for whoever asks for them: a start looks every second, and a sweep every minute.
+    fn audit(&self, checked: &Checked, effect: &Effect, took: Duration, sent: &Result<Answer, Failure>) {
         let (status, attempts, text) = match sent {
-            Ok(answer) => (answer.status, answer.attempts, ""),
-            Err(failure) => (0, 0, failure.text.as_str()),
+            Ok(answer) => (answer.status, answer.attempts, None),
+            Err(failure) => (0, 0, Some(failure.text.as_str())),
         };
         let path = checked.target.path.split('?').next().unwrap_or_default();
-        tracing::info!(
-            target: "audit",
-            plugin = self.plugin.name,
-            phase = self.phase.as_str(),
-            method = checked.method.as_str(),
-            url = format!("{}{}", checked.target.origin(), line(path, SHOWN)),
-            operation = line(&checked.operations.join(" "), SHOWN),
-            signer = checked.signer_name.as_deref().unwrap_or_default(),
-            status,
-            attempts,
-            milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            text,
-            "http request"
-        );
+        let (plugin, phase, method) = (&self.plugin.name, self.phase.as_str(), checked.method.as_str());
+        let url = format!("{}{}", checked.target.origin(), line(path, SHOWN));
+        let operation = line(&checked.operations.join(" "), SHOWN);
+        let signer = checked.signer_name.as_deref();
+        let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        macro_rules! told {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "audit",
+                    plugin, phase, method, url, operation, signer, status, attempts, milliseconds, text,
+                    "http request"
+                )
+            };
+        }
+        if matches!(effect, Effect::Reads) && (200..300).contains(&status) {
+            told!(debug);
+        } else {
+            told!(info);
+        }
     }
 }

@@ -5,6 +5,7 @@ use crate::entry::Entry;
 use crate::names::Names;
 use crate::settings::{EcsSettings, ServerSettings};
 use crate::task::{self, Around};
+use gateway_plugin::kubernetes::ImageConfig;
 use gateway_plugin::types::{
     Access, Amount, Destination, Egress, Mount, MountSource, Part, Protocol, ServerEndpoint, Variable,
 };
@@ -76,7 +77,7 @@ fn time() -> Server {
 }
 
 const BRIDGED: &str = r#"{"region": "eu-central-1", "subnets": ["subnet-1"], "securityGroups": ["sg-1"], "architecture": "arm64",
-    "bridgeImage": "acme/gateway-bridge:1", "volumes": {"/srv/notes": {"fileSystem": "fs-1", "accessPoint": "fsap-1"}}}"#;
+    "executionRole": "arn:aws:iam::123456789012:role/execution", "bridgeImage": "acme/gateway-bridge:1", "volumes": {"/srv/notes": {"fileSystem": "fs-1", "accessPoint": "fsap-1"}}}"#;
 
 fn own() -> ServerSettings {
     serde_json::from_str(r#"{"entrypoint": ["mcp-server-time"]}"#).expect("settings")
@@ -102,6 +103,67 @@ fn a_server_over_http_is_the_golden_task_definition() {
 fn a_server_over_standard_streams_stands_behind_the_bridge() {
     let made = definition(&time(), &settings(BRIDGED), &own());
     assert_eq!(made, golden(include_str!("golden/stdio.json")));
+}
+
+#[test]
+fn what_the_image_says_stands_behind_the_bridge_where_nobody_says_it() {
+    let says = |entrypoint: &[&str], arguments: &[&str]| ImageConfig {
+        digest: String::new(),
+        platform: "linux/amd64".to_owned(),
+        entrypoint: entrypoint.iter().map(|word| (*word).to_owned()).collect(),
+        arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
+        user: String::new(),
+        working_directory: String::new(),
+        labels: Vec::new(),
+        environment_names: Vec::new(),
+        exposed_ports: Vec::new(),
+    };
+    let (silent, asked) = (ServerSettings::default(), time());
+    let mut bare = time();
+    let Workload::Image(image) = &mut bare.workload else { panic!("an image") };
+    image.arguments.clear();
+    let words = |server: &Server, own: &ServerSettings, says: &ImageConfig| {
+        let entry = Entry { says: Some(says), ..Entry::server(server).expect("an image") };
+        let plan = plan(&entry, &settings(BRIDGED), own, &sources())?;
+        Ok::<_, gateway_plugin::Error>(
+            [plan.entrypoint.expect("the bridge needs one"), plan.arguments].concat().join(" "),
+        )
+    };
+    let image = says(&["server", "-v"], &["--default"]);
+    for (server, own, says, expected) in [
+        (&asked, &silent, &image, "server -v --local-timezone UTC"),
+        (&bare, &silent, &image, "server -v --default"),
+        (&bare, &silent, &says(&[], &["server"]), "server"),
+        (&bare, &own(), &image, "mcp-server-time"),
+    ] {
+        assert_eq!(words(server, own, says).expect("planned"), expected);
+    }
+    let error = words(&bare, &silent, &says(&[], &[])).expect_err("there is nothing to start");
+    assert_eq!(error.to_string(), "start image `mcp/time:1`: it starts nothing by itself");
+    let entry = Entry::server(&asked).expect("an image");
+    assert!(super::must_ask(&entry, &silent) && !super::must_ask(&entry, &own()));
+    assert!(!super::must_ask(&Entry::server(&notes()).expect("an image"), &silent));
+}
+
+#[test]
+fn secrets_are_numbered_without_those_that_a_later_variable_replaces() {
+    let mut server = time();
+    server.mounts = Vec::new();
+    let acme = |name: &str| secret(name, vec![Part::Secret(server_secret("acme.token"))]);
+    server.environment = vec![acme("A"), acme("B"), variable("A", "plain"), acme("B")];
+    server.secrets = vec!["acme.token".to_owned()];
+    let json = BRIDGED.replace("gateway-bridge:1", "gateway-bridge@sha256:1");
+    let entry = Entry::server(&server).expect("an image");
+    let planned = plan(&entry, &settings(&json), &own(), &sources()).expect("planned");
+    let made = planned.variables.iter().filter_map(|variable| match &variable.value {
+        super::Held::Made(at, _) => Some((variable.name.as_str(), *at)),
+        _ => None,
+    });
+    assert_eq!(made.collect::<Vec<_>>(), [("B", 0), ("GATEWAY_BRIDGE_TOKEN", 1)]);
+    server.environment = vec![variable("GATEWAY_BRIDGE_TOKEN", "mine")];
+    let entry = Entry::server(&server).expect("an image");
+    let error = plan(&entry, &settings(&json), &own(), &sources()).expect_err("it is taken");
+    assert_eq!(error.to_string(), "set variable `GATEWAY_BRIDGE_TOKEN`: it is the bridge's own");
 }
 
 #[test]
@@ -179,6 +241,11 @@ fn what_cannot_be_is_refused_with_a_way_out() {
     assert_eq!(
         refused(&notes(), &TEAM.replace("executionRole", "taskRole"), &none, &all),
         "give the task its secrets without `executionRole`"
+    );
+    assert_eq!(
+        refused(&time(), &BRIDGED.replace("executionRole", "taskRole"), &own(), &all),
+        "give the task its secrets without `executionRole`",
+        "the token of the bridge is one"
     );
     let mut around = notes();
     around.environment[2].value.push(Part::Text("!".to_owned()));

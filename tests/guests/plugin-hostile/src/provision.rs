@@ -153,7 +153,13 @@ pub(crate) fn object(kind: &str, name: &str) -> ObjectRef {
 }
 
 pub(crate) fn tcp(port: u16) -> Result<Connection, Failure> {
-    connection::tcp(&TcpEndpoint { host: "127.0.0.1".to_owned(), port, tunnel: None, tls: None })
+    connection::tcp(&TcpEndpoint {
+        host: "127.0.0.1".to_owned(),
+        port,
+        tunnel: None,
+        tls: None,
+        first_line: None,
+    })
 }
 
 fn provisioned(connection: Option<Connection>, state: State) -> Provisioned {

@@ -4,9 +4,11 @@
 //!     POST https://a.example/ body={"a":"|secret:acme.token|"} effect=creates:thing repeat
 //!     checkpoint 1
 //!     connect http://127.0.0.1:8080/mcp sign=google-id-token
+//!     image registry.example/acme/notes:2 platform=linux/amd64 login=registry.example,reader,|own:password|
+//!     greet 127.0.0.1 4444 |generated:bridge|
 //!
 //! In a body and a header `|server:NAME|`, `|own:NAME|` and `|generated:NAME|` stand for secrets, encoded for JSON unless `encode=percent` says otherwise.
-//! What the host answers to each line becomes a detail of the failure that `provision` ends with, unless the last line is `connect` or `ok`.
+//! What the host answers to each line becomes a detail of the failure that `provision` ends with, unless the last line is `connect`, `greet` or `ok`.
 
 wit_bindgen::generate!({
     path: "../../../wit/v0.1",
@@ -19,7 +21,7 @@ use exports::gateway::provisioner::provisioner::{Description, Guest, Prepared, P
 use gateway::provisioner::connection::{self, Authorization, HttpEndpoint, HttpProtocol, TcpEndpoint};
 use gateway::provisioner::http::{self, BodyPart, Effect, EncodedValue, Encoding, Request};
 use gateway::provisioner::types::*;
-use gateway::provisioner::{call, secrets};
+use gateway::provisioner::{call, registry, secrets};
 
 struct Plugin;
 
@@ -162,6 +164,7 @@ fn done(line: &str) -> String {
             let name = SecretName { owner: SecretOwner::Server, server_id: None, name: name.to_owned() };
             secrets::lookup(&name).map_or_else(told, |info| format!("{:?}", info.reference))
         }
+        Some(("image", _)) => image(line).map_or_else(told, |found| format!("{found:?}")),
         _ => match http::send(&request(line)) {
             Ok(answer) => {
                 let headers: Vec<String> =
@@ -171,6 +174,25 @@ fn done(line: &str) -> String {
             Err(failure) => told(failure),
         },
     }
+}
+
+fn image(line: &str) -> Result<registry::ImageConfig, Failure> {
+    let word = |key: &str| words(line).find(|(known, _)| *known == key).map(|(_, word)| word);
+    let login = word("login").map(|login| {
+        let mut parts = login.splitn(3, ',');
+        let mut part = || parts.next().unwrap_or_default();
+        RegistryLogin { registry: part().to_owned(), username: value(part()), password: value(part()) }
+    });
+    registry::image(line.split(' ').nth(1).unwrap_or_default(), word("platform"), login.as_ref())
+}
+
+/// A port with a first line.
+fn greet(line: &str) -> Result<Provisioned, Failure> {
+    let mut words = line.split(' ').skip(1);
+    let host = words.next().unwrap_or_default().to_owned();
+    let port = words.next().and_then(|port| port.parse().ok()).unwrap_or_default();
+    let first_line = words.next().map(value);
+    provisioned(connection::tcp(&TcpEndpoint { host, port, tunnel: None, tls: None, first_line })?)
 }
 
 fn connect(line: &str) -> Result<Provisioned, Failure> {
@@ -217,7 +239,11 @@ fn run(name: &str) -> Result<Provisioned, Failure> {
                 port: 1,
                 tunnel: None,
                 tls: None,
+                first_line: None,
             })?);
+        }
+        if line.starts_with("greet ") {
+            return greet(line);
         }
         details.push(done(line));
     }

@@ -4,7 +4,7 @@
 mod moto;
 mod tasks;
 
-use super::containers::Containers;
+use super::containers::{Containers, Found};
 use super::disturbed::Disturbance;
 use super::fields;
 use super::front::{Answer, Asked, Front, answer, forwarded};
@@ -105,7 +105,7 @@ impl StandIn {
         format!(
             "plugins:\n  {name}:\n    bundled: cloud-ecs\n    settings:\n      region: us-east-1\n      cluster: {cluster}\n\
              \x20     subnets: [{subnet}]\n      securityGroups: [{group}]\n      executionRole: {role}\n      endpoint: {url}\n\
-             {further}    grants:\n      http:\n        - host: {authority}\n          methods: [POST]\n          paths: [\"/\"]\n\
+             {further}    grants:\n      registry: true\n      http:\n        - host: {authority}\n          methods: [POST]\n          paths: [\"/\"]\n\
              \x20         reads: [\"Describe*\", \"List*\", \"Get*\"]\n          secrets: [{{at: /SecretString, operation: CreateSecret}}]\n\
              \x20         sign: {{kind: awsSigV4}}\n          private: true\n      connect: [\"172.16.0.0/12:*\"]\n"
         )
@@ -176,6 +176,31 @@ impl StandIn {
     /// The tags of every task that runs, by key.
     pub async fn tags(&self) -> Vec<HashMap<String, String>> {
         self.inner.moto.tags(&self.cluster).await
+    }
+
+    /// Every task definition that was ever registered, as it was asked for.
+    #[must_use]
+    pub fn definitions(&self) -> Vec<Value> {
+        self.inner.state().definitions.values().cloned().collect()
+    }
+
+    /// The value of a secret, which nobody but the owner of the account gets to see.
+    ///
+    /// # Panics
+    /// There is none.
+    pub async fn secret(&self, arn: &str) -> String {
+        self.inner.moto.secret(arn).await.unwrap()
+    }
+
+    /// `ADDRESS:4444` of every container that runs.
+    pub async fn bridges(&self) -> Vec<String> {
+        let mut addresses = Vec::new();
+        for container in self.inner.containers.left().await {
+            if let Found::Running(address) = self.inner.containers.find(&container).await {
+                addresses.push(format!("{address}:4444"));
+            }
+        }
+        addresses
     }
 
     /// Kills the containers of all tasks: they have ended, and nobody has stopped them.

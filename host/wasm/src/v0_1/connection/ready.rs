@@ -1,13 +1,12 @@
 //! Waiting until something answers at an endpoint, without speaking MCP.
 
-use crate::grants::is_public;
 use crate::state::Scope;
+use crate::v0_1::connection::dial::Reach;
 use crate::v0_1::connection::url;
 use crate::v0_1::types::{Failure, FailureCategory};
 use bytes::Bytes;
 use host_provisioner::{Connection, HttpChannel};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,6 +34,10 @@ pub(crate) fn target(scope: &Scope, connection: &Connection) -> Result<Option<Ta
         Connection::Streams(_) => Ok(None),
         Connection::Tcp(host, port) => {
             Ok(Some(Target { host: host.clone(), port: *port, request: None, channel: None }))
+        }
+        Connection::Dialled(endpoint) => {
+            let (host, port) = (endpoint.host.clone(), endpoint.port);
+            Ok(Some(Target { host, port, request: None, channel: None }))
         }
         Connection::Http(endpoint) => match url::parse(&endpoint.url) {
             Some(url) if !url.secure => {
@@ -85,24 +88,12 @@ impl Scope {
         if let Some((channel, url)) = &target.channel {
             return self.asked(channel.as_ref(), url).await;
         }
-        // A name is looked up here and the address is what is connected to, so that it cannot change in between.
-        let addresses: Vec<SocketAddr> =
-            tokio::net::lookup_host((target.host.as_str(), target.port)).await?.collect();
-        let grants = &self.plugin.grants.connect;
-        let (allowed, refused): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| {
-            let ip = address.ip().to_canonical();
-            is_public(ip)
-                || self.tunnels.reaches(&target.host, target.port)
-                || self.told.reaches(&ip.to_string(), target.port)
-                || (ip.is_loopback() && target.host.eq_ignore_ascii_case("localhost"))
-                || grants.iter().any(|pattern| pattern.covers(&ip.to_string(), Some(target.port)))
-        });
-        if let (true, Some(address)) = (allowed.is_empty(), refused.first()) {
-            let text = format!("`{}` leads to {}, which is not a public address", target.host, address.ip());
-            let hint = format!("grant the address itself in `plugins.{}.grants.connect`", self.plugin.name);
-            return Err(Attempt::Refused(self.refuse_with(FailureCategory::Permission, text, hint)));
-        }
-        let mut stream = TcpStream::connect(allowed.as_slice()).await?;
+        let reach = Reach::of(self);
+        let addresses = reach.addresses(&target.host, target.port).await?.map_err(|address| {
+            let (text, hint) = reach.refusal(&target.host, address);
+            Attempt::Refused(self.refuse_with(FailureCategory::Permission, text, hint))
+        })?;
+        let mut stream = TcpStream::connect(addresses.as_slice()).await?;
         let Some(request) = &target.request else { return Ok(()) };
         stream.write_all(request.as_bytes()).await?;
         let mut start = [0; 7];

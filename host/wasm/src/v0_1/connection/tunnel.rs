@@ -8,7 +8,7 @@ use bytes::Bytes;
 use host_provisioner::{BoxBody, HttpChannel, HttpFailure, Streams};
 use host_workload_kubernetes::Tunnel;
 use http::{Request, Response};
-use std::io;
+use std::io::{self, Write as _};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -36,12 +36,18 @@ impl Scope {
 }
 
 impl Scope {
-    /// A connection through a tunnel, as the streams that it is. The tunnel is open as long as they are.
-    pub(super) fn tunnelled(&self, tunnel: Arc<Tunnel>) -> Result<Streams, Failure> {
+    /// A connection through a tunnel, as the streams that it is, after its first line. The tunnel is open as long as they are.
+    pub(super) fn tunnelled(
+        &self,
+        tunnel: Arc<Tunnel>,
+        first_line: Option<&[u8]>,
+    ) -> Result<Streams, Failure> {
         let address = tunnel.address;
         // Its near end is on this machine and listens already, so this takes no time.
-        let connected = std::net::TcpStream::connect(address).and_then(|stream| {
+        let connected = std::net::TcpStream::connect(address).and_then(|mut stream| {
             stream.set_nodelay(true)?;
+            // It is short enough for what the system holds, so nobody waits for a reader.
+            stream.write_all(first_line.unwrap_or_default())?;
             stream.set_nonblocking(true)?;
             TcpStream::from_std(stream)
         });

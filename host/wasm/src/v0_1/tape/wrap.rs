@@ -4,7 +4,7 @@ use super::text::json;
 use crate::state::CallState;
 use crate::tape::{Noted, Object};
 use crate::v0_1::connection::{Held, RunOutput};
-use crate::v0_1::imported::{call, connection, docker, embedded, http, kubernetes, secrets};
+use crate::v0_1::imported::{call, connection, docker, embedded, http, kubernetes, registry, secrets};
 use crate::v0_1::types::{self, Failure, Finding, Label, ObjectRef, Page, SecretName, State};
 use serde_json::Value;
 use std::fmt::Debug;
@@ -162,6 +162,13 @@ recorded! { kubernetes::Host "kubernetes" {
     plain {}
 }}
 
+recorded! { registry::Host "registry" {
+    async {
+        image(reference: String, platform: Option<String>, login: Option<types::RegistryLogin>) -> Answer<registry::ImageConfig>;
+    }
+    plain {}
+}}
+
 recorded! { call::Host "call" {
     async {
         sleep(ms: u32) -> call::Wake;
@@ -196,10 +203,10 @@ recorded! { secrets::Host "secrets" {
 recorded! { connection::Host "connection" {
     async {
         http(endpoint: connection::HttpEndpoint) -> Answer<Resource<Held>>;
+        tcp(endpoint: connection::TcpEndpoint) -> Answer<Resource<Held>>;
         wait_ready(connection: Resource<Held>, timeout_ms: u32) -> Answer<()>;
     }
     plain {
-        tcp(endpoint: connection::TcpEndpoint) -> Answer<Resource<Held>>;
         output(stdout: Vec<u8>, stderr: Vec<u8>, truncated: bool, ending: connection::Ending, exit_code: Option<i32>)
             -> Answer<Resource<RunOutput>>;
     }
