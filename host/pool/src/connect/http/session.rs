@@ -1,0 +1,152 @@
+//! The session with a server: who lost it gets another one, and his call is sent once more.
+
+use super::answer::{Whole, collect, media};
+use super::head::SESSION;
+use super::{Http, REFUSAL_LIMIT, Trouble};
+use crate::connect::events::Events;
+use crate::event::{Changed, Event};
+use bytes::Bytes;
+use host_message::{Envelope, ErrorBody, Mirror, find_member, method};
+use host_provisioner::{BoxBody, Class, Failure, HttpFailure, Phase};
+use http::{Response, StatusCode};
+use std::sync::Arc;
+
+impl Http {
+    /// Sends a message and gives what comes back; begins a lost session anew and sends it once more.
+    pub(super) async fn post(
+        self: &Arc<Self>,
+        message: &Bytes,
+        tool: Option<Arc<[Mirror]>>,
+    ) -> Result<Response<BoxBody>, Trouble> {
+        let tool = tool.unwrap_or_default();
+        for renewed in [false, true] {
+            let (common, generation, url) = {
+                let state = self.state();
+                let url = state.posts_to.clone().unwrap_or_else(|| self.url.clone());
+                (state.common.clone(), state.generation, url)
+            };
+            let request = common.post(&url, message, &tool);
+            let request =
+                request.map_err(|error| Trouble::Call(format!("the request cannot be sent: {error}")))?;
+            let response = self.channel.send(request).await.map_err(|failure| self.unsent(failure))?;
+            let response = match common.session {
+                Some(_) => match self.knows_session(response).await? {
+                    Some(response) => response,
+                    None if !renewed => {
+                        self.renew(generation).await?;
+                        continue;
+                    }
+                    None => break,
+                },
+                None => response,
+            };
+            return Ok(response);
+        }
+        Err(Trouble::Dead("it forgets its session as soon as one is begun".to_owned()))
+    }
+
+    /// The same answer, or `None` if it says that there is no such session: 404 as the protocol wants, or 400 with an error that speaks of
+    /// sessions, as servers do that follow an early example of the TypeScript SDK.
+    async fn knows_session(&self, response: Response<BoxBody>) -> Result<Option<Response<BoxBody>>, Trouble> {
+        match response.status() {
+            StatusCode::NOT_FOUND => Ok(None),
+            StatusCode::BAD_REQUEST => {
+                let (head, body) = response.into_parts();
+                let body = collect(body, REFUSAL_LIMIT).await?;
+                let error = Envelope::parse(body.clone()).ok().and_then(|envelope| envelope.error());
+                let lost = error.is_some_and(|error| {
+                    let error = ErrorBody::scan(&error);
+                    (-32099..=-32000).contains(&error.code)
+                        && error.message.to_ascii_lowercase().contains("session")
+                });
+                Ok((!lost).then(|| Response::from_parts(head, BoxBody::new(Whole(body)))))
+            }
+            _ => Ok(Some(response)),
+        }
+    }
+
+    pub(super) fn unsent(&self, failure: HttpFailure) -> Trouble {
+        if failure.seen {
+            return Trouble::Call(failure.text);
+        }
+        let class = if failure.permanent { Class::Config } else { Class::Other };
+        let mut refusal = Failure::new(Phase::Handshake, class, failure.text.clone());
+        refusal.hint = failure.hint;
+        self.state().refusal = Some(refusal);
+        Trouble::Dead(failure.text)
+    }
+
+    /// Begins the session anew, unless somebody did since this generation.
+    pub(super) async fn renew(self: &Arc<Self>, generation: u64) -> Result<(), Trouble> {
+        let _one = self.renewing.lock().await;
+        let (message, mut common) = {
+            let state = self.state();
+            if state.generation != generation {
+                return Ok(());
+            }
+            (state.initialize.clone(), state.common.clone())
+        };
+        let lost =
+            |why: &str| Trouble::Dead(format!("it has ended the session and does not begin another: {why}"));
+        let message = message.ok_or_else(|| lost("there was none"))?;
+        let revision = common.version.take();
+        common.session = None;
+        let request = common.post(&self.url, &message, &[]).map_err(|error| lost(&error.to_string()))?;
+        let response = self.channel.send(request).await.map_err(|failure| self.unsent(failure))?;
+        if !response.status().is_success() {
+            return Err(lost(&format!("it answers HTTP {}", response.status())));
+        }
+        common.session = response.headers().get(SESSION).cloned();
+        let answer = self.single(response).await.ok_or_else(|| lost("its answer is not usable"))?;
+        let version = find_member(&answer, "protocolVersion")
+            .and_then(|member| member.string(&answer).map(|text| text.into_owned()));
+        common.version = revision;
+        if version.is_none() || (revision.is_some() && version.as_deref() != revision) {
+            return Err(lost("it speaks another revision now"));
+        }
+        let initialized = host_message::notification(method::INITIALIZED, None);
+        let request = common.post(&self.url, &initialized, &[]).map_err(|error| lost(&error.to_string()))?;
+        self.channel.send(request).await.map_err(|failure| self.unsent(failure))?;
+        let level = self.state().level.clone();
+        if let Some(request) = level.and_then(|level| common.post(&self.url, &level, &[]).ok()) {
+            // Whether it agrees changes nothing here.
+            let _ = self.channel.send(request).await;
+        }
+        let generation = {
+            let mut state = self.state();
+            state.common = common;
+            state.generation += 1;
+            state.generation
+        };
+        self.renewed.send_replace(generation);
+        tracing::info!(url = self.url, "the server has lost its session; a new one was begun");
+        self.listen();
+        if let Some(wire) = self.wire() {
+            let (server, owner) = (Arc::clone(&wire.server), wire.owner());
+            wire.emit(Event::Ready { server: Arc::clone(&server), owner: owner.clone() });
+            for what in [Changed::Tools, Changed::Prompts, Changed::Resources] {
+                wire.emit(Event::ListChanged { server: Arc::clone(&server), owner: owner.clone(), what });
+            }
+        }
+        Ok(())
+    }
+
+    /// The result in an answer that nobody else waits for.
+    async fn single(&self, response: Response<BoxBody>) -> Option<Bytes> {
+        let streams = media(response.headers()) == "text/event-stream";
+        let mut body = response.into_body();
+        if !streams {
+            return Envelope::parse(collect(body, self.limit).await.ok()?).ok()?.result();
+        }
+        let mut events = Events::new(self.limit);
+        while let Some(Ok(piece)) = body.chunk().await {
+            for event in events.feed(&piece).ok()? {
+                if let Some(result) = Envelope::parse(event.data).ok().and_then(|envelope| envelope.result())
+                {
+                    return Some(result);
+                }
+            }
+        }
+        None
+    }
+}
