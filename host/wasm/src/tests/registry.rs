@@ -3,6 +3,7 @@
 use super::*;
 use crate::grants::HostPattern;
 use host_provisioner::Connection;
+use host_workload_docker::LoginFile;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 
@@ -12,7 +13,7 @@ struct Catalog(Mutex<Vec<String>>);
 
 #[async_trait::async_trait]
 impl ImageCatalog for Catalog {
-    async fn words(&self, _: &str, _: &str) -> Result<ImageWords, NotTrusted> {
+    async fn words(&self, _: &str, _: &str, _: &[LoginFile]) -> Result<ImageWords, NotTrusted> {
         panic!("nobody puts anything in front of a program here");
     }
 
