@@ -149,7 +149,7 @@ async fn worked_off(next: Stand<'_>) -> Outcome {
     if let Some(first) = left.first() {
         return Err(format!("the next run could not take it down: {}", first.failure.one_line()));
     }
-    next.nothing_left().await
+    next.over().await
 }
 
 async fn spares(bench: &dyn Bench) -> Outcome {

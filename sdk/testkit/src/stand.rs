@@ -88,17 +88,20 @@ impl<'b> Stand<'b> {
 
     /// Ends the run in good order; nothing may stay in the ledger, nor what `prepare` made.
     pub(crate) async fn end(self) -> Result<(), String> {
+        self.over().await?;
+        let ledger = self.state().join("ledger");
+        let files = std::fs::read_dir(ledger).into_iter().flatten().flatten().count();
+        if files == 0 { Ok(()) } else { Err(format!("{files} files are left in the ledger")) }
+    }
+
+    /// The same where another run still has its ledger in the folder.
+    pub(crate) async fn over(&self) -> Result<(), String> {
         self.nothing_left().await?;
         let behind = self.host.shutdown(PATIENCE).await;
         if let Some(first) = behind.first() {
             return Err(format!("not taken down at the end: {}", first.failure.one_line()));
         }
-        if !self.prepared.is_empty() {
-            self.prepared_gone().await?;
-        }
-        let ledger = self.state().join("ledger");
-        let files = std::fs::read_dir(ledger).into_iter().flatten().flatten().count();
-        if files == 0 { Ok(()) } else { Err(format!("{files} files are left in the ledger")) }
+        if self.prepared.is_empty() { Ok(()) } else { self.prepared_gone().await }
     }
 }
 
