@@ -63,6 +63,12 @@ impl Events {
         self.retry
     }
 
+    /// Another stream goes on where this one broke off: what was not completed comes again from its beginning.
+    pub(crate) fn reconnect(&mut self) {
+        let (last_id, retry) = (self.last_id.take(), self.retry);
+        *self = Self { last_id, retry, ..Self::new(self.limit) };
+    }
+
     /// Takes the next piece and gives the events that it completes.
     pub(crate) fn feed(&mut self, mut piece: &[u8]) -> Result<Vec<Event>, TooLong> {
         let mut events = Vec::new();
@@ -155,6 +161,18 @@ mod tests {
             }
         }
         (seen, events)
+    }
+
+    #[test]
+    fn what_broke_off_is_not_put_before_what_comes_again() {
+        let mut events = Events::new(1000);
+        let first = events.feed(b"retry: 5\nid: 1\ndata: a\n\nid: 2\nevent: x\ndata: {\"b").unwrap();
+        assert_eq!(first.len(), 1);
+        events.reconnect();
+        assert_eq!((events.last_id(), events.retry()), (Some("1"), Some(Duration::from_millis(5))));
+        let again = events.feed("\u{feff}id: 2\ndata: {}\n\n".as_bytes()).unwrap();
+        assert_eq!(again, [Event { kind: "message".to_owned(), data: Bytes::from_static(b"{}") }]);
+        assert_eq!(events.last_id(), Some("2"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod stream;
 use crate::event::{Changed, Event};
 use crate::wire::Wire;
 use crate::writer::NotSent;
-use crate::{Client, ListKind};
+use crate::{Client, ListKind, SendError};
 use answer::{Whole, collect};
 use bytes::Bytes;
 use head::{Common, SESSION};
@@ -30,7 +30,7 @@ use http::{Response, StatusCode};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -38,6 +38,12 @@ use tokio_util::task::TaskTracker;
 const REFUSAL_LIMIT: usize = 64 << 10;
 /// Bytes of it that a failure shows.
 const SHOWN: usize = 300;
+/// How long a message may take that nobody answers, and a session that is begun anew.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes of messages that nobody answers and that are on their way at once.
+const MOST_TOLD: usize = 16 << 20;
+/// What each of them counts for at least: it has a connection of its own.
+const LEAST_TOLD: usize = 64 << 10;
 /// How long the end of a session may take.
 const GOODBYE: Duration = Duration::from_secs(5);
 /// How long the rest of a stream may take whose answer is there, so that its connection can be used again.
@@ -58,6 +64,8 @@ pub(crate) struct Http {
     /// Whether the server was told that the handshake is over; until then nothing else may be sent.
     open: watch::Sender<bool>,
     renewing: tokio::sync::Mutex<()>,
+    /// Bytes that may still go on their way without an answer: a server that takes nothing costs no more than this.
+    told: Arc<Semaphore>,
     closed: CancellationToken,
 }
 
@@ -112,6 +120,7 @@ impl Http {
             state: Mutex::default(),
             open: watch::Sender::new(false),
             renewing: tokio::sync::Mutex::default(),
+            told: Arc::new(Semaphore::new(MOST_TOLD)),
             closed: CancellationToken::new(),
         })
     }
@@ -146,7 +155,14 @@ impl Http {
         }
         let (http, stop) = (Arc::clone(self), self.closed.child_token());
         let Some((id, name)) = call else {
-            self.tracker.spawn(async move { stop.run_until_cancelled(http.tell(&message)).await });
+            let size = u32::try_from(message.len().clamp(LEAST_TOLD, MOST_TOLD)).unwrap_or(u32::MAX);
+            let Ok(place) = Arc::clone(&self.told).try_acquire_many_owned(size) else {
+                return Err(NotSent::Refused(SendError::Backlog { limit: MOST_TOLD }));
+            };
+            self.tracker.spawn(async move {
+                stop.run_until_cancelled(http.tell(&message)).await;
+                drop(place);
+            });
             return Ok(());
         };
         let name = name.to_owned();
@@ -235,7 +251,15 @@ impl Http {
         if !ends_handshake {
             self.is_open().await;
         }
-        match self.post(message, None).await {
+        let sent = match tokio::time::timeout(PATIENCE, self.post(message, None)).await {
+            Ok(sent) => sent,
+            Err(_) if ends_handshake => Err(Trouble::Dead(format!(
+                "it did not take the end of the handshake within {} s",
+                PATIENCE.as_secs()
+            ))),
+            Err(_) => Err(Trouble::Call(format!("not within {} s", PATIENCE.as_secs()))),
+        };
+        match sent {
             Ok(response) if response.status().is_success() => {}
             Ok(response) => {
                 tracing::debug!(url = self.url, status = %response.status(), "a message was not taken");

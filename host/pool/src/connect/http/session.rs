@@ -1,8 +1,8 @@
 //! The session with a server: who lost it gets another one, and his call is sent once more.
 
 use super::answer::{Whole, collect, media};
-use super::head::SESSION;
-use super::{Http, REFUSAL_LIMIT, Trouble};
+use super::head::{Common, SESSION};
+use super::{Http, PATIENCE, REFUSAL_LIMIT, Trouble};
 use crate::connect::events::Events;
 use crate::event::{Changed, Event};
 use bytes::Bytes;
@@ -10,6 +10,10 @@ use host_message::{Envelope, ErrorBody, Mirror, find_member, method};
 use host_provisioner::{BoxBody, Class, Failure, HttpFailure, Phase};
 use http::{Response, StatusCode};
 use std::sync::Arc;
+
+fn lost(why: &str) -> Trouble {
+    Trouble::Dead(format!("it has ended the session and does not begin another: {why}"))
+}
 
 impl Http {
     /// Sends a message and gives what comes back; begins a lost session anew and sends it once more.
@@ -76,18 +80,8 @@ impl Http {
         Trouble::Dead(failure.text)
     }
 
-    /// Begins the session anew, unless somebody did since this generation.
-    pub(super) async fn renew(self: &Arc<Self>, generation: u64) -> Result<(), Trouble> {
-        let _one = self.renewing.lock().await;
-        let (message, mut common) = {
-            let state = self.state();
-            if state.generation != generation {
-                return Ok(());
-            }
-            (state.initialize.clone(), state.common.clone())
-        };
-        let lost =
-            |why: &str| Trouble::Dead(format!("it has ended the session and does not begin another: {why}"));
+    /// Begins another session with the message that began the first one. Gives what requests have in common from now on.
+    async fn begin(&self, message: Option<Bytes>, mut common: Common) -> Result<Common, Trouble> {
         let message = message.ok_or_else(|| lost("there was none"))?;
         let revision = common.version.take();
         common.session = None;
@@ -112,9 +106,25 @@ impl Http {
             // Whether it agrees changes nothing here.
             let _ = self.channel.send(request).await;
         }
+        Ok(common)
+    }
+
+    /// Begins the session anew, unless somebody did since this generation.
+    pub(super) async fn renew(self: &Arc<Self>, generation: u64) -> Result<(), Trouble> {
+        let _one = self.renewing.lock().await;
+        let (message, common) = {
+            let state = self.state();
+            if state.generation != generation {
+                return Ok(());
+            }
+            (state.initialize.clone(), state.common.clone())
+        };
+        let begun = tokio::time::timeout(PATIENCE, self.begin(message, common))
+            .await
+            .unwrap_or_else(|_| Err(lost(&format!("it did not answer within {} s", PATIENCE.as_secs()))))?;
         let generation = {
             let mut state = self.state();
-            state.common = common;
+            state.common = begun;
             state.generation += 1;
             state.generation
         };

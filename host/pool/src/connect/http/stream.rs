@@ -15,6 +15,8 @@ use tokio::time::Instant;
 const MOST_RESUMES: usize = 5;
 /// How long a server is left alone before a stream is resumed, unless it says otherwise.
 const RESUME_AFTER: Duration = Duration::from_secs(1);
+/// However short it says.
+const RESUME_LEAST: Duration = Duration::from_millis(100);
 /// However long it says.
 const RESUME_MOST: Duration = Duration::from_secs(60);
 /// A stream for unsolicited messages that lived this long was no failure.
@@ -42,9 +44,12 @@ impl Http {
                 return Err(Trouble::Call("the server ended its stream before it answered".to_owned()));
             };
             idle += 1;
-            tokio::time::sleep(events.retry().unwrap_or(RESUME_AFTER).min(RESUME_MOST)).await;
+            tokio::time::sleep(events.retry().unwrap_or(RESUME_AFTER).clamp(RESUME_LEAST, RESUME_MOST)).await;
             match self.get(&common, Some(&last)).await {
-                Ok(response) if streams(&response) => body = Some(response.into_body()),
+                Ok(response) if streams(&response) => {
+                    events.reconnect();
+                    body = Some(response.into_body());
+                }
                 Ok(response) => {
                     let text = format!(
                         "the server does not go on with a stream that broke off: HTTP {}",
@@ -118,6 +123,7 @@ impl Http {
             let last = events.last_id().map(str::to_owned);
             match self.get(&common, last.as_deref()).await {
                 Ok(response) if streams(&response) => {
+                    events.reconnect();
                     let mut stream = response.into_body();
                     if let Err(Trouble::Call(text) | Trouble::Dead(text)) =
                         self.pump(&mut stream, &mut events, None).await
@@ -149,7 +155,7 @@ impl Http {
                 }
             }
             wait = if started.elapsed() >= LASTING { RESUME_AFTER } else { (wait * 2).min(RESUME_MOST) };
-            tokio::time::sleep(events.retry().unwrap_or(wait).min(RESUME_MOST)).await;
+            tokio::time::sleep(events.retry().unwrap_or(wait).clamp(RESUME_LEAST, RESUME_MOST)).await;
         }
     }
 }
