@@ -7,6 +7,7 @@ mod docker;
 mod images;
 mod kubernetes;
 mod providers;
+mod switches;
 
 pub(crate) use check::{CatalogCommand, ConfigCommand, PlaceArgs, SecretCommand};
 pub(crate) use checks::CheckArgs;
@@ -17,6 +18,7 @@ pub(crate) use kubernetes::KubernetesArgs;
 #[cfg(test)]
 pub(crate) use providers::ProviderArg;
 pub(crate) use providers::ProviderArgs;
+pub(crate) use switches::plain as plain_switches;
 
 use crate::assemble::Fixed;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};

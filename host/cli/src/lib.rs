@@ -47,13 +47,13 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
-/// `cluster-tools ARGUMENTS…`, as scripts of the original call it, is `gateway cluster ARGUMENTS…`.
+/// `cluster-tools ARGUMENTS…`, as scripts of the original call it, is `gateway cluster ARGUMENTS…`; switches are as in the original.
 fn as_called(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
     if arguments.first().is_some_and(|program| commands::cluster::is_called(program)) {
         arguments.insert(1, "cluster".into());
     }
-    arguments
+    args::plain_switches(arguments)
 }
 
 fn verbose(command: &Command) -> bool {

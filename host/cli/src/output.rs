@@ -3,7 +3,7 @@
 use crate::exit;
 use host_config::Problems;
 use host_provisioner::Failure;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 /// An error that means "the command line or a file is wrong": nothing was started.
 #[derive(Debug)]
@@ -19,12 +19,20 @@ impl std::error::Error for Usage {}
 
 /// A line for people.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", harmless(line));
 }
 
-/// A line of data.
+/// A line of data: as it is for programs, without what a terminal would obey for people.
 pub(crate) fn print(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+    let mut out = std::io::stdout().lock();
+    let _ = match out.is_terminal() {
+        true => writeln!(out, "{}", harmless(line)),
+        false => writeln!(out, "{line}"),
+    };
+}
+
+fn harmless(text: &str) -> String {
+    host_provisioner::sanitize::block(text, usize::MAX)
 }
 
 /// JSON for programs.
@@ -75,10 +83,16 @@ pub(crate) fn short_digest(hex: &str) -> String {
     digest(hex).chars().take("sha256:".len() + 12).collect()
 }
 
-/// Columns for people, aligned.
+/// Columns for people, aligned. What stands in them may be others' words, so each cell is one line that no terminal obeys.
 pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let shown = |row: &Vec<String>| -> Vec<String> {
+        row.iter()
+            .map(|cell| host_provisioner::sanitize::line(cell, host_provisioner::sanitize::LINE))
+            .collect()
+    };
+    let rows: Vec<Vec<String>> = rows.iter().map(shown).collect();
     let mut widths: Vec<usize> = header.iter().map(|h| h.chars().count()).collect();
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -102,6 +116,12 @@ mod tests {
         assert_eq!(name("a\u{1b}[2J\nb\u{202e}c"), "a\\u{1b}[2J\\nb\\u{202e}c");
         assert_eq!(name("in\u{200b}visible"), "in\\u{200b}visible");
         assert_eq!(name(&"x".repeat(1000)), format!("{}…", "x".repeat(200)));
+    }
+
+    #[test]
+    fn a_cell_stays_one_line_that_no_terminal_obeys() {
+        let rows = [vec!["a\u{1b}]0;x\u{7}".to_owned(), "one\ntwo".to_owned()]];
+        assert_eq!(table(&["A", "B"], &rows), "A                  B\na\\u{1b}]0;x\\u{7}  one\\ntwo");
     }
 
     #[test]

@@ -75,6 +75,7 @@ impl Catalog {
         catalog.display_name = fields.text("displayName", report);
         let _ = fields.node("version");
         for (name, at, fields) in fields.named_groups("registry", report) {
+            crate::server::name::check_docker(&name, at, report);
             catalog.servers.push(Server::decode(name, at, &fields, report));
             fields.done();
         }

@@ -4,6 +4,7 @@
 //! end of [`Server`] and has its default in an entry of a catalogue.
 
 mod listening;
+pub(crate) mod name;
 mod own;
 mod parts;
 mod tool;

@@ -20,6 +20,9 @@ use tokio::io::AsyncWrite;
 /// A buffer that grew beyond this is given back when it is empty.
 const KEPT_CAPACITY: usize = 256 << 10;
 
+/// Nobody waits for company when so much is there to be written.
+const ENOUGH: usize = 64 << 10;
+
 /// Writes of one sender before the task takes over: what others leave to him must not keep him for long.
 const MOST_WRITES: usize = 8;
 
@@ -30,6 +33,8 @@ struct State {
     /// Why it broke while a sender wrote what others had left to him, for the task to tell.
     broken: Option<io::Error>,
     backlog: BytesMut,
+    /// Bytes that somebody is writing and that are not in `backlog`.
+    writing: usize,
     /// The buffer that is filled while the other one is written.
     spare: BytesMut,
     /// Somebody is writing, a sender or the task; others only append.
@@ -62,6 +67,7 @@ impl Writer {
             over: false,
             broken: None,
             backlog: BytesMut::new(),
+            writing: 0,
             spare: BytesMut::new(),
             busy: false,
             gathers: false,
@@ -87,7 +93,7 @@ impl Writer {
         let before = state.backlog.len();
         let result = write(&mut state.backlog);
         // One message may be longer than the limit, but nothing may wait behind or before such a one.
-        let full = before > 0 && state.backlog.len() > self.limit;
+        let full = before + state.writing > 0 && state.backlog.len() + state.writing > self.limit;
         if let Err(error) =
             result.and(if full { Err(SendError::Backlog { limit: self.limit }) } else { Ok(()) })
         {
@@ -98,7 +104,7 @@ impl Writer {
         if state.busy {
             return Ok(());
         }
-        if crowd {
+        if crowd && state.backlog.len() < ENOUGH {
             (state.busy, state.gathers) = (true, true);
             wake(state);
             return Ok(());
@@ -199,7 +205,7 @@ impl Writer {
         let mut state = self.lock();
         state.over = true;
         let out = state.out.take();
-        (state.backlog, state.spare) = (BytesMut::new(), BytesMut::new());
+        (state.backlog, state.spare, state.writing) = (BytesMut::new(), BytesMut::new(), 0);
         // Also when the way broke while a sender wrote: the task does not know yet.
         wake(state);
         // A sender who is writing does it when he is done.
@@ -242,13 +248,15 @@ impl State {
     /// What is to be written now; the next messages go into the other buffer.
     fn take(&mut self) -> BytesMut {
         let spare = std::mem::take(&mut self.spare);
+        self.writing = self.backlog.len();
         std::mem::replace(&mut self.backlog, spare)
     }
 
     /// Keeps a written buffer for later, unless it grew too large.
     fn keep(&mut self, mut bytes: BytesMut) {
         bytes.clear();
-        if bytes.capacity() <= KEPT_CAPACITY {
+        // What was written from its front does not count as its capacity.
+        if std::mem::take(&mut self.writing).max(bytes.capacity()) <= KEPT_CAPACITY {
             self.spare = bytes;
         }
     }

@@ -9,13 +9,13 @@ use serde_json::json;
 const FILES: [&str; 5] = ["catalog.yaml", "registry.yaml", "config.yaml", "tools.yaml", ".env"];
 const FLAGS: [&str; 10] = [
     "--catalog",
-    "catalog.yaml",
+    "./catalog.yaml",
     "--registry",
-    "registry.yaml",
+    "./registry.yaml",
     "--config",
-    "config.yaml",
+    "./config.yaml",
     "--tools-config",
-    "tools.yaml",
+    "./tools.yaml",
     "--secrets",
     ".env",
 ];

@@ -53,6 +53,10 @@ fn which_servers() {
     assert_eq!(parse("registry: {a: null}").servers, [Server::named("a")]);
     assert_eq!(server("image: i, unknown: 1").image, "i");
     problems("registry: {a: {image: i}, a: {image: j}}");
+    for hidden in [r"a\e[2J", r"a\nb", r"a\u202eb", r"a\u200bb"] {
+        problems(&format!("registry: {{\"{hidden}\": {{image: i}}}}"));
+    }
+    assert_eq!(names("registry: {' zeit für mich ': {image: i}}"), [" zeit für mich "]);
     assert_eq!(names("registry: {1: {image: i}, true: {image: i}, '': {image: i}}"), ["1", "true", ""]);
     assert!(names("registry: {null: {image: i}}").is_empty());
     assert_eq!(names("registry: {a: {image: i}}\n---\nregistry: {b: {image: i}}\n"), ["a"]);

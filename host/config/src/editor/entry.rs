@@ -161,7 +161,7 @@ impl EditorEntry {
         workspace: &Path,
         report: &mut Report,
     ) -> Option<(EditorEntry, bool)> {
-        check_name(name, fields.at(), report);
+        crate::server::name::check_own(name, fields.at(), report);
         let said = said(&fields, report);
         let command = command(&fields, workspace, report);
         let remote = remote(&fields, workspace, report);
@@ -216,13 +216,6 @@ impl EditorEntry {
             }
         };
         Some((EditorEntry { reach, workspace: workspace.to_owned(), only_tools, without_tools }, off))
-    }
-}
-
-fn check_name(name: &str, at: Position, report: &mut Report) {
-    if name.is_empty() || name.trim() != name || name.chars().any(char::is_control) {
-        let what = format!("`{}` cannot be the name of a server", name.escape_debug());
-        report.problem_with_hint(at, what, "names are not empty and have no spaces around them");
     }
 }
 

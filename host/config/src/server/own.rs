@@ -160,7 +160,7 @@ impl Server {
         server.output_limit = fields.parsed("outputLimit", report, parse_size);
         server.on_unenforced = fields.choice("onUnenforced", report).unwrap_or_default();
         server.settings = crate::plugin::settings(&fields, report);
-        check_name(&server.name, at, report);
+        super::name::check_own(&server.name, at, report);
         check_kind(&server, at, &fields, report);
         check_endpoint(&server, &fields, report);
         check_hosts(&fields, report);
@@ -208,13 +208,6 @@ fn same_mount(one: &str, other: &str) -> bool {
         path.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect::<Vec<_>>()
     };
     parts(one) == parts(other)
-}
-
-fn check_name(name: &str, at: Position, report: &mut Report) {
-    if name.is_empty() || name.trim() != name || name.chars().any(char::is_control) {
-        let what = format!("`{}` cannot be the name of a server", name.escape_debug());
-        report.problem_with_hint(at, what, "names are not empty and have no spaces around them");
-    }
 }
 
 /// What runs must be said once.

@@ -1,5 +1,7 @@
 //! Servers behind HTTP: a channel whose other end is the test.
 
+mod bounds;
+
 use super::harness::{Twisted, answer, call, next, session, value};
 use crate::{AcquireError, Client, Event, ListKind, Owner, Pool, PoolConfig, ServerEntry};
 use async_trait::async_trait;
@@ -61,6 +63,8 @@ enum Say {
     Head(u16, Vec<(&'static str, &'static str)>, Value),
     Stream(mpsc::UnboundedReceiver<Bytes>),
     Unreachable,
+    /// Nothing, and the connection stays.
+    Never,
 }
 
 type Manner = Box<dyn Fn(&Seen) -> Say + Send + Sync>;
@@ -113,6 +117,7 @@ impl HttpChannel for Server {
                 .status(200)
                 .header("content-type", "text/event-stream")
                 .body(BoxBody::new(Pieces(pieces))),
+            Say::Never => return std::future::pending().await,
             Say::Unreachable => {
                 return Err(HttpFailure {
                     seen: false,

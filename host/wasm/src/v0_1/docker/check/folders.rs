@@ -8,6 +8,7 @@ use crate::server::ServerScope;
 use crate::v0_1::docker::Docker;
 use crate::v0_1::types::{Failure, FailureCategory};
 use host_provisioner::Access;
+use host_workload_docker::Endpoint;
 use std::path::{Component, Path, PathBuf};
 
 /// Folders of the system, with all below them. Compared without regard to case, as some file systems do.
@@ -49,6 +50,17 @@ const CREDENTIALS: [&str; 13] = [
 ];
 
 impl Docker<'_> {
+    /// The engine's socket and the gateway's own folders, without symbolic links. Read-only does not help: a socket answers all the same.
+    fn keys(&self) -> Vec<PathBuf> {
+        let config = &self.host.config;
+        let socket = config.docker.as_ref().ok().and_then(|engine| match engine.endpoint() {
+            Endpoint::Unix(path) => Some(path.clone()),
+            Endpoint::Tcp { .. } | Endpoint::Ssh { .. } => None,
+        });
+        let ours = [Some(config.state_dir.clone()), config.cache_dir.clone(), socket];
+        ours.into_iter().flatten().map(|path| real(&path).unwrap_or(path)).collect()
+    }
+
     /// The folder without symbolic links, if it may be mounted. The engine follows links again when it mounts, which nobody can prevent; what
     /// lies in the way belongs to whoever may write there.
     pub(super) async fn bind(
@@ -84,7 +96,8 @@ impl Docker<'_> {
             real if real == shown => String::new(),
             real => format!(" (which is `{real}`)"),
         };
-        if let Some(why) = sensitive(&real) {
+        let keys = self.keys();
+        if let Some(why) = sensitive(&real).or_else(|| leads_to(&real, &keys)) {
             let text = format!("server `{name}` asks for `{shown}`{leads}, {why}; catalogues never get that");
             let hint = "if it must have it, name it under `folders` of the server in your own settings";
             return Err(self.refuse_with(FailureCategory::Permission, text, hint));
@@ -99,6 +112,12 @@ impl Docker<'_> {
         let hint = format!("if it may have it, add the folder to `plugins.{plugin}.grants.docker.binds`");
         Err(self.refuse_with(FailureCategory::Permission, text, hint))
     }
+}
+
+/// Why nobody but the operator himself may name this, of which one of the `keys` is part: whoever reaches it has the engine, or this gateway.
+fn leads_to(path: &Path, keys: &[PathBuf]) -> Option<&'static str> {
+    let leads = |key: &PathBuf| key.starts_with(path) || path.starts_with(key);
+    keys.iter().any(leads).then_some("which leads to the engine or to this gateway itself")
 }
 
 /// The real form of a path, of which the last parts need not exist: the engine makes them.
