@@ -1,10 +1,10 @@
 //! The task that watches one client from its first call to the release of its lease.
 
-use crate::Client;
 use crate::client::Close;
 use crate::core::Core;
 use crate::event::Event;
 use crate::server::Server;
+use crate::{Client, again};
 use host_provisioner::{Class, Failure, Lease, Lifetime, Phase, ReleaseReason};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +39,7 @@ pub(crate) async fn keep(
         () = idle(&server, &client, limit(&server, &core)) => End::Idle,
     };
     server.remove(&client, || true);
+    let back = matches!(end, End::Died).then(|| again::hold(&core, &server, &client)).flatten();
     let reason = match &end {
         End::Wished(wish) => wish.reason,
         End::Died => ReleaseReason::Died,
@@ -68,7 +69,14 @@ pub(crate) async fn keep(
     } else {
         server.went();
     }
-    core.release(&server, &lease, reason).await;
+    match back {
+        None => core.release(&server, &lease, reason).await,
+        Some(attempt) => {
+            client.wire.finish();
+            // Rare, and large: every client that lives has this task.
+            Box::pin(again::run(&core, &server, attempt, &lease)).await;
+        }
+    }
     client.wire.finish();
 }
 

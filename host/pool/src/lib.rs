@@ -7,6 +7,7 @@
 //! *Invariant:* every lease that a provisioner gave is given back exactly once, whoever is cancelled; every task is tracked and ends with
 //! [`Pool::shutdown`].
 
+mod again;
 mod asked;
 mod attempt;
 mod capabilities;

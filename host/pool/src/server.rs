@@ -377,6 +377,11 @@ impl Server {
         health.changed = Instant::now();
     }
 
+    /// What became of the fields of its entry when it came up.
+    pub(crate) fn fields(&self) -> Vec<FieldReport> {
+        self.health().fields.to_vec()
+    }
+
     pub(crate) fn failed(&self, failure: Arc<Failure>) {
         let mut health = self.health();
         health.last_failure = Some(failure);

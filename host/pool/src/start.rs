@@ -24,15 +24,38 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// A server that is up.
-struct Up {
+pub(crate) struct Up {
     client: Arc<Client>,
     close: oneshot::Receiver<Close>,
     lease: Lease,
     fields: Vec<FieldReport>,
 }
 
+impl Up {
+    /// With a client on a wire on which both sides agreed.
+    pub(crate) fn new(
+        core: &Core,
+        server: &Server,
+        wire: Arc<Wire>,
+        agreed: Agreed,
+        lease: Lease,
+        fields: Vec<FieldReport>,
+    ) -> Self {
+        server.remember(Some(agreed.era.is_modern()));
+        let (client, close) = Client::new(
+            wire,
+            agreed,
+            core.own.clone(),
+            server.spec.call_timeout,
+            core.config.list_timeout,
+            server.spec.lifetime == Lifetime::Call,
+        );
+        Self { client, close, lease, fields }
+    }
+}
+
 /// Why a try ended.
-enum Halt {
+pub(crate) enum Halt {
     /// Nobody waits any more.
     Cancelled,
     /// The question for its era ended the server: it must be an old one.
@@ -47,7 +70,7 @@ impl From<Failure> for Halt {
 }
 
 /// Frees the slot if the task breaks off, so that the next one who wants the server does not wait for ever.
-struct Abandoned<'a>(&'a Server, &'a Owner, &'a Arc<Attempt>);
+pub(crate) struct Abandoned<'a>(pub(crate) &'a Server, pub(crate) &'a Owner, pub(crate) &'a Arc<Attempt>);
 
 impl Drop for Abandoned<'_> {
     fn drop(&mut self) {
@@ -61,32 +84,7 @@ impl Drop for Abandoned<'_> {
 pub(crate) async fn run(core: Arc<Core>, server: Arc<Server>, owner: Owner, attempt: Arc<Attempt>) {
     let abandoned = Abandoned(&server, &owner, &attempt);
     match bring_up(&core, &server, &owner, &attempt).await {
-        Ok(Up { client, close, lease, fields }) => {
-            server.came_up(fields);
-            let listen = listen::listen(&client);
-            let kept = server.settle(&owner, &attempt, &client);
-            if let Some(listen) = listen.filter(|_| kept) {
-                core.tracker.spawn(listen);
-            }
-            core.tracker.spawn(keeper::keep(
-                Arc::clone(&core),
-                Arc::clone(&server),
-                Arc::clone(&client),
-                close,
-                lease,
-            ));
-            if kept {
-                tracing::info!(server = %server.name, revision = %client.revision(), "server is ready");
-                core.emit(Event::Ready { server: Arc::clone(&server.name), owner: owner.clone() });
-                attempt.finish(Ok(client));
-                if owner != Owner::Shared {
-                    server.end_lister();
-                }
-            } else {
-                let text = "it came up when nobody wanted it any more";
-                client.close(Close { reason: ReleaseReason::Ended, text, drain: None });
-            }
-        }
+        Ok(up) => settle(&core, &server, &owner, &attempt, up),
         Err(Halt::Cancelled) => tracing::debug!(server = %server.name, "start given up: nobody waits"),
         Err(Halt::ProbeKilled(mut failure) | Halt::Failed(mut failure)) => {
             if failure.plugin.is_empty() {
@@ -105,6 +103,29 @@ pub(crate) async fn run(core: Arc<Core>, server: Arc<Server>, owner: Owner, atte
         }
     }
     drop(abandoned);
+}
+
+/// Puts a server that is up where its attempt was, tells everybody who waits, and has somebody watch it.
+pub(crate) fn settle(core: &Arc<Core>, server: &Arc<Server>, owner: &Owner, attempt: &Arc<Attempt>, up: Up) {
+    let Up { client, close, lease, fields } = up;
+    server.came_up(fields);
+    let listen = listen::listen(&client);
+    let kept = server.settle(owner, attempt, &client);
+    if let Some(listen) = listen.filter(|_| kept) {
+        core.tracker.spawn(listen);
+    }
+    core.tracker.spawn(keeper::keep(Arc::clone(core), Arc::clone(server), Arc::clone(&client), close, lease));
+    if kept {
+        tracing::info!(server = %server.name, revision = %client.revision(), "server is ready");
+        core.emit(Event::Ready { server: Arc::clone(&server.name), owner: owner.clone() });
+        attempt.finish(Ok(client));
+        if *owner != Owner::Shared {
+            server.end_lister();
+        }
+    } else {
+        let text = "it came up when nobody wanted it any more";
+        client.close(Close { reason: ReleaseReason::Ended, text, drain: None });
+    }
 }
 
 async fn bring_up(
@@ -149,7 +170,8 @@ async fn bring_up(
     }
 }
 
-async fn pause(attempt: &Attempt, until: Instant) -> Result<(), Halt> {
+/// Waits, unless nobody else does any more.
+pub(crate) async fn pause(attempt: &Attempt, until: Instant) -> Result<(), Halt> {
     tokio::select! {
         biased;
         () = attempt.cancelled.cancelled() => Err(Halt::Cancelled),
@@ -189,18 +211,7 @@ async fn once(
         agreed = shake(core, server, owner, connection, deadline) => agreed,
     };
     match result {
-        Ok((wire, agreed)) => {
-            server.remember(Some(agreed.era.is_modern()));
-            let (client, close) = Client::new(
-                wire,
-                agreed,
-                core.own.clone(),
-                server.spec.call_timeout,
-                core.config.list_timeout,
-                server.spec.lifetime == Lifetime::Call,
-            );
-            Ok(Up { client, close, lease, fields })
-        }
+        Ok((wire, agreed)) => Ok(Up::new(core, server, wire, agreed, lease, fields)),
         Err(mut halt) => {
             // The platform knows more than the streams when the server ended; not when it was us who gave up waiting.
             if let Halt::Failed(failure) = &mut halt
@@ -216,7 +227,7 @@ async fn once(
 }
 
 /// Connects and agrees.
-async fn shake(
+pub(crate) async fn shake(
     core: &Arc<Core>,
     server: &Server,
     owner: &Owner,

@@ -1,5 +1,6 @@
 //! The pool against the fake provisioner, with servers that are tasks of the test.
 
+mod again;
 mod asking;
 mod calls;
 mod endings;

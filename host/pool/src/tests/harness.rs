@@ -265,6 +265,8 @@ pub(crate) struct Twisted {
     pub(crate) hangs: bool,
     /// It cannot take down.
     pub(crate) keeps: bool,
+    /// It knows a way back to servers whose connection broke.
+    pub(crate) reconnects: bool,
     /// Every call, with its attempt and the session it was for.
     pub(crate) calls: Arc<Mutex<Vec<Call>>>,
 }
@@ -277,6 +279,7 @@ impl Twisted {
             http: None,
             hangs: false,
             keeps: false,
+            reconnects: false,
             calls: Arc::default(),
         }
     }
@@ -317,7 +320,18 @@ impl Provisioner for Twisted {
         self.fake.probe(call, lease).await
     }
     async fn reconnect(&self, call: &Call, lease: &Lease) -> Result<Option<Reconnected>, Failure> {
-        self.fake.reconnect(call, lease).await
+        if !self.reconnects {
+            return self.fake.reconnect(call, lease).await;
+        }
+        let spec = Arc::new(ServerSpec::new(
+            &lease.server_name,
+            Workload::Bundled { name: lease.server_name.clone(), arguments: vec![] },
+        ));
+        let again = self.fake.provision(call, &spec).await?;
+        // One workload, so one lease.
+        self.fake.release(call, &again.lease, ReleaseReason::Unfinished).await?;
+        let lease = lease.clone();
+        Ok(Some(Reconnected { connection: again.connection, same_process: false, lease }))
     }
     async fn release(&self, call: &Call, lease: &Lease, reason: ReleaseReason) -> Result<(), Failure> {
         if self.keeps {
