@@ -19,7 +19,7 @@ mod inside;
 mod inspect;
 mod lines;
 mod quickstart;
-mod registry;
+pub(crate) mod registry;
 mod suite;
 mod tools;
 

@@ -7,14 +7,17 @@
     reason = "what is not as the story says ends the test there"
 )]
 
+mod away;
 mod bridge;
 mod cluster_tools;
+mod deployments;
 mod faults;
 mod http;
 mod in_cluster;
 mod network;
 mod objects;
 mod placement;
+mod pulls;
 mod secrets;
 mod sessions;
 mod suite;
@@ -29,7 +32,7 @@ use tokio::process::Command;
 
 const LEGACY: Era = Era::Legacy("2025-11-25");
 /// What a gateway makes, and asks for.
-const KINDS: &str = "pods,services,secrets,networkpolicies,leases,deployments,configmaps";
+const KINDS: &str = "pods,services,secrets,networkpolicies,leases,deployments,replicasets,configmaps";
 
 #[expect(clippy::disallowed_methods, reason = "only this function of these tests reads the environment")]
 fn variable(name: &str) -> String {

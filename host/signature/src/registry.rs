@@ -4,7 +4,7 @@
 use crate::refusal::Refusal;
 use bytes::Bytes;
 use host_web::{Access, Endpoint, EndpointConfig, Target};
-use host_workload_docker::{Login, Reference};
+use host_workload_docker::{Login, LoginFile, Reference};
 use http::{Request, Response, StatusCode, header};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -30,6 +30,8 @@ const MOST_HOPS: usize = 4;
 pub struct Registries {
     /// Docker's own folder, where logins are; without it every registry is asked without one.
     pub docker_config: Option<PathBuf>,
+    /// Logins from elsewhere, which come first.
+    pub login_files: Vec<LoginFile>,
 }
 
 /// A request that did not bring what was asked for.
@@ -134,6 +136,21 @@ impl Registries {
         Err(unanswered(registry, "it redirects too often"))
     }
 
+    async fn login(&self, registry: &str) -> Result<Option<Login>, Refusal> {
+        let failed = |error: host_workload_docker::Error| {
+            Refusal::new(format!("find the login for `{registry}`: {error}"))
+        };
+        for file in &self.login_files {
+            if let Some(login) = file.login(registry).map_err(failed)? {
+                return Ok(Some(login));
+            }
+        }
+        match &self.docker_config {
+            Some(folder) => Login::of_registry(folder, registry).await.map_err(failed),
+            None => Ok(None),
+        }
+    }
+
     /// What to show after a refusal: a token of the place that the registry names, else the login itself.
     async fn authorization(
         &self,
@@ -141,12 +158,7 @@ impl Registries {
         repository: &str,
         challenge: Option<Challenge>,
     ) -> Result<String, Refusal> {
-        let login = match &self.docker_config {
-            Some(folder) => Login::of_registry(folder, registry)
-                .await
-                .map_err(|error| Refusal::new(format!("find the login for `{registry}`: {error}")))?,
-            None => None,
-        };
+        let login = self.login(registry).await?;
         let basic = login.as_ref().and_then(Login::basic);
         let Some(challenge) = challenge else {
             return basic.ok_or_else(|| {

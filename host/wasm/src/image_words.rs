@@ -2,6 +2,7 @@
 
 use crate::image_policy::NotTrusted;
 use async_trait::async_trait;
+use host_workload_docker::LoginFile;
 
 /// Words of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,11 +16,17 @@ pub struct ImageWords {
 /// Finds out what images start with.
 #[async_trait]
 pub trait ImageCatalog: Send + Sync {
-    /// The words of this image on Linux on an architecture, as registries call it (`amd64`).
+    /// The words of this image on Linux on an architecture, as registries call it (`amd64`). `logins` are those that the platform pulls with; those of
+    /// this machine come after them.
     ///
     /// # Errors
     /// There is no such image, or it cannot be found out.
-    async fn words(&self, reference: &str, architecture: &str) -> Result<ImageWords, NotTrusted>;
+    async fn words(
+        &self,
+        reference: &str,
+        architecture: &str,
+        logins: &[LoginFile],
+    ) -> Result<ImageWords, NotTrusted>;
 }
 
 /// A program that is put in front of others: `gateway-bridge`, static, for Linux.

@@ -44,7 +44,7 @@ pub use image::reference::Reference;
 pub use image::{ImageInfo, ImageRequest, PullPolicy, PullProgress};
 pub use list::{Page, PageRequest};
 pub use load::ProgramImage;
-pub use login::Login;
+pub use login::{Login, LoginFile};
 pub use network::{NetworkInfo, NetworkSpec};
 pub use run::{Captured, Ending, RunOutput};
 pub use secret::{SecretBytes, SecretText};

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bollard::auth::DockerCredentials;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
@@ -63,6 +64,38 @@ impl Login {
     }
 }
 
+/// A text as `docker login` writes it, from elsewhere than this machine, such as a pull Secret of a cluster. Only what stands in it counts: no helper
+/// is asked, because those are programs of this machine.
+#[derive(Clone)]
+pub struct LoginFile(SecretText);
+
+impl fmt::Debug for LoginFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LoginFile")
+    }
+}
+
+impl LoginFile {
+    /// Takes the text over.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(SecretText::new(text))
+    }
+
+    /// The login for a registry; none where there is none.
+    ///
+    /// # Errors
+    /// A malformed text.
+    pub fn login(&self, registry: &str) -> Result<Option<Login>, Error> {
+        let text = self.0.expose();
+        // Only the place of a mistake is told, because the text holds passwords.
+        let logins: Logins = serde_json::from_str(text).map_err(|error| {
+            Error::specification(format!("read a file of logins: malformed in line {}", error.line()))
+        })?;
+        logins.written(registry)
+    }
+}
+
 /// `config.json`, as far as it is about credentials.
 #[derive(Deserialize, Default)]
 pub(crate) struct Logins {
@@ -80,6 +113,11 @@ struct Auth {
     auth: Option<SecretText>,
     #[serde(default)]
     identitytoken: Option<SecretText>,
+    /// Apart, as clusters take it too.
+    #[serde(default)]
+    username: Option<String>,
+    #[serde(default)]
+    password: Option<SecretText>,
 }
 
 /// What a helper answers.
@@ -120,7 +158,13 @@ impl Logins {
                 }
             }
         }
-        keys.iter().find_map(|key| self.auths.get(key)).map_or(Ok(None), |auth| auth.login(registry))
+        self.written(registry)
+    }
+
+    /// Those that stand in the file itself.
+    fn written(&self, registry: &str) -> Result<Option<Login>, Error> {
+        let found = keys(registry).iter().find_map(|key| self.auths.get(key));
+        found.map_or(Ok(None), |auth| auth.login(registry))
     }
 }
 
@@ -144,7 +188,8 @@ impl Auth {
             return Ok(Some(Login { username: String::new(), password: token.clone() }));
         }
         let Some(auth) = self.auth.as_ref().map(SecretText::expose).filter(|auth| !auth.is_empty()) else {
-            return Ok(None);
+            let pair = self.username.clone().filter(|name| !name.is_empty()).zip(self.password.clone());
+            return Ok(pair.map(|(username, password)| Login { username, password }));
         };
         let wrong = || Error::specification(format!("read the login for `{registry}`: it is damaged"));
         let decoded = Zeroizing::new(STANDARD.decode(auth.as_bytes()).map_err(|_| wrong())?);

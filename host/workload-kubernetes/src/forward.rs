@@ -1,23 +1,32 @@
-//! Ways from this machine to a port of a pod, through the API server.
+//! Ways from this machine to a port of a pod, through the API server: of one pod, or of whichever is ready of several.
 
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::name;
 use crate::rights::Right;
+use crate::test::{Test, is_met};
+use crate::watch::Watched;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::{SinkExt, StreamExt};
 use http::Request;
+use kube::client::Connection;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
 
 /// Bytes on the way in one message.
 const BUFFER: usize = 32 << 10;
 /// Load balancers cut connections that are silent for a minute.
 const PING: Duration = Duration::from_secs(25);
+
+/// How long a connection waits for a pod that is ready, where another one takes the place of what was there.
+const FOLLOW: Duration = Duration::from_secs(60);
 
 /// A port of this machine's loopback behind which a port of a pod is. Closed when it is dropped, with every connection over it.
 #[derive(Debug)]
@@ -33,6 +42,24 @@ impl Drop for Tunnel {
     }
 }
 
+/// Where the connections of a tunnel lead.
+#[derive(Clone)]
+enum Lead {
+    Pod(String),
+    /// To one that is ready, of those with these labels.
+    Ready(Watched, BTreeMap<String, String>),
+}
+
+/// Everything about a tunnel but where it listens.
+#[derive(Clone)]
+struct Way {
+    cluster: Arc<Cluster>,
+    namespace: String,
+    port: u16,
+    right: Right,
+    lead: Lead,
+}
+
 impl Cluster {
     /// Opens a tunnel to a port of a pod. Whether something listens there shows with the first connection.
     ///
@@ -44,13 +71,37 @@ impl Cluster {
         pod: &str,
         port: u16,
     ) -> Result<Tunnel, Error> {
-        let what = format!("open a tunnel to pod `{pod}`");
-        let path = format!(
-            "/api/v1/namespaces/{}/pods/{}/portforward?ports={port}",
-            name::label(namespace)?,
-            name::object(pod)?
-        );
-        let right = Right::new("create", "", "pods", namespace).subresource("portforward");
+        name::object(pod)?;
+        self.tunnel(namespace, Lead::Pod(pod.to_owned()), &format!("pod `{pod}`"), port).await
+    }
+
+    /// Opens a tunnel to a port of whichever pod with these labels is ready: each connection looks anew, and waits a minute for one. `selector` is
+    /// that of the watch in which they are.
+    ///
+    /// # Errors
+    /// As [`Cluster::open_tunnel`].
+    pub async fn open_tunnel_to_ready(
+        self: &Arc<Self>,
+        namespace: &str,
+        labels: BTreeMap<String, String>,
+        selector: &str,
+        port: u16,
+    ) -> Result<Tunnel, Error> {
+        let kind = self.kind("v1/Pod").await?;
+        let lead = Lead::Ready(self.watch(&kind, namespace, selector), labels);
+        self.tunnel(namespace, lead, "a pod that is ready", port).await
+    }
+
+    async fn tunnel(
+        self: &Arc<Self>,
+        namespace: &str,
+        lead: Lead,
+        whither: &str,
+        port: u16,
+    ) -> Result<Tunnel, Error> {
+        let what = format!("open a tunnel to {whither}");
+        let namespace = name::label(namespace)?.to_owned();
+        let right = Right::new("create", "", "pods", &namespace).subresource("portforward");
         if !self.may(&right).await? {
             return Err(Error::new(crate::ErrorKind::Denied, format!("{what}: the right is missing"))
                 .with_hint(right.advice()));
@@ -58,7 +109,7 @@ impl Cluster {
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| Error::io(&what, &error))?;
         let address = listener.local_addr().map_err(|error| Error::io(&what, &error))?;
-        let cluster = Arc::clone(self);
+        let way = Way { cluster: Arc::clone(self), namespace, port, right, lead };
         let task = tokio::spawn(async move {
             // Dropped with this task, which ends them all.
             let mut connections = tokio::task::JoinSet::new();
@@ -66,9 +117,9 @@ impl Cluster {
                 tokio::select! {
                     accepted = listener.accept() => {
                         let Ok((stream, _)) = accepted else { return };
-                        let (cluster, path, right) = (Arc::clone(&cluster), path.clone(), right.clone());
+                        let way = way.clone();
                         connections.spawn(async move {
-                            if let Err(error) = forward(&cluster, &path, &right, stream).await {
+                            if let Err(error) = forward(way, stream).await {
                                 tracing::debug!(error = error.text, "a connection through a tunnel ended");
                             }
                         });
@@ -81,15 +132,82 @@ impl Cluster {
     }
 }
 
+impl Way {
+    /// The WebSocket of one connection.
+    async fn open(&mut self, what: &str) -> Result<Connection, Error> {
+        let until = Instant::now() + FOLLOW;
+        loop {
+            let pod = self.lead.pod(what, until).await?;
+            let path = format!(
+                "/api/v1/namespaces/{}/pods/{}/portforward?ports={}",
+                self.namespace,
+                name::object(&pod)?,
+                self.port
+            );
+            let request = Request::get(path)
+                .body(Vec::new())
+                .map_err(|error| Error::specification(format!("{what}: {error}")))?;
+            let client = self.cluster.client().await?;
+            let error = match client.connect(request).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => Error::of(what, &self.right, &error),
+            };
+            let Lead::Ready(watched, _) = &mut self.lead else { return Err(error) };
+            // Only one that has gone has another in its place, of which the watch may not have heard yet.
+            let kind = self.cluster.kind("v1/Pod").await?;
+            let found = self.cluster.get(&kind, &self.namespace, &pod).await;
+            if !matches!(found, Ok(found) if found.as_ref().is_none_or(is_ending)) {
+                return Err(error);
+            }
+            if watched.object(&pod).is_some_and(|pod| !is_ending(&pod))
+                && timeout_at(until, watched.changed()).await.is_err()
+            {
+                return Err(error);
+            }
+        }
+    }
+}
+
+impl Lead {
+    /// The pod of the next connection.
+    async fn pod(&mut self, what: &str, until: Instant) -> Result<String, Error> {
+        let (watched, labels) = match self {
+            Self::Pod(pod) => return Ok(pod.clone()),
+            Self::Ready(watched, labels) => (watched, labels),
+        };
+        let ready = Test::IsTrue("Ready".to_owned());
+        let fits = |pod: &Value| {
+            let label = |key: &str| pod.pointer("/metadata/labels")?.get(key)?.as_str();
+            is_met(&ready, Some(pod))
+                && !is_ending(pod)
+                && labels.iter().all(|(key, value)| label(key) == Some(value.as_str()))
+        };
+        loop {
+            if watched.is_known()? {
+                let found = watched.objects(fits);
+                let name = found.first().and_then(|pod| pod.pointer("/metadata/name")?.as_str());
+                if let Some(name) = name {
+                    return Ok(name.to_owned());
+                }
+            }
+            if timeout_at(until, watched.changed()).await.is_err() {
+                let seconds = FOLLOW.as_secs();
+                let text = format!("{what}: no pod that belongs there was ready in {seconds} s");
+                return Err(Error::new(crate::ErrorKind::Unreachable, text));
+            }
+        }
+    }
+}
+
+/// Whether a pod is on its way out.
+fn is_ending(pod: &Value) -> bool {
+    pod.pointer("/metadata/deletionTimestamp").is_some()
+}
+
 /// One connection: its own WebSocket, with channel 0 for data and channel 1 for the error, each begun by the port's number.
-async fn forward(cluster: &Cluster, path: &str, right: &Right, stream: TcpStream) -> Result<(), Error> {
+async fn forward(mut way: Way, stream: TcpStream) -> Result<(), Error> {
     let what = "forward a port";
-    let request = Request::get(path)
-        .body(Vec::new())
-        .map_err(|error| Error::specification(format!("{what}: {error}")))?;
-    let client = cluster.client().await?;
-    let connection = client.connect(request).await.map_err(|error| Error::of(what, right, &error))?;
-    let (mut sink, mut messages) = connection.into_stream().split();
+    let (mut sink, mut messages) = way.open(what).await?.into_stream().split();
     // Small requests must not wait for more.
     let _ = stream.set_nodelay(true);
     let (mut read, mut write) = stream.into_split();

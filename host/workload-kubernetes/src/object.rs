@@ -25,6 +25,8 @@ pub struct Removal {
     pub grace_seconds: Option<u32>,
     /// Only if it is still that object.
     pub uid: Option<String>,
+    /// It is there until what depends on it has gone: a Deployment until its pods have. Else it goes first, and they follow.
+    pub dependents_first: bool,
 }
 
 impl Cluster {
@@ -135,7 +137,7 @@ impl Cluster {
         let mut options = json!({
             "apiVersion": "v1",
             "kind": "DeleteOptions",
-            "propagationPolicy": "Background",
+            "propagationPolicy": if how.dependents_first { "Foreground" } else { "Background" },
         });
         if let Some(map) = options.as_object_mut() {
             if let Some(grace) = how.grace_seconds {

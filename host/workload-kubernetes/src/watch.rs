@@ -32,6 +32,7 @@ struct Store {
 }
 
 /// A look at all objects of a kind in a namespace that fit a selector.
+#[derive(Clone)]
 pub struct Watched {
     store: Arc<Store>,
     changes: watch::Receiver<u64>,

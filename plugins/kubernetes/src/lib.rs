@@ -2,12 +2,12 @@
 //! needs no Docker.
 //!
 //! [`manifest`], [`policy`], [`service`] and [`secret`] write the documents, as pure functions; [`plan`] decides which are needed and which
-//! fields of the entry are honoured; `provision`, `prepare` and `manage` carry it out and clean up.
+//! fields of the entry are honoured; `provision`, `prepare`, `remove` and `manage` carry it out and clean up.
 
 use gateway_plugin::types::{ManagedPage, Page, Prepared, SweepPage, ToolEntry};
 use gateway_plugin::{
     Blueprint, Call, ContainerRuntime, Health, Info, Lease, Leftovers, Provisioned, Provisioner, Ran,
-    ReleaseReason, Result, Server, ToolContainer, Validation, WorkloadKind,
+    Reconnected, ReleaseReason, Result, Server, ToolContainer, Validation, WorkloadKind,
 };
 
 pub mod late;
@@ -18,6 +18,7 @@ pub mod plan;
 pub mod policy;
 mod prepare;
 mod provision;
+mod remove;
 pub mod secret;
 pub mod service;
 mod settings;
@@ -59,6 +60,10 @@ impl Provisioner for Kubernetes {
         provision::probe(&call.host, lease)
     }
 
+    fn reconnect(call: &Call<Self>, server: &Server, lease: &Lease) -> Result<Option<Reconnected>> {
+        provision::reconnect(call, server, lease)
+    }
+
     fn release(call: &Call<Self>, lease: &Lease, _: ReleaseReason) -> Result<()> {
         provision::release(&call.host, lease)
     }
@@ -72,7 +77,7 @@ impl Provisioner for Kubernetes {
     }
 
     fn shutdown(call: &Call<Self>, leftovers: &Leftovers) -> Result<()> {
-        provision::remove_all(&call.host, leftovers.objects.iter().rev(), None)
+        remove::remove_all(&call.host, leftovers.objects.iter().rev(), None)
     }
 }
 

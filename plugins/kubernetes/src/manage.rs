@@ -1,14 +1,14 @@
 //! What is in the cluster, whose it is, and taking away what is nobody's.
 
-use crate::names::{POD, POLICY, SECRET, SERVICE};
+use crate::names::{DEPLOYMENT, POD, POLICY, SECRET, SERVICE};
 use gateway_plugin::kubernetes::Target;
 use gateway_plugin::types::{Liveness, ManagedObject, ManagedPage, ObjectRef, Page, SweepPage};
 use gateway_plugin::{Context, Error, Host, Result, label};
 use serde_json::Value;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// In the order in which they are taken away: what others need goes last.
-const KINDS: [&str; 4] = [POD, SERVICE, POLICY, SECRET];
+/// In the order in which they are taken away: what brings others back goes first, what others need goes last.
+const KINDS: [&str; 5] = [DEPLOYMENT, POD, SERVICE, POLICY, SECRET];
 
 /// What every object of any gateway has.
 const MANAGED: &str = "app.kubernetes.io/managed-by=mcp-gateway";

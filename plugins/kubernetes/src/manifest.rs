@@ -1,4 +1,4 @@
-//! The pod of a server (`provisioning.md` 3.4, target manifest). A pure function with golden files.
+//! The pod of a server (`provisioning.md` 3.4, target manifest), and the Deployment that keeps one (4.4-7). Pure functions with golden files.
 
 use crate::late::{self, Late};
 use crate::names;
@@ -53,6 +53,12 @@ impl Around<'_> {
     pub fn is_bridged(&self, server: &Server) -> bool {
         is_bridged(server, self.stdio)
     }
+
+    /// Whether a Deployment keeps its pod.
+    #[must_use]
+    pub fn is_deployed(&self, server: &Server) -> bool {
+        is_deployed(server, self.stdio)
+    }
 }
 
 /// Whether the bridge stands in front of a server, about which the operator says this.
@@ -61,6 +67,13 @@ pub fn is_bridged(server: &Server, stdio: Option<Stdio>) -> bool {
     let shared = server.lifetime == Lifetime::Shared;
     let wanted = stdio.map_or(shared, |stdio| stdio == Stdio::Bridge);
     wanted && server.transport == Transport::Stdio
+}
+
+/// Whether a Deployment keeps the pod of a server: of every one that is reached over the network. One that is attached ends with its connection,
+/// and what came back in its place would wait for somebody who has gone.
+#[must_use]
+pub fn is_deployed(server: &Server, stdio: Option<Stdio>) -> bool {
+    port(server).is_some() || is_bridged(server, stdio)
 }
 
 /// The image of a server.
@@ -150,6 +163,34 @@ pub fn pod(server: &Server, around: &Around<'_>, fields: &mut Fields) -> Result<
         },
         "spec": spec,
     }))
+}
+
+/// The Deployment that keeps one such pod: what ends, is deleted or evicted comes back, and there are never two.
+#[must_use]
+pub fn deployment(mut pod: Value, around: &Around<'_>) -> Value {
+    let mut part = |pointer: &str| pod.pointer_mut(pointer).map(Value::take).unwrap_or_default();
+    let (labels, annotations) = (part("/metadata/labels"), part("/metadata/annotations"));
+    let mut spec = part("/spec");
+    if let Some(spec) = spec.as_object_mut() {
+        spec.insert("restartPolicy".to_owned(), Value::from("Always"));
+    }
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": around.name,
+            "namespace": around.namespace,
+            "labels": labels,
+            "annotations": { names::NAME_ANNOTATION: annotations.get(names::NAME_ANNOTATION) },
+        },
+        "spec": {
+            "replicas": 1,
+            "revisionHistoryLimit": 0,
+            "strategy": { "type": "Recreate" },
+            "selector": { "matchLabels": names::selector(around.context) },
+            "template": { "metadata": { "labels": labels, "annotations": annotations }, "spec": spec },
+        },
+    })
 }
 
 #[derive(Default)]

@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 /// Kinds that are made here.
 pub const POD: &str = "v1/Pod";
 /// See [`POD`].
+pub const DEPLOYMENT: &str = "apps/v1/Deployment";
+/// See [`POD`].
 pub const SERVICE: &str = "v1/Service";
 /// See [`POD`].
 pub const SECRET: &str = "v1/Secret";

@@ -1,6 +1,7 @@
 //! Which documents a server needs, and which fields of its entry are honoured. Pure functions.
 
 use crate::manifest::{self, Around};
+use crate::names;
 use crate::policy::{self, Inside};
 use crate::service;
 use gateway_plugin::{Fields, Result, Server};
@@ -11,8 +12,10 @@ use serde_json::Value;
 pub struct Plan {
     /// The network policy, if the server may not reach everything. Before the pod, so that the pod never runs without.
     pub policy: Option<Value>,
-    /// The pod.
-    pub pod: Value,
+    /// The pod; of a server that is reached over the network, the Deployment that keeps one.
+    pub workload: Value,
+    /// It is a Deployment.
+    pub deployed: bool,
     /// The Service, if the server speaks over the network.
     pub service: Option<Value>,
     /// The bridge stands in front of the server.
@@ -26,9 +29,15 @@ impl Plan {
     #[must_use]
     pub fn owned_by(mut self, owner: Option<&Value>) -> Self {
         let documents =
-            self.policy.iter_mut().chain(std::iter::once(&mut self.pod)).chain(self.service.iter_mut());
+            self.policy.iter_mut().chain(std::iter::once(&mut self.workload)).chain(self.service.iter_mut());
         documents.for_each(|document| own(document, owner));
         self
+    }
+
+    /// Kind of the workload.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        if self.deployed { names::DEPLOYMENT } else { names::POD }
     }
 }
 
@@ -62,7 +71,9 @@ pub fn plan(server: &Server, around: &Around<'_>, inside: &[Inside]) -> Result<P
     }
     let service = manifest::port(server)
         .map(|port| service::document(around.context, server, around.namespace, around.name, port));
-    Ok(Plan { policy, pod, service, bridged: around.is_bridged(server), fields })
+    let deployed = around.is_deployed(server);
+    let workload = if deployed { manifest::deployment(pod, around) } else { pod };
+    Ok(Plan { policy, workload, deployed, service, bridged: around.is_bridged(server), fields })
 }
 
 #[cfg(test)]

@@ -45,14 +45,17 @@ struct Ways {
     tunnel: bool,
     /// The gateway's own program is put in front of some.
     front: bool,
+    /// A Deployment keeps the pods of some.
+    deployed: bool,
 }
 
 impl Ways {
     fn of(call: &Call<Kubernetes>, servers: &[Server], tools: bool) -> Result<Self> {
-        let mut ways = Self { attach: tools, tunnel: false, front: tools };
+        let mut ways = Self { attach: tools, tunnel: false, front: tools, deployed: false };
         for server in servers {
             // Settings that cannot be read fail their own server, later.
             let stdio = call.server_settings(server).ok().and_then(|settings| settings.stdio);
+            ways.deployed |= manifest::is_deployed(server, stdio);
             if manifest::port(server).is_some() {
                 ways.tunnel |= !call.host.kubernetes().cluster()?.inside;
             } else if manifest::is_bridged(server, stdio) {
@@ -82,6 +85,10 @@ fn rights(namespace: &str, servers: &[Server], ways: Ways, settings: &ClusterSet
     }
     if ways.tunnel {
         rights.push(right("", "pods", Some("portforward"), "create"));
+    }
+    if ways.deployed {
+        let verbs = ["create", "get", "list", "watch", "delete"];
+        rights.extend(verbs.map(|verb| right("apps", "deployments", None, verb)));
     }
     if servers.iter().any(|server| manifest::port(server).is_some()) {
         rights.extend(["create", "get", "delete"].map(|verb| right("", "services", None, verb)));

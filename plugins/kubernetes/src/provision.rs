@@ -1,17 +1,18 @@
 //! Carries a plan out: apply, wait, speak, remove.
 
 use crate::manifest::{self, Around, BRIDGE_PORT, CONTAINER, GRACE, SERVER};
-use crate::names::{self, POD, POLICY, SERVICE};
+use crate::names::{self, DEPLOYMENT, POD, POLICY, SERVICE};
 use crate::plan::{self, Plan};
 use crate::policy::{self, Inside};
 use crate::prepare::{self, SHARED, Shared};
+use crate::remove::remove_all;
 use crate::{Kubernetes, secret};
 use gateway_plugin::connection::{Authorization, Connection, HttpEndpoint, HttpProtocol, TcpEndpoint};
 use gateway_plugin::kubernetes::{Condition, Target, Test, Tunnel};
 use gateway_plugin::types::{Finding, ObjectRef, Severity};
 use gateway_plugin::{
     Blueprint, Call, Context, Document, Egress, Error, FailureCategory, Health, Host, Lease, Provisioned,
-    Result, Server, State, Status, Transport, Validation,
+    Reconnected, Result, Server, State, Status, Transport, Validation,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -29,9 +30,19 @@ const MARGIN: Duration = Duration::from_secs(1);
 #[derive(Serialize, Deserialize)]
 struct Kept {
     namespace: String,
+    /// Name of the pod, or of the Deployment that keeps it.
     pod: String,
-    /// So that another pod of that name is not taken for it.
+    /// So that another one of that name is not taken for it.
     uid: String,
+    /// It is a Deployment.
+    #[serde(default)]
+    deployed: bool,
+}
+
+impl Kept {
+    fn target(&self) -> Target {
+        Target::new(if self.deployed { DEPLOYMENT } else { POD }, &self.namespace, &self.pod)
+    }
 }
 
 /// Where things go, and the name of the session's Secret.
@@ -106,8 +117,9 @@ pub(crate) fn plan(call: &Call<Kubernetes>, server: &Server) -> Result<Blueprint
         );
         documents.push(Document { title: "Secret".to_owned(), media_type: "text/plain".to_owned(), text });
     }
+    let title = if plan.deployed { "Deployment" } else { "Pod" };
     for (title, document) in
-        [("NetworkPolicy", &plan.policy), ("Pod", &Some(plan.pod)), ("Service", &plan.service)]
+        [("NetworkPolicy", &plan.policy), (title, &Some(plan.workload)), ("Service", &plan.service)]
     {
         if let Some(document) = document {
             documents.push(Document::json(title, document)?);
@@ -133,7 +145,7 @@ pub(crate) fn validate(call: &Call<Kubernetes>, server: &Server) -> Result<Valid
         findings.push(problem(error));
     }
     // What refers to the session's Secret can be tried when that is there.
-    let tried = secret::entries(server, call.settings.secret_provider).is_empty().then_some(&plan.pod);
+    let tried = secret::entries(server, call.settings.secret_provider).is_empty().then_some(&plan.workload);
     for document in plan.policy.iter().chain(tried).chain(&plan.service) {
         if let Err(error) = call.host.kubernetes().dry_run(&document.to_string()) {
             findings.push(problem(error));
@@ -145,29 +157,32 @@ pub(crate) fn validate(call: &Call<Kubernetes>, server: &Server) -> Result<Valid
 pub(crate) fn provision(call: &Call<Kubernetes>, server: &Server) -> Result<Provisioned> {
     let kubernetes = call.host.kubernetes();
     let shared = shared(call)?;
-    let Plan { policy, pod, service, bridged, fields } = planned(call, &call.context, server, &shared)?;
+    let plan = planned(call, &call.context, server, &shared)?;
+    let workload = plan.kind();
+    let Plan { policy, workload: document, deployed, service, bridged, fields } = plan;
     let fields = fields.enforce(&call.context)?;
     let namespace = shared.namespace;
     let name = names::object(&server.id, &call.context.request);
-    let target = Target::new(POD, &namespace, &name);
+    let target = Target::new(workload, &namespace, &name);
     // What an earlier attempt of this request left did not come up, and a pod cannot be changed.
     if let Some(resume) = &call.context.resume {
-        remove_all(&call.host, resume.objects.iter().rev().filter(|object| object.kind == POD), Some(0))?;
+        let left = resume.objects.iter().rev().filter(|object| [POD, DEPLOYMENT].contains(&&*object.kind));
+        remove_all(&call.host, left, Some(0))?;
     }
     if let Some(policy) = &policy {
         kubernetes.apply(&policy.to_string())?;
     }
     call.host.progress(format!("start pod `{name}`"));
-    kubernetes.apply(&pod.to_string())?;
+    kubernetes.apply(&document.to_string())?;
     if let Some(service) = &service {
         kubernetes.apply(&service.to_string())?;
     }
     let ready = ready(call, &target)?;
     let uid = ready.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
     let connection = connect(call, server, &target, bridged)?;
-    let kept = Kept { namespace: namespace.clone(), pod: name.clone(), uid };
+    let kept = Kept { namespace: namespace.clone(), pod: name.clone(), uid, deployed };
     let mut answer = Provisioned::new(connection, State::new(STATE, &kept)?).fields(fields);
-    for (kind, there) in [(POLICY, policy.is_some()), (POD, true), (SERVICE, service.is_some())] {
+    for (kind, there) in [(POLICY, policy.is_some()), (workload, true), (SERVICE, service.is_some())] {
         if there {
             answer = answer.object(ObjectRef::new(kind, &namespace, &name));
         }
@@ -175,11 +190,12 @@ pub(crate) fn provision(call: &Call<Kubernetes>, server: &Server) -> Result<Prov
     Ok(answer)
 }
 
-/// Waits until the pod is ready, or cannot become it.
-fn ready(call: &Call<Kubernetes>, pod: &Target) -> Result<Value> {
+/// Waits until a pod is ready, or that of a Deployment, or cannot become it.
+fn ready(call: &Call<Kubernetes>, workload: &Target) -> Result<Value> {
+    let up = if workload.kind == DEPLOYMENT { Test::RolledOut } else { Test::IsTrue("Ready".to_owned()) };
     let conditions = [
-        Condition { target: pod.clone(), test: Test::IsTrue("Ready".to_owned()) },
-        Condition { target: pod.clone(), test: Test::Hopeless(HOPELESS) },
+        Condition { target: workload.clone(), test: up },
+        Condition { target: workload.clone(), test: Test::Hopeless(HOPELESS) },
     ];
     let time = call.host.remaining().saturating_sub(MARGIN);
     let met = call.host.kubernetes().wait(&conditions, time)?;
@@ -189,21 +205,23 @@ fn ready(call: &Call<Kubernetes>, pod: &Target) -> Result<Value> {
     }
 }
 
-/// The way to a server that is ready.
-fn connect(call: &Call<Kubernetes>, server: &Server, pod: &Target, bridged: bool) -> Result<Connection> {
+/// The way to a server that is ready. A tunnel leads to whichever pod is there.
+fn connect(call: &Call<Kubernetes>, server: &Server, workload: &Target, bridged: bool) -> Result<Connection> {
     let kubernetes = call.host.kubernetes();
     if bridged {
         // Also inside the cluster: it listens where nobody else can reach it.
-        let Tunnel { id, host, port } = kubernetes.open_tunnel(pod, BRIDGE_PORT)?;
+        let Tunnel { id, host, port } = kubernetes.open_tunnel(workload, BRIDGE_PORT)?;
         return call.host.connections().tcp(&TcpEndpoint { host, port, tunnel: Some(id), tls: None });
     }
     let Some(port) = manifest::port(server) else {
-        return kubernetes.attach(pod, CONTAINER);
+        return kubernetes.attach(workload, CONTAINER);
     };
-    let (host, port, tunnel) = match kubernetes.service_address(&pod.namespace, &pod.name, port) {
+    let (host, port, tunnel) = match kubernetes.service_address(&workload.namespace, &workload.name, port) {
+        Ok(address) if address.host.contains(':') => (format!("[{}]", address.host), address.port, None),
         Ok(address) => (address.host, address.port, None),
         Err(error) if error.category() == FailureCategory::Unsupported => {
-            let Tunnel { id, host, port } = kubernetes.open_tunnel(pod, port)?;
+            let service = Target::new(SERVICE, &workload.namespace, &workload.name);
+            let Tunnel { id, host, port } = kubernetes.open_tunnel(&service, port)?;
             (host, port, Some(id))
         }
         Err(error) => return Err(error),
@@ -227,18 +245,47 @@ fn connect(call: &Call<Kubernetes>, server: &Server, pod: &Target, bridged: bool
     Ok(connection)
 }
 
+/// What stands for a server in the cluster, if it is still that.
+fn found(host: &Host, kept: &Kept) -> Result<Option<Value>> {
+    let Some(document) = host.kubernetes().get(&kept.target())? else { return Ok(None) };
+    let found: Value = serde_json::from_str(&document)?;
+    let uid = found.pointer("/metadata/uid").and_then(Value::as_str);
+    Ok((uid == Some(kept.uid.as_str())).then_some(found))
+}
+
+/// A way to the pod that the Deployment has put in the place of another. A server whose streams were attached has ended with them.
+pub(crate) fn reconnect(
+    call: &Call<Kubernetes>,
+    server: &Server,
+    lease: &Lease,
+) -> Result<Option<Reconnected>> {
+    let Some(kept) = lease.decode::<Kept>(STATE)?.filter(|kept| kept.deployed) else { return Ok(None) };
+    let Some(deployment) = found(&call.host, &kept)? else { return Ok(None) };
+    if deployment.pointer("/metadata/deletionTimestamp").is_some() {
+        return Ok(None);
+    }
+    let stdio = call.server_settings(server)?.stdio;
+    ready(call, &kept.target())?;
+    let connection = connect(call, server, &kept.target(), manifest::is_bridged(server, stdio))?;
+    Ok(Some(Reconnected {
+        connection,
+        state: None,
+        objects: Vec::new(),
+        same_process: false,
+        extras: Vec::new(),
+    }))
+}
+
 pub(crate) fn probe(host: &Host, lease: &Lease) -> Result<Health> {
     let Some(kept) = lease.decode::<Kept>(STATE)? else {
         return Ok(Health::new(Status::Gone, "it was never started"));
     };
-    let found = host.kubernetes().get(&Target::new(POD, &kept.namespace, &kept.pod))?;
-    let pod: Value = match found {
-        Some(document) => serde_json::from_str(&document)?,
-        None => return Ok(Health::new(Status::Gone, "the cluster does not have its pod any more")),
+    let Some(pod) = found(host, &kept)? else {
+        return Ok(Health::new(Status::Gone, "the cluster does not have its pod any more"));
     };
     let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    if text("/metadata/uid") != kept.uid {
-        return Ok(Health::new(Status::Gone, "another pod has its name"));
+    if kept.deployed {
+        return Ok(health_of_deployment(&pod));
     }
     let ready = pod.pointer("/status/containerStatuses/0/ready").and_then(Value::as_bool) == Some(true);
     let status = match (text("/status/phase"), ready) {
@@ -254,46 +301,28 @@ pub(crate) fn probe(host: &Host, lease: &Lease) -> Result<Health> {
     Ok(Health::new(status, words.join(": ")))
 }
 
+fn health_of_deployment(deployment: &Value) -> Health {
+    if deployment.pointer("/metadata/deletionTimestamp").is_some() {
+        return Health::new(Status::Ended, "its Deployment is being removed");
+    }
+    let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
+    match (number("/status/availableReplicas"), number("/status/replicas")) {
+        (0, 0) => Health::new(Status::Starting, "its Deployment has no pod yet"),
+        (0, _) => Health::new(Status::Unready, "the pod of its Deployment is not ready"),
+        (_, _) => Health::new(Status::Running, "Running"),
+    }
+}
+
 /// By what the ledger holds and what the state says: after a cut there is no state, after a lost ledger there are no objects.
 pub(crate) fn release(host: &Host, lease: &Lease) -> Result<()> {
     remove_all(host, lease.objects.iter().rev(), Some(GRACE))?;
     let Some(kept) = lease.decode::<Kept>(STATE)? else { return Ok(()) };
-    if lease.objects.iter().any(|object| object.kind == POD && object.name == kept.pod) {
+    let target = kept.target();
+    if lease.objects.iter().any(|object| object.kind == target.kind && object.name == target.name) {
         return Ok(());
     }
-    let pod = ObjectRef::new(POD, &kept.namespace, &kept.pod);
-    remove_all(host, std::iter::once(&pod), Some(GRACE))
-}
-
-/// Removes objects: first the pods among them, and waits until they are gone. A server whose standard input was closed ends by itself, then by
-/// its signal, then it is killed. What shuts it in goes only after it.
-pub(crate) fn remove_all<'a>(
-    host: &Host,
-    objects: impl Iterator<Item = &'a ObjectRef>,
-    grace: Option<u32>,
-) -> Result<()> {
-    let target = |object: &ObjectRef| Target::new(&object.kind, &object.scope, &object.name);
-    let (pods, others): (Vec<_>, Vec<_>) = objects.partition(|object| object.kind == POD);
-    let seconds = grace.map(|seconds| Duration::from_secs(seconds.into()));
-    for pod in &pods {
-        host.kubernetes().remove(&target(pod), seconds, None)?;
-    }
-    for pod in pods {
-        let gone = [Condition { target: target(pod), test: Test::Gone }];
-        let time = Duration::from_secs((grace.unwrap_or(GRACE) + 5).into())
-            .min(host.remaining().saturating_sub(MARGIN));
-        match host.kubernetes().wait(&gone, time) {
-            Ok(_) => {}
-            Err(error) if error.category() == FailureCategory::Timeout => {
-                host.kubernetes().remove(&target(pod), Some(Duration::ZERO), None)?;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    for other in others {
-        host.kubernetes().remove(&target(other), None, None)?;
-    }
-    Ok(())
+    let workload = ObjectRef::new(&target.kind, &target.namespace, &target.name);
+    remove_all(host, std::iter::once(&workload), Some(GRACE))
 }
 
 #[cfg(test)]

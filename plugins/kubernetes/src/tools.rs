@@ -5,7 +5,7 @@ use crate::manifest::{Around, CONTAINER, TOOL};
 use crate::names::{self, POLICY, SECRET};
 use crate::plan::{self, Plan};
 use crate::prepare::Shared;
-use crate::{Kubernetes, prepare, provision, secret};
+use crate::{Kubernetes, prepare, provision, remove, secret};
 use gateway_plugin::kubernetes::{PodOutput, SecretEntry};
 use gateway_plugin::types::{Finding, Lifetime, ObjectRef, Severity, Transport};
 use gateway_plugin::{
@@ -66,9 +66,10 @@ fn planned(call: &Call<Kubernetes>, context: &Context, tool: &ToolContainer) -> 
         config_keys: config_keys.as_deref(),
         component: TOOL,
     };
+    // A tool is attached, so it is a pod and nothing else.
     let mut plan = plan::plan(&server, &around, &provision::inside(call, &server, &namespace)?)?
         .owned_by(owner.as_ref());
-    if let Some(spec) = plan.pod.pointer_mut("/spec").and_then(Value::as_object_mut) {
+    if let Some(spec) = plan.workload.pointer_mut("/spec").and_then(Value::as_object_mut) {
         let seconds = tool.timeout_ms / 1000 + AROUND;
         spec.insert("activeDeadlineSeconds".to_owned(), Value::from(seconds));
     }
@@ -82,7 +83,7 @@ fn planned(call: &Call<Kubernetes>, context: &Context, tool: &ToolContainer) -> 
 pub(crate) fn plan(call: &Call<Kubernetes>, tool: &ToolContainer) -> Result<Blueprint> {
     let Planned { plan, .. } = planned(call, &names::of_no_request(&call.context), tool)?;
     let mut documents = Vec::new();
-    for (title, document) in [("NetworkPolicy", &plan.policy), ("Pod", &Some(plan.pod))] {
+    for (title, document) in [("NetworkPolicy", &plan.policy), ("Pod", &Some(plan.workload))] {
         if let Some(document) = document {
             documents.push(Document::json(title, document)?);
         }
@@ -106,7 +107,7 @@ pub(crate) fn validate(call: &Call<Kubernetes>, tool: &ToolContainer) -> Result<
 
 pub(crate) fn run(call: &Call<Kubernetes>, tool: &ToolContainer) -> Result<Ran> {
     let kubernetes = call.host.kubernetes();
-    let Planned { name, namespace, plan: Plan { policy, pod, fields, .. }, entries } =
+    let Planned { name, namespace, plan: Plan { policy, workload, fields, .. }, entries } =
         planned(call, &call.context, tool)?;
     let fields = fields.enforce(&call.context)?;
     let mut besides = Vec::new();
@@ -120,7 +121,7 @@ pub(crate) fn run(call: &Call<Kubernetes>, tool: &ToolContainer) -> Result<Ran> 
         besides.push(ObjectRef::new(POLICY, &namespace, &name));
     }
     let output = kubernetes.run_pod(
-        &pod.to_string(),
+        &workload.to_string(),
         CONTAINER,
         &PodOutput::Attached,
         tool.input.as_deref(),
@@ -128,6 +129,6 @@ pub(crate) fn run(call: &Call<Kubernetes>, tool: &ToolContainer) -> Result<Ran> 
         Duration::from_millis(tool.timeout_ms.into()),
     )?;
     // What stood around it goes with it; what cannot be removed is in the ledger, and `stop` is called with it.
-    provision::remove_all(&call.host, besides.iter().rev(), None)?;
+    remove::remove_all(&call.host, besides.iter().rev(), None)?;
     Ok(Ran::new(output, fields))
 }

@@ -61,13 +61,13 @@ async fn the_plugin_for_cloud_run_does_what_every_provisioner_must() {
 
 /// Eleven cases, one without a fault, and thirteen faults at each request.
 #[tokio::test]
-#[ignore = "takes a quarter of an hour; `cargo test -p gateway-tests --test it -- --ignored` runs it"]
+#[ignore = "takes a quarter of an hour; `cargo test -p gateway-tests --test it -- --ignored every_fault` runs it"]
 async fn the_plugin_for_ecs_leaves_nothing_after_every_fault_of_every_request() {
     ecs(&["--inject"], 12 + 13 * 8).await;
 }
 
 #[tokio::test]
-#[ignore = "takes a quarter of an hour; `cargo test -p gateway-tests --test it -- --ignored` runs it"]
+#[ignore = "takes a quarter of an hour; `cargo test -p gateway-tests --test it -- --ignored every_fault` runs it"]
 async fn the_plugin_for_cloud_run_leaves_nothing_after_every_fault_of_every_request() {
     cloud_run(&["--inject"], 12 + 13 * 6).await;
 }

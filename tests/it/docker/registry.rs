@@ -10,17 +10,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-const USER: &str = "reader";
-const PASSWORD: &str = "planted-pass-word";
+pub(crate) const USER: &str = "reader";
+pub(crate) const PASSWORD: &str = "planted-pass-word";
 
 /// A registry before the test environment's that wants a name and a password, and holds images back until it is told otherwise.
-struct Private {
-    address: String,
+pub(crate) struct Private {
+    pub(crate) address: String,
     open: watch::Sender<bool>,
 }
 
 impl Private {
-    async fn start(behind: &str, open: bool) -> Self {
+    pub(crate) async fn start(behind: &str, open: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (open, gate) = watch::channel(open);
@@ -35,7 +35,7 @@ impl Private {
         Self { address, open }
     }
 
-    fn image(&self) -> String {
+    pub(crate) fn image(&self) -> String {
         format!("{}/mcp/null:1", self.address)
     }
 

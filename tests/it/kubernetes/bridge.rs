@@ -2,7 +2,7 @@
 
 use super::{LEGACY, World, registry};
 use gateway_tests::harness::eventually;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn every_image_serves_on_standard_streams_in_both_ways() {
@@ -52,6 +52,48 @@ async fn every_image_serves_on_standard_streams_in_both_ways() {
     gateway.end().await;
     world.nothing_left().await;
     scene.assert_nothing_left();
+}
+
+/// The word of the operator counts for more than the lifetime, both ways serve, and the plan says which it is.
+#[tokio::test]
+async fn the_operator_chooses_how_streams_are_reached_and_the_plan_says_it() {
+    let Some(world) = World::new().await else { return };
+    let scene = world.scene("registry: {}\n");
+    let image = format!("image: '{}/mcp/null:1'", registry());
+    scene.settings(&format!(
+        "servers:
+  bridged: {{{image}, settings: {{stdio: bridge}}}}
+  attached: {{{image}, lifetime: shared, settings: {{stdio: attach}}}}
+front: {{names: all}}
+",
+    ));
+    let arguments = ["run", "--dry-run", "--json", "--provisioner", "k8s", "--namespace", &world.namespace];
+    let plan = scene.run(arguments).await.expect_code(0).json();
+    for (name, title) in [("bridged", "Deployment"), ("attached", "Pod")] {
+        let server = plan["servers"].as_array().unwrap().iter().find(|server| server["name"] == name);
+        let document = &server.unwrap_or_else(|| panic!("{plan}"))["documents"][0];
+        assert_eq!(document["title"], title, "{document}");
+        let document: Value = serde_json::from_str(document["text"].as_str().unwrap()).unwrap();
+        assert_eq!(document["kind"], title);
+        let pod = if title == "Pod" { &document } else { &document["spec"]["template"] };
+        let bridge = &pod["metadata"]["annotations"]["mcp-gateway.docker.com/bridge"];
+        assert_eq!(bridge.is_string(), name == "bridged", "{pod}");
+        assert_eq!(pod["spec"]["containers"][0]["stdin"] == true, name == "attached", "{pod}");
+    }
+    let gateway = world.serve_settings(&scene, &[]).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["bridged__echo", "attached__echo"]).await;
+    for name in ["bridged", "attached"] {
+        let text = client.text(&format!("{name}__echo"), json!({"message": name})).await;
+        assert!(text.contains(name), "{text}");
+    }
+    for pod in world.get("pods").await {
+        let name = pod["metadata"]["annotations"]["mcp-gateway.docker.com/server-name"].as_str().unwrap();
+        let owner = &pod["metadata"]["ownerReferences"][0]["kind"];
+        assert_eq!(owner == "ReplicaSet", name == "bridged", "{name}: {pod}");
+    }
+    gateway.end().await;
+    world.nothing_left().await;
 }
 
 /// One pod for all clients, which stays when one of them goes; and one that was deleted is replaced.

@@ -175,6 +175,7 @@ async fn each_missing_right_is_told_before_anything_is_made() {
             &[
                 PODS,
                 ("", "pods/portforward", &["create"]),
+                ("apps", "deployments", &["create", "get", "list", "watch", "delete"]),
                 ("", "services", MADE),
                 ("networking.k8s.io", "networkpolicies", MADE),
             ],

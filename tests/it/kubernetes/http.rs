@@ -20,6 +20,7 @@ async fn a_server_over_http_has_a_service_and_is_reached_by_port_forward() {
     let services = world.get("services").await;
     let pods = world.get("pods").await;
     assert_eq!(services.len(), pods.len(), "each pod has its own");
+    assert_eq!(world.get("deployments").await.len(), pods.len(), "and is kept by one");
     for service in &services {
         assert_eq!(service["spec"]["type"], "ClusterIP");
         assert_eq!(service["spec"]["ports"][0]["name"], "mcp");

@@ -124,8 +124,17 @@ impl Forward {
 impl World {
     /// Applies an example, with the images and the namespace of this test, and waits until the gateway is ready.
     async fn apply_example(&self, name: &str, image: &Image) {
+        self.apply_changed(name, image, &[]).await;
+    }
+
+    /// The same, with what an operator changes in it.
+    async fn apply_changed(&self, name: &str, image: &Image, changes: &[(&str, &str)]) {
         let file = repository().join("examples/kubernetes").join(name);
-        let text = std::fs::read_to_string(&file).unwrap();
+        let mut text = std::fs::read_to_string(&file).unwrap();
+        for (before, after) in changes {
+            assert_eq!(text.matches(before).count(), 1, "{before}");
+            text = text.replace(before, after);
+        }
         let text = text
             .replace("namespace: mcp}", &format!("namespace: {}}}", self.namespace))
             .replace("namespace: mcp\n", &format!("namespace: {}\n", self.namespace))
@@ -220,17 +229,47 @@ async fn provisioning(image: &Image) {
     world.kubectl(&["delete", "deployment", "mcp-gateway"]).await;
     world.nothing_left().await;
 
-    // Without any notice, its pods go with its own: they are owned by it.
+    // A server over HTTP is reached by the address of its Service: no other way is open, because the Role has no tunnels.
     world.kubectl(&["delete", "secret", "mcp-gateway-token"]).await;
-    world.apply_example("provisioning.yaml", image).await;
+    let catalog = "      time:\n        image: mcp/time\n";
+    let http = "      everything:\n        image: mcp/everything\n        command: [streamableHttp]\n        transport: http\n        ports: [{containerPort: 3001}]\n";
+    let both = format!("{catalog}{http}");
+    let changes = [(catalog, both.as_str()), ("--servers=time\n", "--servers=time,everything\n")];
+    world.apply_changed("provisioning.yaml", image, &changes).await;
     let forward = Forward::to(&world).await;
     let mut client = forward.client().await;
-    client.await_tools(&["get_current_time"]).await;
+    eventually("the tools of both servers", async || {
+        let tools = client.tools().await;
+        if tools.iter().any(|tool| tool == "echo") && tools.iter().any(|tool| tool == "get_current_time") {
+            return Ok(());
+        }
+        Err(world.kubectl_may_fail(&["logs", "deployment/mcp-gateway", "--tail=20"]).await)
+    })
+    .await;
+    let account = format!("--as=system:serviceaccount:{}:mcp-gateway", world.namespace);
+    let may = world.kubectl_may_fail(&["auth", "can-i", "create", "pods/portforward", &account]).await;
+    assert!(may.lines().any(|line| line == "no"), "{may}");
+    let text = client.text("echo", json!({"message": "by the address of a Service"})).await;
+    assert!(text.contains("by the address of a Service"), "{text}");
+    let services = world.get("services").await;
+    let deployments = world.get("deployments").await;
+    assert!(!services.is_empty() && services.len() == deployments.len(), "{services:?}");
+    // Its pod goes and comes back; the address stays.
+    world.kubectl(&["delete", "pod", "-l", "app.kubernetes.io/name=everything", "--force"]).await;
+    eventually("a server that answers again", async || {
+        match client.call("echo", json!({"message": "again"})).await {
+            Ok(answer) if answer["isError"] != true => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+
+    // Without any notice, its pods go with its own: they are owned by it, and so are the Deployments that keep some.
     for kind in ["deployment", "replicaset"] {
         world.kubectl(&["delete", kind, "-l", "app=mcp-gateway", "--cascade=orphan"]).await;
     }
     world.kubectl(&["delete", "pod", "-l", "app=mcp-gateway", "--grace-period=0", "--force"]).await;
-    world.gone("pods,services,secrets,networkpolicies", |_| true).await;
+    world.gone("pods,services,secrets,networkpolicies,deployments,replicasets", |_| true).await;
 }
 
 /// Static mode: the gateway has no rights, finds its servers by the names of their Services, and waits for none.

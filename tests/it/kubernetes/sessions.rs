@@ -2,7 +2,7 @@
 //! what will not go.
 
 use super::{KINDS, LEGACY, World, catalog};
-use gateway_tests::harness::Signal;
+use gateway_tests::harness::{Signal, eventually};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -37,6 +37,42 @@ async fn an_ending_is_bounded_also_where_a_pod_does_not_go() {
     assert!(took < BUDGET + DRAIN, "{took:?}: {}", ended.finished.stderr);
     world.gone(KINDS, |object| object["metadata"]["name"] != stuck.as_str()).await;
     world.kubectl(&["patch", "pod", &stuck, "--type=merge", "-p", &patch(json!(null))]).await;
+    world.nothing_left().await;
+}
+
+/// So that others see whose a session is, and that it lives; and so that nobody takes a dead one for alive.
+#[tokio::test]
+async fn a_lease_names_its_gateway_is_renewed_and_goes() {
+    let Some(world) = World::new().await else { return };
+    let scene = world.scene(&catalog(&[("echo", "image: REGISTRY/mcp/null:1")]));
+    let gateway = world.serve(&scene, "echo", &[]).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["echo"]).await;
+    let lease = async || match world.get("leases").await.as_slice() {
+        [lease] => lease.clone(),
+        other => panic!("one Lease, not {}", other.len()),
+    };
+    let first = lease().await;
+    let own = first["metadata"]["labels"]["gateway-id"].as_str().unwrap();
+    let holder = format!("gateway {own} process {}", gateway.pid());
+    assert_eq!(first["spec"]["holderIdentity"], holder.as_str());
+    assert_eq!(first["spec"]["leaseDurationSeconds"], 180);
+    let shown = scene.run(["cluster", "sessions", &world.namespace, "--json"]).await.expect_code(0).json();
+    assert_eq!(shown["sessions"][0]["holder"], holder.as_str(), "{shown}");
+    assert_eq!(shown["sessions"][0]["session"], first["metadata"]["name"]);
+    let renewed = eventually("a renewal", async || {
+        let now = lease().await;
+        if now["spec"]["renewTime"] == first["spec"]["renewTime"] {
+            return Err(now["spec"].to_string());
+        }
+        Ok(now)
+    })
+    .await;
+    assert!(renewed["spec"]["renewTime"].as_str() > first["spec"]["renewTime"].as_str());
+    assert_eq!(renewed["metadata"]["uid"], first["metadata"]["uid"]);
+    assert_eq!(renewed["spec"]["holderIdentity"], holder.as_str());
+    gateway.end().await;
+    assert_eq!(world.get("leases").await.len(), 0, "it goes with its session");
     world.nothing_left().await;
 }
 

@@ -7,6 +7,7 @@ use anyhow::Result;
 use async_trait::async_trait;
 use host_signature::{Key, Policy, Refusal, Registries, Rule, Trust};
 use host_wasm::{ImageCatalog, ImagePolicy, ImageWords, NotTrusted};
+use host_workload_docker::LoginFile;
 use std::sync::Arc;
 
 struct Signed(Policy);
@@ -27,15 +28,21 @@ struct Asked(Registries);
 
 #[async_trait]
 impl ImageCatalog for Asked {
-    async fn words(&self, reference: &str, architecture: &str) -> Result<ImageWords, NotTrusted> {
-        let words = self.0.image_words(reference, architecture).await.map_err(not_trusted)?;
+    async fn words(
+        &self,
+        reference: &str,
+        architecture: &str,
+        logins: &[LoginFile],
+    ) -> Result<ImageWords, NotTrusted> {
+        let registries = Registries { login_files: logins.to_vec(), ..self.0.clone() };
+        let words = registries.image_words(reference, architecture).await.map_err(not_trusted)?;
         Ok(ImageWords { entrypoint: words.entrypoint, arguments: words.arguments })
     }
 }
 
 /// Who knows what images start.
 pub(crate) fn catalog(environment: &Environment) -> Arc<dyn ImageCatalog> {
-    Arc::new(Asked(Registries { docker_config: environment.docker().config_dir }))
+    Arc::new(Asked(registries(environment)))
 }
 
 /// The policy; `None` where every image may run.
@@ -47,8 +54,12 @@ pub(crate) fn policy(args: &ImageArgs, environment: &Environment) -> Result<Opti
         return Ok(None);
     }
     let rules = args.signature_key.iter().map(|text| rule(text)).collect::<Result<Vec<_>, Usage>>()?;
-    let registries = Registries { docker_config: environment.docker().config_dir };
-    Ok(Some(Arc::new(Signed(Policy::new(rules, registries)))))
+    Ok(Some(Arc::new(Signed(Policy::new(rules, registries(environment))))))
+}
+
+/// Registries with the logins of this machine.
+fn registries(environment: &Environment) -> Registries {
+    Registries { docker_config: environment.docker().config_dir, login_files: Vec::new() }
 }
 
 /// `[IMAGES=]FILE`.

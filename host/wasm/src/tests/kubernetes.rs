@@ -158,6 +158,32 @@ impl Run {
         pod.to_string()
     }
 
+    /// A Deployment of that pod.
+    fn deployment(&self, change: impl FnOnce(&mut serde_json::Value)) -> String {
+        let pod: serde_json::Value = serde_json::from_str(&self.pod(change)).unwrap();
+        let labels = json!({"gateway-server": "@SERVER@"});
+        let deployment = json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": pod["metadata"],
+            "spec": {
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": pod["spec"]},
+            },
+        });
+        deployment.to_string()
+    }
+
+    /// Nothing with this gateway's labels but the Lease.
+    async fn made_nothing(&self) {
+        let own = format!("gateway-id={}", self.host.config.gateway.as_str());
+        for kind in ["v1/Pod", "apps/v1/Deployment"] {
+            let kind = self.cluster.kind(kind).await.unwrap();
+            let found = self.cluster.list(&kind, &self.namespace, &own, "", 10, None).await.unwrap().items;
+            assert!(found.is_empty(), "{found:?}");
+        }
+    }
+
     async fn ends(self) {
         self.host.shutdown(LONG).await;
         let pods = self.cluster.kind("v1/Pod").await.unwrap();
@@ -378,6 +404,118 @@ async fn a_pod_has_no_rights_beyond_itself() {
     let answers = run.answers(&plugin, run.server(&deeds)).await;
     let expected: Vec<&str> = changes.iter().map(|(_, expected)| *expected).collect();
     all_begin(&deeds, &answers, &expected);
+    run.ends().await;
+}
+
+/// In no way that a pod, or a template of pods, has to name one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_reference_leads_into_a_secret_that_nobody_named() {
+    let Some(run) = Run::new().await else { return };
+    let plugin = run.plugin().await;
+    let secrets = run.cluster.kind("v1/Secret").await.unwrap();
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "theirs", "namespace": run.namespace}, "stringData": {"k": SECRET, "token": SECRET}});
+    run.cluster.create(&secrets, &secret, false).await.unwrap();
+    type Change = fn(&mut serde_json::Value);
+    let changes: [(Change, &str); 12] = [
+        (
+            |pod| {
+                pod["spec"]["containers"][0]["env"] = json!([{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "theirs", "key": "token"}}}])
+            },
+            "the variable `TOKEN` may not take the entry `token` of the Secret `theirs`",
+        ),
+        (
+            |pod| {
+                let helper = json!({"name": "MCPCFG_token", "valueFrom": {"secretKeyRef": {"name": "theirs", "key": "token"}}});
+                pod["spec"]["containers"][0]["env"] =
+                    json!([helper, {"name": "TOKEN", "value": "$(MCPCFG_token)"}]);
+            },
+            "the variable `MCPCFG_token` may not take the entry `token` of the Secret `theirs`",
+        ),
+        (
+            |pod| {
+                let mut init = pod["spec"]["containers"][0].clone();
+                init["name"] = json!("init");
+                init["env"] =
+                    json!([{"name": "A", "valueFrom": {"secretKeyRef": {"name": "theirs", "key": "k"}}}]);
+                pod["spec"]["initContainers"] = json!([init]);
+            },
+            "the variable `A` may not take the entry `k` of the Secret `theirs`",
+        ),
+        (
+            |pod| pod["spec"]["containers"][0]["envFrom"] = json!([{"secretRef": {"name": "theirs"}}]),
+            "a whole Secret is never put into variables",
+        ),
+        (
+            |pod| pod["spec"]["volumes"] = json!([{"name": "v", "secret": {"secretName": "theirs"}}]),
+            "the Secret `theirs` is neither made here for this server nor granted",
+        ),
+        (
+            |pod| pod["spec"]["volumes"] = json!([{"name": "v", "secret": {"secretName": "theirs", "items": [{"key": "k", "path": "p"}]}}]),
+            "the Secret `theirs` is neither made here for this server nor granted",
+        ),
+        (
+            |pod| {
+                pod["spec"]["volumes"] =
+                    json!([{"name": "v", "projected": {"sources": [{"secret": {"name": "theirs"}}]}}])
+            },
+            "plugin `hostile` may not use a volume of kind `projected`",
+        ),
+        (
+            |pod| {
+                pod["spec"]["volumes"] =
+                    json!([{"name": "v", "csi": {"driver": "d", "nodePublishSecretRef": {"name": "theirs"}}}])
+            },
+            "plugin `hostile` may not use a volume of kind `csi`",
+        ),
+        (
+            |pod| {
+                pod["spec"]["volumes"] =
+                    json!([{"name": "v", "emptyDir": {}, "secret": {"secretName": "theirs"}}])
+            },
+            "a volume has one source",
+        ),
+        (
+            |pod| pod["spec"]["imagePullSecrets"] = json!([{"name": "theirs"}]),
+            "the Secret `theirs` is neither made here for this server nor granted",
+        ),
+        (
+            |pod| pod["spec"]["serviceAccountName"] = json!("default"),
+            "the service account `default` is neither made here for this server nor granted",
+        ),
+        (|pod| pod["spec"]["serviceAccount"] = json!("default"), "the pod has `serviceAccount`"),
+    ];
+    let expected: Vec<&str> = changes.iter().map(|(_, expected)| *expected).collect();
+    for (verb, set) in [("apply", false), ("apply", true), ("dry-run", true)] {
+        let document = |change: Change| if set { run.deployment(change) } else { run.pod(change) };
+        let deeds: Vec<(&str, String)> =
+            changes.iter().map(|(change, _)| (verb, document(*change))).collect();
+        // A server with a secret of its own, so that the variable is one of its entry's.
+        let answers = run.answers(&plugin, run.with_secret(run.server(&deeds))).await;
+        all_begin(&deeds, &answers, &expected);
+    }
+    run.made_nothing().await;
+    run.ends().await;
+}
+
+/// A set takes what its selector names for its own, and removes what is too much.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_set_of_pods_selects_its_own() {
+    let Some(run) = Run::new().await else { return };
+    let plugin = run.plugin().await;
+    let with = |selector: serde_json::Value| {
+        let mut deployment: serde_json::Value = serde_json::from_str(&run.deployment(|_| {})).unwrap();
+        deployment["spec"]["selector"] = selector;
+        deployment.to_string()
+    };
+    let deeds = [
+        ("apply", with(json!({"matchLabels": {"app.kubernetes.io/managed-by": "mcp-gateway"}}))),
+        ("apply", with(json!({"matchLabels": {"gateway-server": "somebody-else"}}))),
+        ("apply", with(json!({"matchExpressions": [{"key": "gateway-server", "operator": "Exists"}]}))),
+        ("apply", with(json!(null))),
+    ];
+    let answers = run.answers(&plugin, run.server(&deeds)).await;
+    all_begin(&deeds, &answers, &["a set of pods must select by the label"; 4]);
+    run.made_nothing().await;
     run.ends().await;
 }
 

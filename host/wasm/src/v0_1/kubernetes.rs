@@ -5,6 +5,7 @@ mod check;
 mod document;
 mod front;
 mod own;
+mod pull;
 mod reach;
 mod records;
 mod run;

@@ -1,6 +1,6 @@
 //! Credentials from files and helpers.
 
-use super::{Login, Logins};
+use super::{Login, LoginFile, Logins};
 use crate::error::ErrorKind;
 
 async fn logins(text: &str) -> Logins {
@@ -25,6 +25,24 @@ async fn a_login_stands_in_the_file() {
     assert_eq!(shown(logins.find("r.example").await.unwrap()), pair("", "tok"));
     assert_eq!(shown(logins.find("e.example").await.unwrap()), None);
     assert_eq!(shown(logins.find("f.example").await.unwrap()), None);
+}
+
+#[test]
+fn a_text_from_elsewhere_is_read_and_nobody_is_asked() {
+    let file = LoginFile::new(
+        r#"{"auths": {"r.example": {"username": "me", "password": "p:w"}, "e.example": {"auth": "bWU6cDp3"}}, "credsStore": "not-installed-here"}"#,
+    );
+    for registry in ["r.example", "e.example"] {
+        assert_eq!(
+            shown(file.login(registry).unwrap()),
+            Some(("me".to_owned(), "p:w".to_owned())),
+            "{registry}"
+        );
+    }
+    assert_eq!(shown(file.login("f.example").unwrap()), None);
+    assert_eq!(format!("{file:?}"), "LoginFile");
+    let error = LoginFile::new("{\n\"auths\": hunter2").login("r.example").err().unwrap();
+    assert_eq!(error.text, "read a file of logins: malformed in line 2");
 }
 
 #[tokio::test]

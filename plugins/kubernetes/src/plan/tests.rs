@@ -3,7 +3,7 @@
 use super::{Plan, plan};
 use crate::manifest::{Around, escaped};
 use crate::policy::{Inside, service_of};
-use crate::settings::{ClusterSettings, Provider, Security};
+use crate::settings::{ClusterSettings, Provider, Security, Stdio};
 use gateway_plugin::types::{
     Access, Amount, Destination, Egress, Label, Lifetime, Mount, MountSource, Part, Protocol, ServerEndpoint,
     SettingRef, Transport, Variable,
@@ -81,12 +81,12 @@ fn a_server_over_standard_streams_is_the_pod_of_the_documents() {
     let mut settings = ClusterSettings::default();
     settings.volumes.insert("/srv/notes".to_owned(), "notes-data".to_owned());
     let plan = planned_with(&server, &settings, &[]).expect("nothing is in the way");
-    assert_eq!(plan.pod, golden(include_str!("golden/stdio.json")));
+    assert_eq!(plan.workload, golden(include_str!("golden/stdio.json")));
     assert_eq!((plan.policy, plan.service, plan.fields.reports().len()), (None, None, 0));
 }
 
 #[test]
-fn a_server_over_http_has_a_service_a_port_and_a_probe() {
+fn a_server_over_http_has_a_deployment_a_service_a_port_and_a_probe() {
     let mut server = notes();
     server.transport = Transport::StreamableHttp(ServerEndpoint {
         port: 8080,
@@ -96,10 +96,8 @@ fn a_server_over_http_has_a_service_a_port_and_a_probe() {
     });
     let plan = planned(&server).expect("nothing is in the way");
     assert_eq!(plan.service, Some(golden(include_str!("golden/service.json"))));
-    let container = &plan.pod["spec"]["containers"][0];
-    assert_eq!(container["ports"], json!([{ "name": "mcp", "containerPort": 8080, "protocol": "TCP" }]));
-    assert_eq!(container["readinessProbe"]["httpGet"], json!({ "path": "/healthz", "port": "mcp" }));
-    assert_eq!(container.get("stdin"), None);
+    assert_eq!(plan.workload, golden(include_str!("golden/deployment.json")));
+    assert_eq!(plan.kind(), "apps/v1/Deployment");
 }
 
 #[test]
@@ -107,9 +105,41 @@ fn a_server_that_all_clients_share_asks_for_the_bridge() {
     let mut server = notes();
     server.lifetime = Lifetime::Shared;
     let plan = planned(&server).expect("nothing is in the way");
-    assert!(plan.bridged);
-    assert_eq!(plan.pod["metadata"]["annotations"]["mcp-gateway.docker.com/bridge"], "4444");
-    assert_eq!(plan.pod["spec"]["containers"][0].get("stdin"), None);
+    assert!(plan.bridged && plan.deployed);
+    let template = &plan.workload["spec"]["template"];
+    assert_eq!(template["metadata"]["annotations"]["mcp-gateway.docker.com/bridge"], "4444");
+    assert_eq!(plan.workload["metadata"]["annotations"].get("mcp-gateway.docker.com/bridge"), None);
+    assert_eq!(template["spec"]["containers"][0].get("stdin"), None);
+}
+
+/// The operator's word counts for more than the lifetime. What is attached is never brought back: it ends with its connection.
+#[test]
+fn the_operator_says_how_streams_are_reached() {
+    let context = context();
+    let settings = ClusterSettings::default();
+    for (lifetime, stdio, kind) in [
+        (Lifetime::Session, None, "v1/Pod"),
+        (Lifetime::Shared, None, "apps/v1/Deployment"),
+        (Lifetime::Session, Some(Stdio::Bridge), "apps/v1/Deployment"),
+        (Lifetime::Shared, Some(Stdio::Attach), "v1/Pod"),
+    ] {
+        let mut server = notes();
+        server.lifetime = lifetime;
+        let around = Around {
+            context: &context,
+            settings: &settings,
+            security: settings.security,
+            stdio,
+            namespace: "mcp",
+            name: "mcp-notes-90123456",
+            secret: "unused",
+            config_keys: None,
+            component: "mcp-server",
+        };
+        let plan = plan(&server, &around, &[]).expect("nothing is in the way");
+        assert_eq!((plan.kind(), plan.bridged), (kind, kind != "v1/Pod"), "{lifetime:?} {stdio:?}");
+        assert_eq!(plan.workload["kind"], kind.rsplit('/').next().expect("a kind"));
+    }
 }
 
 #[test]
@@ -192,11 +222,11 @@ fn root_is_given_to_those_who_ask_and_said() {
     let mut server = notes();
     server.user = Some("0".to_owned());
     let plan = planned(&server).expect("nothing is in the way");
-    assert_eq!(plan.pod["spec"]["securityContext"].get("runAsNonRoot"), None);
+    assert_eq!(plan.workload["spec"]["securityContext"].get("runAsNonRoot"), None);
     assert_eq!(plan.fields.reports()[0].field, "user");
     let settings = ClusterSettings { security: Security::Baseline, ..ClusterSettings::default() };
     let plan = planned_with(&notes(), &settings, &[]).expect("nothing is in the way");
-    assert_eq!(plan.pod["spec"]["securityContext"].get("runAsNonRoot"), None);
+    assert_eq!(plan.workload["spec"]["securityContext"].get("runAsNonRoot"), None);
     assert_eq!(plan.fields.reports()[0].field, "security");
 }
 
@@ -232,7 +262,7 @@ fn values_of_the_cluster_are_references_and_never_templates() {
         ..ClusterSettings::default()
     };
     let made = planned_with(&server, &settings, &[]).expect("nothing is in the way");
-    assert_eq!(made.pod["spec"]["containers"][0], golden(include_str!("golden/cluster-values.json")));
+    assert_eq!(made.workload["spec"]["containers"][0], golden(include_str!("golden/cluster-values.json")));
     // Known keys: a whole variable under its own name, one that is missing, and one with a default.
     let context = context();
     let with = |keys: &[&str]| {
@@ -251,7 +281,7 @@ fn values_of_the_cluster_are_references_and_never_templates() {
         plan(&server, &around, &[])
     };
     let names = |plan: Plan| {
-        let env = plan.pod["spec"]["containers"][0]["env"].as_array().expect("variables").clone();
+        let env = plan.workload["spec"]["containers"][0]["env"].as_array().expect("variables").clone();
         env.iter().map(|v| v["name"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
     };
     let whole = with(&["REGION", "URL", "acme.host"]).map(names).expect("everything is there");

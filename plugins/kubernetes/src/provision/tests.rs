@@ -1,10 +1,10 @@
 //! The plugin on the fake host.
 
 use crate::Kubernetes;
-use crate::names::{POD, SECRET};
+use crate::names::{DEPLOYMENT, POD, SECRET};
 use gateway_plugin::fake::{self, FakeHost, check_endings};
 use gateway_plugin::kubernetes::{Right, Target};
-use gateway_plugin::types::{Egress, Variable};
+use gateway_plugin::types::{Egress, Lifetime, ServerEndpoint, Transport, Variable};
 use gateway_plugin::{FailureCategory, ReleaseReason, Server, Status, value};
 
 fn notes() -> Server {
@@ -27,12 +27,50 @@ fn a_server_is_applied_awaited_attached_and_taken_down() {
     host.release::<Kubernetes>(ReleaseReason::Ended).expect("gone already is success");
 }
 
+fn over_http() -> Server {
+    let mut server = notes();
+    server.transport = Transport::StreamableHttp(ServerEndpoint {
+        port: 8080,
+        path: "/mcp".to_owned(),
+        health_path: None,
+        headers: Vec::new(),
+    });
+    server
+}
+
+#[test]
+fn what_is_reached_over_the_network_is_kept_by_a_deployment() {
+    let mut shared = notes();
+    shared.lifetime = Lifetime::Shared;
+    for (server, others) in [(shared, 0), (over_http(), 1)] {
+        let host = FakeHost::new();
+        let provisioned = host.provision::<Kubernetes>(&server).expect("nothing is in the way");
+        let kinds: Vec<&str> = provisioned.objects.iter().map(|object| object.kind.as_str()).collect();
+        assert_eq!((kinds[0], kinds.len()), (DEPLOYMENT, 1 + others));
+        // Its connection breaks, and another pod has come by itself: the same Deployment, and another process.
+        let again = host.reconnect::<Kubernetes>(&server).expect("asked").expect("there is a way back");
+        assert!(!again.same_process);
+        host.release::<Kubernetes>(ReleaseReason::Ended).expect("it is there");
+        assert_eq!(host.left(), []);
+        assert_eq!(host.probe::<Kubernetes>().expect("known").status, Status::Gone);
+        assert!(host.reconnect::<Kubernetes>(&server).expect("asked").is_none());
+    }
+}
+
+#[test]
+fn a_server_that_was_attached_has_no_way_back() {
+    let host = FakeHost::new();
+    host.provision::<Kubernetes>(&notes()).expect("nothing is in the way");
+    assert!(host.reconnect::<Kubernetes>(&notes()).expect("asked").is_none());
+}
+
 #[test]
 fn nothing_is_left_however_it_ends() {
     let mut shut = notes();
     shut.network.egress = Egress::None;
     assert_eq!(check_endings::<Kubernetes>(FakeHost::new, &notes()), Ok(()));
     assert_eq!(check_endings::<Kubernetes>(FakeHost::new, &shut), Ok(()));
+    assert_eq!(check_endings::<Kubernetes>(FakeHost::new, &over_http()), Ok(()));
 }
 
 #[test]

@@ -286,7 +286,8 @@ pub(crate) async fn sweep_at_start(
 }
 
 async fn take(one: &Found, place: &Place) -> Result<(), host_workload_kubernetes::Error> {
-    let how = Removal { grace_seconds: None, uid: Some(one.text("/metadata/uid").to_owned()) };
+    let uid = Some(one.text("/metadata/uid").to_owned());
+    let how = Removal { uid, ..Removal::default() };
     place.cluster.remove(&one.kind, one.namespace(), one.name(), &how).await
 }
 

@@ -23,7 +23,7 @@ impl Kubernetes<'_> {
         };
         match self.front_of(&kind.written(), &document) {
             Ok(None) => {}
-            Ok(Some(front)) => match self.fronted(document, front).await? {
+            Ok(Some(front)) => match self.fronted(&kind.written(), document, front).await? {
                 Ok(fronted) => document = fronted,
                 Err(failure) => return Ok(Err(failure)),
             },
@@ -220,7 +220,9 @@ impl Kubernetes<'_> {
             let now = text(&found, "/metadata/uid").to_owned();
             let same = uid.is_none_or(|uid| uid == now);
             if same {
-                let how = Removal { grace_seconds, uid: Some(now) };
+                // Of what keeps pods, nothing is left when it is gone.
+                let dependents_first = template_of(&target.kind).is_some_and(|at| !at.is_empty());
+                let how = Removal { grace_seconds, uid: Some(now), dependents_first };
                 let removed = self.cluster()?.remove(&kind, &target.namespace, &target.name, &how).await;
                 removed.map_err(|error| self.of_cluster(&error))?;
             }

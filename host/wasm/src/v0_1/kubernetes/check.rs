@@ -42,6 +42,9 @@ impl Kubernetes<'_> {
                 self.template_metadata_fits(template.get("metadata"))?;
             }
             let namespace = text(document, "/metadata/namespace");
+            if !at.is_empty() {
+                self.set_fits(&written, document)?;
+            }
             return self.pod_fits(namespace, template.get("spec").unwrap_or(&Value::Null));
         }
         match written.as_str() {
@@ -107,6 +110,23 @@ impl Kubernetes<'_> {
             return Err(self.more_rights("lead into the cluster from outside"));
         }
         self.selects_own(spec.get("selector"), "a Service")
+    }
+
+    /// A set takes whatever its selector names for its own, and removes what is too much of it.
+    fn set_fits(&self, kind: &str, set: &Value) -> Checked {
+        let job = match kind {
+            "batch/v1/Job" => set.get("spec"),
+            "batch/v1/CronJob" => set.pointer("/spec/jobTemplate/spec"),
+            _ => {
+                let selector = set.pointer("/spec/selector/matchLabels");
+                return self.selects_own(selector, "a set of pods");
+            }
+        };
+        let chooses = |key: &str| job.is_some_and(|job| job.get(key).is_some());
+        if chooses("selector") || chooses("manualSelector") {
+            return Err(self.denied("a Job knows its pods by itself, and is told no selector"));
+        }
+        Ok(())
     }
 
     /// A policy may shut in, or open, only pods of this call.

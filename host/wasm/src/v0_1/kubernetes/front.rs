@@ -5,7 +5,9 @@
 //! streams, which is then reached through a tunnel; it listens on the pod's own loopback, so that nobody else in the cluster reaches it.
 
 use super::Kubernetes;
+use super::document::template_of;
 use super::own::{CONFIG_MAP, SHOWN, text};
+use super::pull::Logins;
 use crate::image_words::BridgeProgram;
 use crate::sanitize::line;
 use crate::v0_1::types::{Failure, FailureCategory};
@@ -32,17 +34,23 @@ pub(super) enum Front {
 }
 
 impl Kubernetes<'_> {
-    /// The front that a pod asks for by its annotation.
+    /// The front that a pod, or the template of a Deployment's, asks for by its annotation.
     pub(super) fn front_of(&self, kind: &str, document: &Value) -> Result<Option<Front>, Failure> {
-        let annotations = document.pointer("/metadata/annotations");
-        let Some(written) = annotations.and_then(|all| all.get(ASKED)).and_then(Value::as_str) else {
-            return Ok(None);
+        let asked = |at: &str| {
+            let annotations = document.pointer(&format!("{at}/metadata/annotations"));
+            annotations.and_then(|all| all.get(ASKED)).and_then(Value::as_str)
         };
+        let (template, known) = match kind {
+            "v1/Pod" => ("", true),
+            "apps/v1/Deployment" => ("/spec/template", true),
+            other => (template_of(other).unwrap_or_default(), false),
+        };
+        let Some(written) = asked(template).or_else(|| asked("")) else { return Ok(None) };
         match written.parse() {
-            Ok(port @ 1..) if kind == "v1/Pod" => Ok(Some(Front::Port(port))),
+            Ok(port @ 1..) if known && asked(template).is_some() => Ok(Some(Front::Port(port))),
             _ => {
                 let text = format!(
-                    "the annotation `{ASKED}` of a {} is `{}`: it is for pods, and a port",
+                    "the annotation `{ASKED}` of a {} is `{}`: it is for pods and templates of Deployments, and a port",
                     line(kind, SHOWN),
                     line(written, SHOWN)
                 );
@@ -51,31 +59,35 @@ impl Kubernetes<'_> {
         }
     }
 
-    /// Puts it in front of the server's container of a pod that has been checked.
+    /// Puts it in front of the server's container of a pod, or a template of pods, that has been checked.
     pub(super) async fn fronted(
         &self,
-        mut pod: Value,
+        kind: &str,
+        mut document: Value,
         front: Front,
     ) -> wasmtime::Result<Result<Value, Failure>> {
         let Some(program) = self.host.bridge() else {
             let text = "this gateway was built without `gateway-bridge`, which this needs in the pod";
             return Ok(Err(self.refuse(FailureCategory::Unsupported, text)));
         };
-        let words = match self.words(&pod, program.platform()).await {
+        let namespace = text(&document, "/metadata/namespace").to_owned();
+        let Some(pod) = document.pointer_mut(template_of(kind).unwrap_or_default()) else {
+            return Ok(Err(self.refuse(FailureCategory::Config, "a document of a set has no pod template")));
+        };
+        let words = match self.words(&namespace, pod, program.platform()).await {
             Ok(words) => words,
             Err(failure) => return Ok(Err(failure)),
         };
-        let namespace = text(&pod, "/metadata/namespace").to_owned();
         let map = match self.keep_bridge(&namespace, program).await? {
             Ok(map) => map,
             Err(failure) => return Ok(Err(failure)),
         };
-        put(&mut pod, front, words, &map, program.platform());
-        Ok(Ok(pod))
+        put(pod, front, words, &map, program.platform());
+        Ok(Ok(document))
     }
 
     /// What the container of a pod would start: `command` and `args`, in the cluster's writing.
-    async fn words(&self, pod: &Value, platform: &str) -> Result<Vec<Value>, Failure> {
+    async fn words(&self, namespace: &str, pod: &Value, platform: &str) -> Result<Vec<Value>, Failure> {
         let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
         let [container] = containers.map(Vec::as_slice).unwrap_or_default() else {
             let text =
@@ -92,13 +104,14 @@ impl Kubernetes<'_> {
             let text = format!("find out what image `{}` starts: nobody here knows", line(image, SHOWN));
             return Err(self.refuse(FailureCategory::Unsupported, text));
         };
-        let found = catalog.words(image, platform).await.map_err(|refused| {
+        let Logins { files, unread } = self.logins(namespace, pod).await?;
+        let found = catalog.words(image, platform, &files).await.map_err(|refused| {
             let failure = self.not_trusted(refused);
             let category = match failure.category {
                 FailureCategory::Permission => FailureCategory::Image,
                 other => other,
             };
-            Failure { category, ..failure }
+            Failure { category, hint: unread.or(failure.hint), ..failure }
         })?;
         let written =
             |words: &[String]| words.iter().map(|word| Value::from(escaped(word))).collect::<Vec<_>>();

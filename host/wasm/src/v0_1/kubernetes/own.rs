@@ -13,9 +13,9 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// The labels of the contract (`context::labels`).
-const GATEWAY: &str = "gateway-id";
+pub(super) const GATEWAY: &str = "gateway-id";
 pub(super) const SESSION: &str = "gateway-session";
-const PLUGIN: &str = "gateway-plugin";
+pub(super) const PLUGIN: &str = "gateway-plugin";
 pub(super) const REQUEST: &str = "gateway-request";
 pub(super) const SERVER: &str = "gateway-server";
 
@@ -151,6 +151,15 @@ impl Kubernetes<'_> {
                 own.insert(key.clone(), Value::from(value.as_str()));
             }
         }
+    }
+
+    /// What the objects of this session are watched by.
+    pub(super) fn watched_by(&self) -> String {
+        let session = match &self.record {
+            Some(record) => record.begin.session.as_str(),
+            None => self.host.config.session.as_str(),
+        };
+        format!("{SESSION}={session}")
     }
 
     /// Id of the server that this call acts for.

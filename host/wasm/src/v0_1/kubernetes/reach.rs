@@ -1,7 +1,7 @@
 //! Ways to what runs: attach, exec, logs, tunnels.
 
 use super::document::carries_secrets;
-use super::own::{SHOWN, text};
+use super::own::{GATEWAY, PLUGIN, SESSION, SHOWN, label, text};
 use super::{Kubernetes, LOG, OUTPUT};
 use crate::sanitize::line;
 use crate::v0_1::imported::kubernetes::{Address, ExecResult, Target};
@@ -9,6 +9,7 @@ use crate::v0_1::types::{Failure, FailureCategory};
 use host_provisioner::Streams;
 use host_workload_kubernetes::{Attached, Ended, LogRequest, Tunnel};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 impl Kubernetes<'_> {
     /// A pod of this call.
@@ -96,50 +97,38 @@ impl Kubernetes<'_> {
         if !self.may_create() {
             return Err(self.not_in_this_phase("opened"));
         }
-        let pod = match target.kind.as_str() {
-            "v1/Service" => self.behind(target).await?,
+        let cluster = self.cluster()?;
+        let tunnel = match target.kind.as_str() {
+            "v1/Service" => {
+                let labels = self.behind(target, "/spec/selector").await?;
+                cluster.open_tunnel_to_ready(&target.namespace, labels, &self.watched_by(), port).await
+            }
+            "apps/v1/Deployment" => {
+                let labels = self.behind(target, "/spec/selector/matchLabels").await?;
+                cluster.open_tunnel_to_ready(&target.namespace, labels, &self.watched_by(), port).await
+            }
             _ => {
                 self.pod(target).await?;
-                target.name.clone()
+                cluster.open_tunnel(&target.namespace, &target.name, port).await
             }
         };
-        let tunnel = self.cluster()?.open_tunnel(&target.namespace, &pod, port).await;
         tunnel.map_err(|error| self.of_cluster(&error))
     }
 
-    /// A pod of this call behind a Service of this call; one that is ready, if there is one.
-    async fn behind(&self, service: &Target) -> Result<String, Failure> {
-        let kind = self.target(service).await?;
-        let found = self.own(&kind, service).await?.ok_or_else(|| self.not_there(service))?;
-        let selector = found.pointer("/spec/selector").and_then(Value::as_object);
-        let selector = selector.into_iter().flatten();
-        let selector: Vec<String> =
-            selector.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
-        let nobody = || {
-            let text = format!("no pod is behind the Service `{}`", line(&service.name, SHOWN));
-            self.refuse(FailureCategory::Retryable, text)
+    /// The labels of the pods behind an object of this call, whose selector is at `at`. Only pods of the same session are: the host gives these labels.
+    async fn behind(&self, object: &Target, at: &str) -> Result<BTreeMap<String, String>, Failure> {
+        let kind = self.target(object).await?;
+        let found = self.own(&kind, object).await?.ok_or_else(|| self.not_there(object))?;
+        let selector = found.pointer(at).and_then(Value::as_object).filter(|selector| !selector.is_empty());
+        let Some(selector) = selector else {
+            let text = format!("no pod is behind the {} `{}`", kind.kind, line(&object.name, SHOWN));
+            return Err(self.refuse(FailureCategory::Config, text));
         };
-        if selector.is_empty() {
-            return Err(nobody());
-        }
-        let cluster = self.cluster()?;
-        let pods = cluster.kind("v1/Pod").await.map_err(|error| self.of_cluster(&error))?;
-        let listed = cluster.list(&pods, &service.namespace, &selector.join(","), "", 100, None).await;
-        let ready = host_workload_kubernetes::Test::IsTrue("Ready".to_owned());
-        let mut best = None;
-        for pod in listed.map_err(|error| self.of_cluster(&error))?.items {
-            if !self.may_act(&pod).await? {
-                continue;
-            }
-            let is_ready = host_workload_kubernetes::is_met(&ready, Some(&pod));
-            if is_ready || best.is_none() {
-                best = Some(text(&pod, "/metadata/name").to_owned());
-            }
-            if is_ready {
-                break;
-            }
-        }
-        best.ok_or_else(nobody)
+        let own = [GATEWAY, SESSION, PLUGIN].into_iter();
+        let own = own.map(|key| (key.to_owned(), label(&found, key).unwrap_or_default().to_owned()));
+        let selector =
+            selector.iter().map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()));
+        Ok(selector.chain(own).collect())
     }
 
     pub(super) async fn service_address(
@@ -157,8 +146,15 @@ impl Kubernetes<'_> {
         let target =
             Target { kind: "v1/Service".to_owned(), namespace: namespace.to_owned(), name: name.to_owned() };
         let kind = self.target(&target).await?;
-        self.own(&kind, &target).await?.ok_or_else(|| self.not_there(&target))?;
-        Ok(Address { host: format!("{name}.{namespace}.svc"), port })
+        let service = self.own(&kind, &target).await?.ok_or_else(|| self.not_there(&target))?;
+        // The address itself, which lives as long as the Service: a name could lead anywhere inside, so it is not trusted to lead to what is not public.
+        match text(&service, "/spec/clusterIP") {
+            "" | "None" => {
+                let text = format!("the Service `{}` has no address of its own", line(name, SHOWN));
+                Err(self.refuse(FailureCategory::Unsupported, text))
+            }
+            address => Ok(Address { host: address.to_owned(), port }),
+        }
     }
 }
 

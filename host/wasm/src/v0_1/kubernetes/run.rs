@@ -46,7 +46,7 @@ impl Kubernetes<'_> {
             Err(failure) => return Ok(Err(failure)),
         };
         let closed = document::carries_secrets(pod.get("spec"));
-        let pod = match self.fronted(pod, Front::Attached).await? {
+        let pod = match self.fronted("v1/Pod", pod, Front::Attached).await? {
             Ok(pod) => pod,
             Err(failure) => return Ok(Err(failure)),
         };
@@ -62,7 +62,7 @@ impl Kubernetes<'_> {
         let ran = self.until_it_ends(&target, &asked).await;
         // What has ended is gone at once. What still runs is, when its node says so: until then it must stay shut in.
         let ended = matches!(&ran, Ok(ran) if ran.ending == Ending::Exited);
-        let how = Removal { grace_seconds: Some(u32::from(!ended)), uid: None };
+        let how = Removal { grace_seconds: Some(u32::from(!ended)), ..Removal::default() };
         let removed = match self.cluster() {
             Ok(cluster) => cluster.remove(&kind, &target.namespace, &target.name, &how).await.is_ok(),
             Err(_) => false,

@@ -12,6 +12,7 @@ use host_workload_kubernetes::{
     Cause, Diagnosis, Kind, LogRequest, Watched, diagnose_pod, diagnose_set, is_met,
 };
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -56,7 +57,8 @@ impl Kubernetes<'_> {
             let mut next = ends;
             for (index, look) in (0..).zip(&mut looks) {
                 let Some(object) = self.seen(look, &watches, &mut strangers).await? else { continue };
-                self.say(object.as_ref(), &mut said);
+                let shown = object.as_ref().and_then(|object| shows(object, look, &watches));
+                self.say(shown.as_deref(), &mut said);
                 if let Some(met) = self.met(index, look, object, &watches, &mut next).await? {
                     return Ok(met);
                 }
@@ -75,7 +77,7 @@ impl Kubernetes<'_> {
                 }
                 () = tokio::time::sleep_until(next) => {
                     if next >= ends {
-                        return Err(self.late(&looks, time).await);
+                        return Err(self.late(&looks, &watches, time).await);
                     }
                 }
                 () = changed => {}
@@ -115,11 +117,7 @@ impl Kubernetes<'_> {
     /// One watch for each kind and namespace, of this session's objects; the pods' too where a set is asked about.
     fn watches(&self, looks: &[Look]) -> Result<BTreeMap<(String, String), Watched>, Failure> {
         let cluster = self.cluster()?;
-        let session = match &self.record {
-            Some(record) => record.begin.session.clone(),
-            None => self.host.config.session.as_str().to_owned(),
-        };
-        let selector = format!("gateway-session={session}");
+        let selector = self.watched_by();
         let mut watches = BTreeMap::new();
         for look in looks {
             let mut kinds = vec![look.kind.clone()];
@@ -197,9 +195,6 @@ impl Kubernetes<'_> {
     /// How far it is, for whoever waits.
     fn say(&self, object: Option<&Value>, said: &mut String) {
         let (Some(sink), Some(object)) = (&self.call.progress, object) else { return };
-        if text(object, "/kind") != "Pod" && object.pointer("/spec/containers").is_none() {
-            return;
-        }
         let now = step_of(object);
         if now != said.as_str() {
             now.clone_into(said);
@@ -209,7 +204,12 @@ impl Kubernetes<'_> {
     }
 
     /// It did not come in time: with the same details.
-    async fn late(&self, looks: &[Look], time: Duration) -> Failure {
+    async fn late(
+        &self,
+        looks: &[Look],
+        watches: &BTreeMap<(String, String), Watched>,
+        time: Duration,
+    ) -> Failure {
         let mut failure = {
             let text = format!("wait for {} conditions: none came in {} ms", looks.len(), time.as_millis());
             self.refuse(FailureCategory::Timeout, text)
@@ -217,12 +217,18 @@ impl Kubernetes<'_> {
         if let Some((look, object)) = looks.iter().find_map(|look| Some((look, look.seen.as_ref()?))) {
             failure.text =
                 format!("{} `{}` was not ready after {} s", look.kind.kind, look.target.name, time.as_secs());
-            failure.step = Some(step_of(object).to_owned());
-            if let Some(diagnosis) = diagnose_pod(object) {
-                failure.text = format!("{}: {}", failure.text, self.told(&diagnosis, Some(object)));
+            let pod = shows(object, look, watches);
+            let diagnosis = match &pod {
+                Some(pod) => diagnose_pod(pod),
+                None => diagnose_set(object),
+            };
+            let concerned = pod.as_deref().unwrap_or(object);
+            failure.step = Some(step_of(concerned).to_owned());
+            if let Some(diagnosis) = diagnosis {
+                failure.text = format!("{}: {}", failure.text, self.told(&diagnosis, Some(concerned)));
                 failure.hint.clone_from(&diagnosis.hint);
             }
-            self.details(&mut failure, &look.target, object, None).await;
+            self.details(&mut failure, &look.target, concerned, None).await;
         }
         failure
     }
@@ -330,14 +336,31 @@ fn hopeless(
     if let Some(diagnosis) = diagnose_set(&object) {
         return Some((diagnosis, Some(object)));
     }
-    let selector = object.pointer("/spec/selector/matchLabels").and_then(Value::as_object)?.clone();
-    let pods = watches.get(&("v1/Pod".to_owned(), look.target.namespace.clone()))?;
-    let of_set = |pod: &Value| {
+    pods_of(&object, look, watches).into_iter().find_map(|pod| Some((diagnose_pod(&pod)?, Some(pod))))
+}
+
+/// The pods of a set that are not on their way out.
+fn pods_of(set: &Value, look: &Look, watches: &BTreeMap<(String, String), Watched>) -> Vec<Value> {
+    let selector = set.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
+    let pods = watches.get(&("v1/Pod".to_owned(), look.target.namespace.clone()));
+    let (Some(selector), Some(pods)) = (selector, pods) else { return Vec::new() };
+    pods.objects(|pod| {
         let labels = pod.pointer("/metadata/labels");
         let alive = pod.pointer("/metadata/deletionTimestamp").is_none();
         alive && selector.iter().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value))
-    };
-    pods.objects(of_set).into_iter().find_map(|pod| Some((diagnose_pod(&pod)?, Some(pod))))
+    })
+}
+
+/// The pod that shows how far an object is: itself, or one of its.
+fn shows<'o>(
+    object: &'o Value,
+    look: &Look,
+    watches: &BTreeMap<(String, String), Watched>,
+) -> Option<Cow<'o, Value>> {
+    if object.pointer("/spec/containers").is_some() {
+        return Some(Cow::Borrowed(object));
+    }
+    pods_of(object, look, watches).into_iter().next().map(Cow::Owned)
 }
 
 /// Where a pod is on its way, in one word or two.
