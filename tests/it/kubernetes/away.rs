@@ -82,8 +82,7 @@ impl World {
 }
 
 #[tokio::test]
-#[ignore = "stops the API server of the test environment for a minute, so nobody else may use it; \
-            `cargo test -p gateway-tests --test it -- --ignored away_for_a_minute` runs it"]
+#[ignore = "stops the API server for a minute; run it alone: `cargo test -p gateway-tests --test it -- --ignored away_for_a_minute`"]
 async fn an_api_server_that_is_away_for_a_minute_in_mid_call_is_got_over() {
     let Some(world) = World::new().await else { return };
     let scene = world.scene(&catalog(&[("everything", "image: REGISTRY/mcp/everything:1")]));
