@@ -247,7 +247,8 @@ async fn provisioning(image: &Image) {
     })
     .await;
     let account = format!("--as=system:serviceaccount:{}:mcp-gateway", world.namespace);
-    let may = world.kubectl_may_fail(&["auth", "can-i", "create", "pods/portforward", &account]).await;
+    let asked = ["auth", "can-i", "create", "pods", "--subresource=portforward", account.as_str()];
+    let may = world.kubectl_may_fail(&asked).await;
     assert!(may.lines().any(|line| line == "no"), "{may}");
     let text = client.text("echo", json!({"message": "by the address of a Service"})).await;
     assert!(text.contains("by the address of a Service"), "{text}");
