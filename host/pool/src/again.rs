@@ -7,6 +7,7 @@ use crate::server::{Found, Server, Use};
 use crate::start::{self, Abandoned, Up, shake};
 use crate::{Client, Owner};
 use host_provisioner::{Call, Connection, Lease, Lifetime, ProgressSink, Reconnected, ReleaseReason};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use tokio::time::{Instant, timeout_at};
 
@@ -54,11 +55,13 @@ async fn way_back(
     attempt: &Arc<Attempt>,
     lease: &Lease,
 ) -> Option<Up> {
-    // One that keeps dying is begun anew, when its time comes.
-    if server.not_before().is_some() {
-        return None;
-    }
     let deadline = later(server.spec.start_timeout.unwrap_or(core.config.start_timeout));
+    // One that keeps dying is left alone a little longer each time, as when it is begun anew.
+    if let Some(until) = server.not_before() {
+        attempt.backing_off.store(true, Ordering::Relaxed);
+        start::pause(attempt, until.min(deadline)).await.ok()?;
+        attempt.backing_off.store(false, Ordering::Relaxed);
+    }
     let mut call = Call::new(request_id(), deadline.saturating_duration_since(Instant::now()));
     call.cancelled = attempt.cancelled.clone();
     call.progress = Some(Arc::clone(attempt) as Arc<dyn ProgressSink>);

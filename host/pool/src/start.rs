@@ -170,7 +170,8 @@ async fn bring_up(
     }
 }
 
-async fn pause(attempt: &Attempt, until: Instant) -> Result<(), Halt> {
+/// Waits, unless nobody else does any more.
+pub(crate) async fn pause(attempt: &Attempt, until: Instant) -> Result<(), Halt> {
     tokio::select! {
         biased;
         () = attempt.cancelled.cancelled() => Err(Halt::Cancelled),

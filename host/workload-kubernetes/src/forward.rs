@@ -184,7 +184,7 @@ impl Lead {
         };
         loop {
             if watched.is_known()? {
-                let found = watched.objects(&fits);
+                let found = watched.objects(fits);
                 let name = found.first().and_then(|pod| pod.pointer("/metadata/name")?.as_str());
                 if let Some(name) = name {
                     return Ok(name.to_owned());

@@ -217,6 +217,7 @@ fn connect(call: &Call<Kubernetes>, server: &Server, workload: &Target, bridged:
         return kubernetes.attach(workload, CONTAINER);
     };
     let (host, port, tunnel) = match kubernetes.service_address(&workload.namespace, &workload.name, port) {
+        Ok(address) if address.host.contains(':') => (format!("[{}]", address.host), address.port, None),
         Ok(address) => (address.host, address.port, None),
         Err(error) if error.category() == FailureCategory::Unsupported => {
             let service = Target::new(SERVICE, &workload.namespace, &workload.name);

@@ -83,7 +83,7 @@ async fn a_long_lived_server_comes_back_by_itself_and_goes_whole() {
             let ready = |pod: &&Value| pod["status"]["containerStatuses"][0]["ready"] == true;
             let fits = now.len() == 2 && now.iter().filter(ready).count() == 2;
             let others = uids(&now).iter().all(|uid| !old.contains(uid));
-            if fits && others { Ok(now) } else { Err(format!("{:?}", uids(&now))) }
+            if fits && others { Ok(now) } else { Err(format!("{:?}: {}", uids(&now), gateway.said())) }
         })
         .await;
         for tool in ["bridged__echo", "http__echo"] {

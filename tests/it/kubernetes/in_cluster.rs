@@ -238,9 +238,17 @@ async fn provisioning(image: &Image) {
     world.apply_changed("provisioning.yaml", image, &changes).await;
     let forward = Forward::to(&world).await;
     let mut client = forward.client().await;
-    client.await_tools(&["get_current_time", "echo"]).await;
+    eventually("the tools of both servers", async || {
+        let tools = client.tools().await;
+        if tools.iter().any(|tool| tool == "echo") && tools.iter().any(|tool| tool == "get_current_time") {
+            return Ok(());
+        }
+        Err(world.kubectl_may_fail(&["logs", "deployment/mcp-gateway", "--tail=20"]).await)
+    })
+    .await;
     let account = format!("--as=system:serviceaccount:{}:mcp-gateway", world.namespace);
-    let may = world.kubectl_may_fail(&["auth", "can-i", "create", "pods/portforward", &account]).await;
+    let asked = ["auth", "can-i", "create", "pods", "--subresource=portforward", account.as_str()];
+    let may = world.kubectl_may_fail(&asked).await;
     assert!(may.lines().any(|line| line == "no"), "{may}");
     let text = client.text("echo", json!({"message": "by the address of a Service"})).await;
     assert!(text.contains("by the address of a Service"), "{text}");

@@ -1,7 +1,7 @@
 //! Ways to what runs: attach, exec, logs, tunnels.
 
 use super::document::carries_secrets;
-use super::own::{GATEWAY, PLUGIN, SESSION, SHOWN, label};
+use super::own::{GATEWAY, PLUGIN, SESSION, SHOWN, label, text};
 use super::{Kubernetes, LOG, OUTPUT};
 use crate::sanitize::line;
 use crate::v0_1::imported::kubernetes::{Address, ExecResult, Target};
@@ -146,8 +146,15 @@ impl Kubernetes<'_> {
         let target =
             Target { kind: "v1/Service".to_owned(), namespace: namespace.to_owned(), name: name.to_owned() };
         let kind = self.target(&target).await?;
-        self.own(&kind, &target).await?.ok_or_else(|| self.not_there(&target))?;
-        Ok(Address { host: format!("{name}.{namespace}.svc"), port })
+        let service = self.own(&kind, &target).await?.ok_or_else(|| self.not_there(&target))?;
+        // The address itself, which lives as long as the Service: a name could lead anywhere inside, so it is not trusted to lead to what is not public.
+        match text(&service, "/spec/clusterIP") {
+            "" | "None" => {
+                let text = format!("the Service `{}` has no address of its own", line(name, SHOWN));
+                Err(self.refuse(FailureCategory::Unsupported, text))
+            }
+            address => Ok(Address { host: address.to_owned(), port }),
+        }
     }
 }
 
