@@ -93,7 +93,7 @@ impl Bench {
 
 fn of_image(image: &str, lines: &[&str]) -> Arc<ServerSpec> {
     let workload = Workload::Image { reference: image.to_owned(), digest: None, arguments: Vec::new() };
-    Arc::new(ServerSpec::new(&lines.join("\n"), workload))
+    Arc::new(ServerSpec::new(lines.join("\n"), workload))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
