@@ -72,10 +72,10 @@ const CASES: &[Case] = &[
     case("volume", "volumes: ['inspect-cache:/cache']"),
     case("volume-rw", "volumes: ['inspect-cache:/cache:rw', 'inspect-cache:/read:ro']"),
     case("anonymous", "volumes: [/anon, /anon/deeper]"),
-    case("folder", "volumes: ['/tmp:/host']"),
-    case("folder-ro", "volumes: ['/tmp:/host:ro', '/tmp:/more:ro']"),
+    case("folder", "volumes: ['/tmp/inspect-a:/host']"),
+    case("folder-ro", "volumes: ['/tmp/inspect-a:/host:ro', '/tmp/inspect-a:/more:ro']"),
     case("folder-template", "volumes: ['{{name.folders|volume|into}}', '{{name.none|mount_as:/none}}', '{{name.folder|mount_as:/m:ro}}']"),
-    case("options", "volumes: ['inspect-cache:/a:nocopy', '/tmp:/b:ro,z']"),
+    case("options", "volumes: ['inspect-cache:/a:nocopy', '/tmp/inspect-a:/b:ro,z']"),
     case("user", "user: '1001:2002'"),
     case("user-name", "user: nobody"),
     case("user-template", "user: '{{name.uid}}'"),
@@ -87,7 +87,7 @@ const CASES: &[Case] = &[
     case("described", "title: T\ndescription: D\nicon: 'https://a.example/i.png'\nmetadata: {category: c, tags: [x]}\ntools: [{name: t}]\nprefix: p\nconfig: [{name: c, type: object}]"),
     case("null-image", "image: mcp/null:1\ncommand: []"),
     case("time-image", "image: mcp/time:1\ncommand: ['--local-timezone', 'Europe/Berlin']"),
-    case("git-image", "image: mcp/git:1\ncommand: []\nvolumes: ['/tmp:/repos:ro']"),
+    case("git-image", "image: mcp/git:1\ncommand: []\nvolumes: ['/tmp/inspect-a:/repos:ro']"),
     case("filesystem-image", "image: mcp/filesystem:1\ncommand: ['/data']"),
     case("everything-image", "image: mcp/everything:1\ncommand: []"),
     Case { about: "all", entry: "secrets: [{name: inspect.token, env: K}]\nenv: [{name: U, value: '{{name.who}}'}, {name: H, value: 'Bearer $K'}]\n\
@@ -210,7 +210,7 @@ async fn compare(world: &World, cases: &[Case], settings: &str, flags: &[&str], 
     let config: String = cases
         .iter()
         .map(|case| {
-            let values = "who: me, list: [a, b], empty: [], folders: [/tmp/inspect-a, /tmp/inspect-b], folder: /tmp, uid: 1000";
+            let values = "who: me, list: [a, b], empty: [], folders: [/tmp/inspect-a, /tmp/inspect-b], folder: /tmp/inspect-b, uid: 1000";
             format!("{}: {{{values}}}\n", name(case))
         })
         .collect();
