@@ -35,6 +35,10 @@ impl Token {
     ///
     /// # Errors
     /// There is no such variable, or it holds no token.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the bridge is a program of its own, and this is one of its arguments"
+    )]
     pub(crate) fn of_variable(name: &str) -> io::Result<Self> {
         let text =
             std::env::var_os(name).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it is not set"))?;

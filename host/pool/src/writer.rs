@@ -307,7 +307,11 @@ mod tests {
     }
 
     fn send(writer: &Writer, message: &str) -> Result<(), NotSent> {
-        writer.send(false, |out| {
+        send_in(false, writer, message)
+    }
+
+    fn send_in(crowd: bool, writer: &Writer, message: &str) -> Result<(), NotSent> {
+        writer.send(crowd, |out| {
             out.put_slice(message.as_bytes());
             Ok(())
         })
@@ -334,7 +338,7 @@ mod tests {
                 let writer = Arc::clone(&writer);
                 tokio::spawn(async move {
                     let text = number.to_string();
-                    assert!(writer.send(true, |out| Ok(out.put_slice(text.as_bytes()))).is_ok());
+                    assert!(send_in(true, &writer, &text).is_ok());
                 })
             })
             .collect();
@@ -346,7 +350,7 @@ mod tests {
             sender.await.unwrap();
         }
         // Nobody else is there: it does not wait for company.
-        assert!(writer.send(true, |out| Ok(out.put_slice(b"alone"))).is_ok());
+        assert!(send_in(true, &writer, "alone").is_ok());
         assert_eq!(far.fill_buf().await.unwrap(), b"alone\n");
         far.consume(6);
         writer.close();

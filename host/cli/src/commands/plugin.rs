@@ -24,10 +24,10 @@ pub(super) async fn run(command: PluginCommand, environment: &Environment) -> Re
     match command {
         PluginCommand::List { source, json } => list(&source.into(), environment, json).await,
         PluginCommand::Inspect { plugin, source, json } => {
-            inspect(source.into(), environment, &plugin, json).await
+            Box::pin(inspect(source.into(), environment, &plugin, json)).await
         }
         PluginCommand::Check { plugin, source, json } => {
-            check(source.into(), environment, &plugin, json).await
+            Box::pin(check(source.into(), environment, &plugin, json)).await
         }
         PluginCommand::Test { plugin, inject, record, replay, source, json } => {
             let what = match (record, replay) {
