@@ -23,13 +23,15 @@ async fn suite(scene: &Scene, plugin: &str, more: &[&str]) -> Vec<Value> {
         .map(|case| format!("{}: {}", case["case"], case["failure"]))
         .collect();
     assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), cases.len(), failed.join("\n"));
-    // For `tests/faults.md`.
     let times = |served: bool| cases.iter().filter(|case| case["served"] == served).count();
-    println!(
-        "{plugin}: {} times the server came up, {} times the start failed and left nothing",
-        times(true),
-        times(false)
-    );
+    #[expect(clippy::print_stdout, reason = "for `tests/faults.md`")]
+    {
+        println!(
+            "{plugin}: {} times the server came up, {} times the start failed and left nothing",
+            times(true),
+            times(false)
+        );
+    }
     cases
 }
 
