@@ -170,15 +170,22 @@ servers:
     .await;
     gateway.kill().await;
     drop(listing);
-    let left = scene.ledger();
     // Another set of servers, but still with that plugin: only it knows how to take down what it made.
     scene.settings("plugins:\n  hostile: {path: ./hostile.wasm, grants: {embedded: true}}\n");
     let gateway = scene.serve(["--verbose"]).await;
     let said = gateway.says("release checkpoint-hang").await;
     assert!(said.contains("halfway") && said.contains("t2") && said.contains("Orphaned"), "{said}");
-    eventually("the old ledger to be worked off", async || {
-        let there = scene.ledger();
-        if there.iter().any(|(name, _)| *name == left[0].0) { Err(format!("{there:?}")) } else { Ok(()) }
+    // What the dead one's servers shared is ended after them, and the file goes at the end.
+    eventually("everything of the dead one to be released", async || {
+        let text: String = scene.ledger().into_iter().map(|(_, text)| text).collect();
+        let entries: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap_or_default()).collect();
+        let leases = |kind: &str| -> Vec<String> {
+            let of_kind = entries.iter().filter(|entry| entry["entry"] == kind);
+            of_kind.map(|entry| entry["lease"].as_str().unwrap_or_default().to_owned()).collect()
+        };
+        let released = leases("released");
+        if leases("begin").iter().all(|lease| released.contains(lease)) { Ok(()) } else { Err(text) }
     })
     .await;
     gateway.end().await;
