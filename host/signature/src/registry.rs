@@ -251,10 +251,16 @@ fn endpoint(
 /// any server of this network otherwise.
 fn reached_inside(registry: &str, home: &Target) -> Result<Option<Target>, host_web::Error> {
     let own = Target::parse(&origin(registry))?;
-    let domain = |host: &str| host.split_once('.').map(|(_, domain)| domain.to_owned());
+    // A domain of one label is everybody's.
+    let domain = |host: &str| {
+        let (_, domain) = host.split_once('.')?;
+        domain.contains('.').then(|| domain.to_owned())
+    };
     let is_address = |host: &str| host.parse::<IpAddr>().is_ok();
     let neighbour = home.host == own.host
-        || (!is_address(&home.host) && !is_address(&own.host) && domain(&home.host) == domain(&own.host));
+        || (!is_address(&home.host)
+            && !is_address(&own.host)
+            && domain(&home.host).is_some_and(|theirs| domain(&own.host) == Some(theirs)));
     let as_safe = home.secure || !own.secure;
     Ok((home.same_origin(&own) || (neighbour && as_safe)).then(|| home.clone()))
 }
@@ -341,7 +347,8 @@ mod tests {
             ("registry.corp.example", "https://10.0.0.1/token", false),
             ("10.0.0.2:5000", "https://10.0.0.1/token", false),
             ("127.0.0.1:5000", "http://127.0.0.1:5001/token", true),
-            ("docker.io", "https://auth.docker.io/token", true),
+            ("registry.example", "https://other.example/token", false),
+            ("registry:5000", "https://internal/token", false),
         ] {
             assert_eq!(inside(registry, url), reached, "{registry} {url}");
         }

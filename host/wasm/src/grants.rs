@@ -272,7 +272,7 @@ mod tests {
             ("registry.corp.example:5000", None),
             ("127.0.0.1:5000", Some(true)),
             ("127.0.0.1", None),
-            ("ghcr.io", None),
+            ("other.example", None),
         ] {
             assert_eq!(grant.covers(registry), covered, "{registry}");
         }

@@ -69,7 +69,7 @@ pub(crate) fn provision(context: &Context, server: &Server) -> Result<Provisione
                 hint: Some("buy\u{7} more".to_owned()),
                 step: Some("schedule".to_owned()),
                 details: vec!["event \u{9b}31m one".to_owned()],
-                retry_after_ms: Some(1500),
+                retry_after_ms: Some(if number == 0 { 1500 } else { number }),
                 ..failure(FailureCategory::Quota, text)
             });
         }

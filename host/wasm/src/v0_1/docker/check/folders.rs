@@ -162,8 +162,19 @@ fn sensitive(path: &Path) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{real, sensitive};
-    use std::path::Path;
+    use super::{leads_to, real, sensitive};
+    use std::path::{Path, PathBuf};
+
+    #[test]
+    fn what_contains_or_lies_in_the_gateways_own_is_never_mounted() {
+        let keys = [PathBuf::from("/tmp/engine/d.sock"), PathBuf::from("/tmp/state")];
+        for path in ["/tmp", "/tmp/engine", "/tmp/engine/d.sock", "/tmp/state", "/tmp/state/run"] {
+            assert!(leads_to(Path::new(path), &keys).is_some(), "{path}");
+        }
+        for path in ["/tmp/work", "/tmp/engine2", "/tmp/states", "/home/u"] {
+            assert_eq!(leads_to(Path::new(path), &keys), None, "{path}");
+        }
+    }
 
     #[test]
     fn the_keys_to_this_machine_are_never_mounted() {
