@@ -57,7 +57,8 @@ impl Pace {
     /// The host asked to be left alone for so long.
     pub(crate) fn held(&self, who: &str, host: &str, pause: Duration) {
         let now = Instant::now();
-        self.with(who, host, now, |bucket| bucket.not_before = bucket.not_before.max(now + pause));
+        let until = now.checked_add(pause).unwrap_or(now);
+        self.with(who, host, now, |bucket| bucket.not_before = bucket.not_before.max(until));
     }
 }
 
@@ -87,5 +88,8 @@ mod tests {
         assert_eq!(pace.wait("p", "h"), Duration::from_secs(3));
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(pace.wait("p", "h"), Duration::from_secs(1));
+        // No clock has that moment.
+        pace.held("p", "i", Duration::MAX);
+        assert_eq!(pace.wait("p", "i"), Duration::ZERO);
     }
 }

@@ -8,6 +8,8 @@ pub(crate) const MOST: u32 = 5;
 /// The first pause, and the longest that nobody asked for.
 const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(10);
+/// The longest pause that a host is granted: a day.
+const LONGEST_WISH: Duration = Duration::from_secs(86_400);
 
 /// What came back.
 pub(crate) enum Came<'a> {
@@ -48,14 +50,15 @@ fn pause(attempt: u32, jitter: f64) -> Duration {
     whole.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
 }
 
-/// `Retry-After`: seconds or a date.
+/// `Retry-After`: seconds or a date. What is longer than [`LONGEST_WISH`] counts as that: a host must not be able to name a time that no clock has.
 pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
-    if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
-        return value.parse().ok().map(Duration::from_secs);
-    }
-    let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
+    let wish = if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
+        value.parse().map_or(LONGEST_WISH, Duration::from_secs)
+    } else {
+        httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default()
+    };
+    Some(wish.min(LONGEST_WISH))
 }
 
 #[cfg(test)]
@@ -108,6 +111,12 @@ mod tests {
         assert_eq!(retry_after("Wed, 21 Oct 2026 07:00:00 GMT", now), Some(Duration::ZERO));
         for text in ["", "-1", "soon", "1.5"] {
             assert_eq!(retry_after(text, now), None, "{text}");
+        }
+        // A wish beyond what a clock can add is a day, as any long one.
+        for text in
+            ["86401", "18446744073709551615", "99999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"]
+        {
+            assert_eq!(retry_after(text, now), Some(LONGEST_WISH), "{text}");
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::ledger::{Abandoned, Ledger, Record, Subject};
 use crate::limits::Limits;
 use crate::load::PluginSource;
 use crate::plugin::Plugin;
-use crate::reaper::Reaper;
+use crate::reaper::{Endings, Reaper};
 use crate::server::Digests;
 use crate::tape::Tape;
 use crate::v0_1::docker::{Containers, EgressProgram};
@@ -265,10 +265,10 @@ impl PluginHost {
             }
             file.finish();
         }
-        let mut releases = tokio::task::JoinSet::new();
+        let mut releases = Endings::default();
         for (name, records) in by_plugin {
-            let (host, plugin) = (Arc::clone(self), self.plugin(&name));
-            releases.spawn(async move {
+            let (host, plugin, of) = (Arc::clone(self), self.plugin(&name), records.clone());
+            releases.add(of, async move {
                 let mut left = Vec::new();
                 for record in records {
                     let reason = ReleaseReason::Orphaned;
@@ -278,7 +278,7 @@ impl PluginHost {
                 left
             });
         }
-        left_behind.extend(releases.join_all().await.into_iter().flatten());
+        left_behind.extend(releases.all().await);
         left_behind
     }
 
@@ -296,27 +296,26 @@ impl PluginHost {
         let left = || ends.saturating_duration_since(tokio::time::Instant::now());
         let mut left_behind = Vec::new();
         let servers = self.ledger.open().into_iter().filter(|record| record.begin.subject != Subject::Shared);
-        let mut releases = tokio::task::JoinSet::new();
+        let mut releases = Endings::default();
         for record in servers {
             let (host, plugin, each) = (Arc::clone(self), self.plugin(&record.begin.plugin), left());
-            releases.spawn(async move {
+            releases.add(vec![Arc::clone(&record)], async move {
                 let done =
                     crate::reaper::once(&host, plugin.as_ref(), &record, ReleaseReason::Shutdown, each).await;
-                done.err().map(|failure| LeftBehind { lease: record.lease(), failure })
+                Vec::from_iter(done.err().map(|failure| LeftBehind { lease: record.lease(), failure }))
             });
         }
-        left_behind.extend(releases.join_all().await.into_iter().flatten());
+        left_behind.extend(releases.all().await);
         let plugins: Vec<Arc<Plugin>> = self.plugins().values().filter_map(Weak::upgrade).collect();
-        let mut ends_of = tokio::task::JoinSet::new();
+        let mut ends_of = Endings::default();
         for plugin in plugins {
-            let each = left();
-            ends_of.spawn(async move {
-                let record = plugin.shared_record();
+            let (each, record) = (left(), plugin.shared_record());
+            ends_of.add(vec![Arc::clone(&record)], async move {
                 let done = plugin.end(&record, each).await;
-                done.err().map(|failure| LeftBehind { lease: record.lease(), failure })
+                Vec::from_iter(done.err().map(|failure| LeftBehind { lease: record.lease(), failure }))
             });
         }
-        left_behind.extend(ends_of.join_all().await.into_iter().flatten());
+        left_behind.extend(ends_of.all().await);
         self.ledger.close();
         left_behind
     }

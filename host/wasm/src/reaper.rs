@@ -5,8 +5,10 @@ use crate::ledger::{Left, Record, Subject};
 use crate::plugin::Plugin;
 use crate::v0_1::embedded::KIND;
 use host_provisioner::{Class, Failure, Phase, ReleaseReason};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -129,6 +131,47 @@ async fn stop_workloads(host: &PluginHost, record: &Record) {
     }
 }
 
+/// Clean-up of several, side by side. One whose code panics is a fault of that one: it counts as left behind, and the others go on.
+#[derive(Default)]
+pub(crate) struct Endings {
+    tasks: JoinSet<Vec<LeftBehind>>,
+    records: HashMap<tokio::task::Id, Vec<Arc<Record>>>,
+}
+
+impl Endings {
+    /// Begins one, which takes these records down.
+    pub(crate) fn add(
+        &mut self,
+        of: Vec<Arc<Record>>,
+        task: impl Future<Output = Vec<LeftBehind>> + Send + 'static,
+    ) {
+        let id = self.tasks.spawn(task).id();
+        self.records.insert(id, of);
+    }
+
+    /// What all of them have left.
+    pub(crate) async fn all(mut self) -> Vec<LeftBehind> {
+        let mut left_behind = Vec::new();
+        while let Some(done) = self.tasks.join_next_with_id().await {
+            match done {
+                Ok((_, left)) => left_behind.extend(left),
+                Err(error) => {
+                    let records = self.records.remove(&error.id()).unwrap_or_default();
+                    let open = records.iter().filter(|record| !record.is_released());
+                    left_behind
+                        .extend(open.map(|record| LeftBehind { lease: record.lease(), failure: broken() }));
+                }
+            }
+        }
+        left_behind
+    }
+}
+
+fn broken() -> Failure {
+    let text = "the gateway's own code broke while it was taken down; the log above says where";
+    Failure::new(Phase::Release, Class::Other, text).with_hint("it is tried again at the next start")
+}
+
 /// A lease of a dead run that could not even be written down here. Its old ledger still has it.
 pub(crate) fn unadopted(left: &Left, error: &std::io::Error) -> LeftBehind {
     let text = format!("the gateway's ledger cannot be written: {error}");
@@ -162,5 +205,32 @@ impl Drop for Unfinished {
         {
             host.reaper.take(plugin, Arc::clone(&self.record), ReleaseReason::Unfinished);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Endings;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[tokio::test]
+    async fn one_that_panics_does_not_take_the_others_with_it() {
+        let done = Arc::new(AtomicBool::new(false));
+        let (flag, (go, gone)) = (Arc::clone(&done), tokio::sync::oneshot::channel::<()>());
+        let mut endings = Endings::default();
+        endings.add(Vec::new(), async move {
+            drop(go);
+            panic!("a fault of ours")
+        });
+        endings.add(Vec::new(), async move {
+            // After the other has broken.
+            let _ = gone.await;
+            tokio::task::yield_now().await;
+            flag.store(true, Ordering::SeqCst);
+            Vec::new()
+        });
+        assert!(endings.all().await.is_empty());
+        assert!(done.load(Ordering::SeqCst));
     }
 }

@@ -320,6 +320,16 @@ impl DockerEngine {
     }
 }
 
+impl DockerEngine {
+    /// Names of the volumes that are mounted in a container.
+    pub(crate) async fn volumes_of(&self, container: &str) -> Result<Vec<String>, Error> {
+        let what = format!("inspect container `{}`", checked("container", container)?);
+        let found = self.docker().await?.inspect_container(container, None).await;
+        let mounts = found.map_err(|error| Error::of(&what, &error))?.mounts.unwrap_or_default();
+        Ok(mounts.into_iter().filter_map(|mount| mount.name).collect())
+    }
+}
+
 impl ContainerSpec {
     /// Takes values of variables out of an engine's sentence, which may repeat what it was given. [`DockerEngine::create`],
     /// [`DockerEngine::start_attached`] and [`DockerEngine::run`] have done it.

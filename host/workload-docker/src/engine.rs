@@ -118,6 +118,17 @@ impl DockerEngine {
         }
     }
 
+    /// Names of the volumes that are mounted in this process's own container; empty when it runs in none.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`] when the engine does not have that container.
+    pub async fn own_volumes(&self) -> Result<Vec<String>, Error> {
+        match &self.config.own_container {
+            Some(container) => self.volumes_of(container).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// Asks the engine what it is.
     ///
     /// # Errors

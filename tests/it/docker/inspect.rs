@@ -98,8 +98,10 @@ const CASES: &[Case] = &[
 
 impl Case {
     /// The entry, with what stands in it before what each of them has.
-    fn yaml(&self, name: &str) -> String {
-        let own = self.entry.replace("name.", &format!("{name}."));
+    fn yaml(&self, name: &str, world: &World) -> String {
+        // Folders and volumes are this test's own: another one beside it removes its own ones at its end.
+        let own =
+            self.entry.replace("inspect-", &format!("{}-", world.name)).replace("name.", &format!("{name}."));
         let has = |key: &str| own.lines().any(|line| line.starts_with(key));
         let usual = USUAL.iter().filter(|line| !has(line.split_once(' ').map_or(line, |(key, _)| key)));
         let lines = usual.copied().chain(own.lines()).map(|line| format!("    {line}\n"));
@@ -205,12 +207,15 @@ async fn compare(world: &World, cases: &[Case], settings: &str, flags: &[&str], 
         [] => world.scene("image: none"),
         [(name, value), ..] => world.scene("image: none").with_variable(name, value),
     };
-    let catalog: String = cases.iter().map(|case| case.yaml(&name(case))).collect();
+    let folders = ["a", "b"].map(|folder| format!("/tmp/{}-{folder}", world.name));
+    let catalog: String = cases.iter().map(|case| case.yaml(&name(case), world)).collect();
     scene.file("catalog.yaml", format!("registry:\n{catalog}"));
     let config: String = cases
         .iter()
         .map(|case| {
-            let values = "who: me, list: [a, b], empty: [], folders: [/tmp/inspect-a, /tmp/inspect-b], folder: /tmp/inspect-b, uid: 1000";
+            let [a, b] = &folders;
+            let values =
+                format!("who: me, list: [a, b], empty: [], folders: [{a}, {b}], folder: {b}, uid: 1000");
             format!("{}: {{{values}}}\n", name(case))
         })
         .collect();
@@ -242,8 +247,8 @@ async fn compare(world: &World, cases: &[Case], settings: &str, flags: &[&str], 
     for server in &names {
         none_with(&format!("docker-mcp-name={server}")).await;
     }
-    let _ = output(docker().args(["volume", "rm", "-f", "inspect-cache"])).await;
-    for folder in ["/tmp/inspect-a", "/tmp/inspect-b"] {
+    let _ = output(docker().args(["volume", "rm", "-f", &format!("{}-cache", world.name)])).await;
+    for folder in folders {
         let _ = std::fs::remove_dir(folder);
     }
 }

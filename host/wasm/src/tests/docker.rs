@@ -315,6 +315,20 @@ async fn folders_of_catalogues_need_a_grant_and_some_are_never_given() {
             format!("server `run` asks for `{}`{leads}, {why}; catalogues never get that", shown(&path));
         assert_eq!(text(asks(&path, Access::ReadOnly)).await, expected);
     }
+    // Whoever sees a socket may speak to the program behind it.
+    std::fs::create_dir(base.join("agent")).unwrap();
+    let socket = base.join("agent/s");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for path in [&base, &base.join("agent"), &socket] {
+        let expected = format!(
+            "server `run` asks for `{}`, where the socket `{}` of another program is; catalogues never get that",
+            shown(path),
+            shown(&socket)
+        );
+        assert_eq!(text(asks(path, Access::ReadOnly)).await, expected);
+    }
+    drop(listener);
+    std::fs::remove_file(&socket).unwrap();
     // More than the entry allows.
     let write = mounted(server("write"), &base, Access::ReadOnly, true);
     assert_eq!(text(write).await, "the server's entry allows only reading at `/data`");

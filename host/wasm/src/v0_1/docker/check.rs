@@ -4,6 +4,7 @@ mod folders;
 mod images;
 mod lengths;
 mod networks;
+mod sockets;
 
 use super::own::Begun;
 use super::{CONTAINER, Docker, engine};
@@ -227,7 +228,9 @@ impl Docker<'_> {
                 let path = self.bind(path.clone(), access, own.by_operator, server, grant).await?;
                 engine::MountSource::Folder(path)
             }
-            provisioner::MountSource::Volume(name) => engine::MountSource::Volume(name.clone()),
+            provisioner::MountSource::Volume(name) => {
+                engine::MountSource::Volume(self.volume(name, own.by_operator, server).await?)
+            }
             provisioner::MountSource::Empty => match &mount.source {
                 MountSource::Empty(Some(mib)) => engine::MountSource::Memory(Some(u64::from(*mib) << 20)),
                 _ => engine::MountSource::Anonymous,

@@ -2,6 +2,7 @@
 //! catalogue asks for needs a grant. Where the keys to this machine lie, nothing is mounted for a catalogue, whatever is granted.
 
 use super::SHOWN;
+use super::sockets::socket_in;
 use crate::grants::{DockerGrant, FolderGrant};
 use crate::sanitize::line;
 use crate::server::ServerScope;
@@ -79,12 +80,14 @@ impl Docker<'_> {
         let found = tokio::task::spawn_blocking(move || {
             let real = real(&asked)?;
             let covers = |grant: &FolderGrant| real.starts_with(&grant.path) && access <= grant.access;
-            std::io::Result::Ok((granted.iter().any(covers), real))
+            let covered = granted.iter().any(covers);
+            let socket = if covered { socket_in(&real) } else { None };
+            std::io::Result::Ok((covered, socket, real))
         })
         .await;
         let shown = line(&path.display().to_string(), SHOWN);
         let name = line(&server.spec.name, SHOWN);
-        let (covered, real) = match found {
+        let (covered, socket, real) = match found {
             Ok(Ok(found)) => found,
             Ok(Err(error)) => {
                 let text = format!("the folder `{shown}` cannot be mounted: {error}");
@@ -97,10 +100,17 @@ impl Docker<'_> {
             real => format!(" (which is `{real}`)"),
         };
         let keys = self.keys();
-        if let Some(why) = sensitive(&real).or_else(|| leads_to(&real, &keys)) {
+        let never = |why: &str| {
             let text = format!("server `{name}` asks for `{shown}`{leads}, {why}; catalogues never get that");
             let hint = "if it must have it, name it under `folders` of the server in your own settings";
-            return Err(self.refuse_with(FailureCategory::Permission, text, hint));
+            self.refuse_with(FailureCategory::Permission, text, hint)
+        };
+        if let Some(why) = sensitive(&real).or_else(|| leads_to(&real, &keys)) {
+            return Err(never(why));
+        }
+        if let Some(socket) = socket {
+            let socket = line(&socket.display().to_string(), SHOWN);
+            return Err(never(&format!("where the socket `{socket}` of another program is")));
         }
         if covered {
             return Ok(real);
@@ -111,6 +121,31 @@ impl Docker<'_> {
         let plugin = &self.plugin.name;
         let hint = format!("if it may have it, add the folder to `plugins.{plugin}.grants.docker.binds`");
         Err(self.refuse_with(FailureCategory::Permission, text, hint))
+    }
+}
+
+impl Docker<'_> {
+    /// The name of a volume, unless the gateway keeps its own things in it: where the gateway runs in a container, its folders are volumes, too.
+    pub(super) async fn volume(
+        &self,
+        name: &str,
+        by_operator: bool,
+        server: &ServerScope,
+    ) -> Result<String, Failure> {
+        let engine = self.docker()?;
+        if !by_operator && engine.runs_in_container() {
+            let own = engine.own_volumes().await.map_err(|error| self.of_engine(&error))?;
+            if own.iter().any(|own| own == name) {
+                let (server, name) = (line(&server.spec.name, SHOWN), line(name, SHOWN));
+                let text = format!(
+                    "server `{server}` asks for the volume `{name}`, which is mounted in the gateway's own container; catalogues never get that"
+                );
+                let hint =
+                    "if it must have it, write the server's entry with its `volumes` in your own settings";
+                return Err(self.refuse_with(FailureCategory::Permission, text, hint));
+            }
+        }
+        Ok(name.to_owned())
     }
 }
 
