@@ -2,8 +2,8 @@
 
 use crate::bench::{ARGV, BUSYBOX, PATIENCE, folder, with_engine};
 use host_workload_docker::{
-    ContainerSpec, DockerEngine, Ending, Endpoint, EngineConfig, ErrorKind, FileSpec, PageRequest,
-    PublishSpec, SecretBytes,
+    ContainerSpec, DockerEngine, Ending, Endpoint, EngineConfig, ErrorKind, FileSpec, MountSource, MountSpec,
+    PageRequest, PublishSpec, SecretBytes,
 };
 use std::time::Duration;
 
@@ -196,6 +196,33 @@ fn a_port_is_published_on_loopback() {
         assert_eq!(info.published.len(), 1, "{info:?}");
         assert_eq!((info.published[0].container_port, info.published[0].host.as_str()), (8000, "127.0.0.1"));
         assert_eq!(info.networks.len(), 1);
+        bench.engine.remove(&id).await.unwrap();
+    });
+}
+
+#[test]
+fn who_runs_in_a_container_knows_the_volumes_there() {
+    with_engine(|bench| async move {
+        let mut spec = bench.spec("own", &["cat"]);
+        let mount = |source, target: &str| MountSpec {
+            source,
+            target: target.to_owned(),
+            read_only: false,
+            options: Vec::new(),
+        };
+        spec.mounts =
+            vec![mount(MountSource::Anonymous, "/state"), mount(MountSource::Folder("/tmp".into()), "/seen")];
+        let id = bench.engine.create(&spec).await.unwrap();
+        let config = EngineConfig {
+            endpoint: bench.engine.endpoint().clone(),
+            config_dir: None,
+            own_container: Some(id.clone()),
+        };
+        let inside = DockerEngine::new(config);
+        // The engine names it by 64 digits; a folder has no name.
+        let own = inside.own_volumes().await.unwrap();
+        assert_eq!(own.iter().map(String::len).collect::<Vec<_>>(), [64], "{own:?}");
+        assert_eq!(bench.engine.own_volumes().await.unwrap(), [""; 0]);
         bench.engine.remove(&id).await.unwrap();
     });
 }
