@@ -2,7 +2,7 @@
 
 use super::{editor_scene, lives};
 use crate::program::scene;
-use gateway_tests::harness::{Era, eventually, part};
+use gateway_tests::harness::{ERAS, Era, eventually, part};
 use serde_json::{Value, json};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -133,6 +133,34 @@ async fn python_servers_by_command() {
     assert!(now.contains("UTC"), "{now}");
     let status = client.text("git_status", json!({"repo_path": repository})).await;
     assert!(status.contains("No commits yet"), "{status}");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn files_by_command() {
+    let (Some(node), Some(entry)) =
+        (part("clients", "GATEWAY_TEST_NODE"), part("clients", "GATEWAY_TEST_FILESYSTEM"))
+    else {
+        return;
+    };
+    let scene = scene();
+    let there = std::fs::canonicalize(scene.file("files/there.txt", "was there").parent().unwrap()).unwrap();
+    let servers = json!({"files": {"command": node, "args": [entry, there]}});
+    scene.file("mcp.json", json!({"mcpServers": servers}).to_string());
+    let gateway = scene.serve(FILE).await;
+    for (number, era) in ERAS.into_iter().enumerate() {
+        let mut client = gateway.client(era).await;
+        client.await_tools(&["list_directory", "read_text_file", "write_file"]).await;
+        let text = client.text("read_text_file", json!({"path": there.join("there.txt")})).await;
+        assert_eq!(text, "was there", "{era:?}");
+        let name = format!("new-{number}.txt");
+        client.text("write_file", json!({"path": there.join(&name), "content": "new \u{e4}"})).await;
+        assert_eq!(std::fs::read_to_string(there.join(&name)).unwrap(), "new \u{e4}");
+        let listed = client.text("list_directory", json!({"path": there})).await;
+        assert!(listed.contains("[FILE] there.txt") && listed.contains(&name), "{listed}");
+        let refused = client.call("read_text_file", json!({"path": "/etc/passwd"})).await.unwrap();
+        assert_eq!(refused["isError"], true, "{refused}");
+    }
     gateway.end().await;
 }
 
