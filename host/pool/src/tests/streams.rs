@@ -132,6 +132,29 @@ async fn a_line_without_end_is_the_end() {
     assert_eq!(wire.obituary().await, expected);
 }
 
+/// However it comes: with its end in one piece, or in two whose first is within the limit.
+#[tokio::test(start_paused = true)]
+async fn a_line_that_is_too_long_is_the_end_also_when_it_has_one() {
+    let config = PoolConfig { line_limit: 1000, ..Default::default() };
+    for (length, pieces, fits) in [(1000, 1, true), (1001, 1, false), (1000, 2, true), (1200, 2, false)] {
+        let (wire, _their_stdin, mut their_stdout, _their_stderr) = wire(1 << 16, &config);
+        let mut call = wire.call("x", None).unwrap();
+        let bare = json!({"jsonrpc": "2.0", "id": call.id(), "result": ""}).to_string();
+        let filler = "x".repeat(length - bare.len());
+        let text = bare.replace("\"\"", &format!("\"{filler}\"")) + "\n";
+        for piece in text.as_bytes().chunks(text.len().div_ceil(pieces)) {
+            their_stdout.write_all(piece).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        let answer = next(&mut call).await;
+        assert_eq!(answer.is_ok(), fits, "{length} bytes in {pieces} pieces: {answer:?}");
+        if let Err(gone) = answer {
+            let expected = "the server has gone: a line of its output is longer than 1000 bytes";
+            assert_eq!(gone.to_string(), expected);
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn last_words_are_cut_and_cannot_move_or_hide_anything() {
     let (wire, _their_stdin, their_stdout, mut their_stderr) = wire(1 << 16, &PoolConfig::default());
