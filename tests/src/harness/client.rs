@@ -1,6 +1,7 @@
 //! A small MCP client of either era over either transport. It knows as little as possible, so that what it sees is what was sent.
 
 use super::http::Endpoint;
+use super::link::Link;
 use super::patience::{eventually, patiently};
 use super::stdio::Pipe;
 use serde_json::{Map, Value, json};
@@ -44,7 +45,7 @@ pub type Answer = Result<Value, RpcError>;
 
 /// A request that was sent and whose answer has not been asked for.
 pub enum InFlight {
-    /// Over standard input: its id.
+    /// Over standard input, or HTTP+SSE: its id.
     Stdio(u64),
     /// Over HTTP: the task that reads its answer.
     Http(JoinHandle<Answer>),
@@ -66,7 +67,7 @@ pub struct Client {
 }
 
 enum Wire {
-    Stdio { pipe: Pipe, early: HashMap<u64, Answer>, notifications: Vec<Value> },
+    Stream { link: Link, early: HashMap<u64, Answer>, notifications: Vec<Value> },
     Http { endpoint: Endpoint, session: String },
 }
 
@@ -89,8 +90,18 @@ impl Client {
         capabilities: Value,
         answers: Map<String, Value>,
     ) -> Self {
-        let wire = Wire::Stdio { pipe, early: HashMap::new(), notifications: Vec::new() };
+        let wire = Wire::Stream { link: Link::Pipe(pipe), early: HashMap::new(), notifications: Vec::new() };
         Self::introduced(wire, era, capabilities, answers).await
+    }
+
+    /// Introduces itself by HTTP+SSE.
+    ///
+    /// # Panics
+    /// It is not welcome.
+    pub async fn over_events(endpoint: &Endpoint, era: Era) -> Self {
+        let link = Link::by_events(endpoint).await;
+        let wire = Wire::Stream { link, early: HashMap::new(), notifications: Vec::new() };
+        Self::introduced(wire, era, json!({}), Map::new()).await
     }
 
     /// Introduces itself over HTTP.
@@ -171,8 +182,8 @@ impl Client {
         self.next += 1;
         let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": self.dressed(params)});
         match &mut self.wire {
-            Wire::Stdio { pipe, .. } => {
-                pipe.send(&message).await;
+            Wire::Stream { link, .. } => {
+                link.send(&message).await;
                 InFlight::Stdio(id)
             }
             Wire::Http { endpoint, session } => {
@@ -191,8 +202,8 @@ impl Client {
     pub async fn finish(&mut self, sent: InFlight) -> Answer {
         match (sent, &mut self.wire) {
             (InFlight::Http(task), _) => patiently("an answer over HTTP", task).await.unwrap(),
-            (InFlight::Stdio(id), Wire::Stdio { .. }) => loop {
-                if let Wire::Stdio { early, .. } = &mut self.wire
+            (InFlight::Stdio(id), Wire::Stream { .. }) => loop {
+                if let Wire::Stream { early, .. } = &mut self.wire
                     && let Some(answer) = early.remove(&id)
                 {
                     return answer;
@@ -207,15 +218,15 @@ impl Client {
 
     /// Reads one message from standard output, answers it if it is a question, and keeps it otherwise. False at the end.
     async fn read(&mut self, what: &str) -> bool {
-        let Wire::Stdio { pipe, early, notifications } = &mut self.wire else {
+        let Wire::Stream { link, early, notifications } = &mut self.wire else {
             panic!("a client over HTTP has a stream for what is no answer")
         };
-        let Some(mut message) = patiently(what, pipe.next()).await else { return false };
+        let Some(mut message) = patiently(what, link.next()).await else { return false };
         let method = message["method"].as_str().unwrap_or_default().to_owned();
         match (message.get("id").and_then(Value::as_u64), self.answers.get(&method)) {
             (Some(id), _) if method.is_empty() => drop(early.insert(id, answer_of(message))),
             (Some(id), Some(answer)) => {
-                pipe.send(&json!({"jsonrpc": "2.0", "id": id, "result": answer})).await;
+                link.send(&json!({"jsonrpc": "2.0", "id": id, "result": answer})).await;
                 self.questions.push(json!({"method": method, "params": message["params"].take()}));
             }
             _ => notifications.push(message),
@@ -230,7 +241,7 @@ impl Client {
     pub async fn notify(&mut self, method: &str, params: Value) {
         let message = json!({"jsonrpc": "2.0", "method": method, "params": self.dressed(params)});
         match &mut self.wire {
-            Wire::Stdio { pipe, .. } => pipe.send(&message).await,
+            Wire::Stream { link, .. } => link.send(&message).await,
             Wire::Http { endpoint, session } => {
                 let headers = headers(self.era, session, &message);
                 let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -246,7 +257,7 @@ impl Client {
     /// It does not come, or the client is one over HTTP.
     pub async fn notified(&mut self, method: &str) -> Value {
         loop {
-            if let Wire::Stdio { notifications, .. } = &mut self.wire
+            if let Wire::Stream { notifications, .. } = &mut self.wire
                 && let Some(at) = notifications.iter().position(|message| message["method"] == method)
             {
                 return notifications.remove(at);
