@@ -517,18 +517,6 @@ async fn progress_comes_back_with_the_clients_own_token() {
 }
 
 #[tokio::test]
-async fn the_quickstart_calls_a_tool_of_each_server_and_ends_if_asked() {
-    let scene = scene();
-    // What lies in the folder is for `run`; not even its mistakes are of interest here.
-    scene.settings("servers: {broken: {}}\n");
-    let done = scene.run(["quickstart", "--port", "0", "--once"]).await.expect_code(0);
-    let seen = format!("{}{}", done.stdout, done.stderr);
-    assert!(seen.contains("Berlin") && seen.contains("/mcp"), "{seen}");
-    assert_eq!(std::fs::read_dir(scene.work().join("gateway-notes")).unwrap().count(), 1, "{seen}");
-    scene.assert_nothing_left();
-}
-
-#[tokio::test]
 async fn a_catalogue_in_dockers_format_says_what_there_is() {
     let scene = scene();
     scene.component("echo.wasm", &guest("echo-server"));
