@@ -165,6 +165,20 @@ async fn without_a_token_of_ones_own_a_random_one_is_told_once() {
 }
 
 #[tokio::test]
+async fn without_a_token_only_if_that_is_asked_for() {
+    let scene = echo_scene();
+    let gateway = scene.serve(["--allow-unauthenticated"]).await;
+    gateway.says("warning: MCP_GATEWAY_AUTH_TOKEN is ignored, because of --allow-unauthenticated").await;
+    let mut endpoint = gateway.endpoint().await;
+    endpoint.token = None;
+    story_of_echo(Client::over_http(endpoint.clone(), LEGACY).await).await;
+    // The other checks stay.
+    let foreign = [("origin", "https://acme.example")];
+    assert_eq!(endpoint.send(Method::GET, &foreign, "").await.unwrap().status, 403);
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn only_clashing_names_get_a_prefix() {
     let scene = scene();
     scene.component("tools.wasm", &guest("tool-server"));
