@@ -146,6 +146,23 @@ async fn the_next_start_ends_what_a_killed_gateway_has_left() {
     gateway.end().await;
 }
 
+/// Without waiting for another start: whoever lives looks again and again.
+#[tokio::test]
+async fn a_gateway_that_lives_ends_what_a_killed_one_has_left() {
+    let scene = editor_scene(&json!({"a": entry(&["--deaf"])}));
+    scene.settings("pool: {sweep: 200ms}\n");
+    let lives_on = scene.serve([""; 0]).await;
+    let killed = scene.serve(FILE).await;
+    let mut client = killed.client(LEGACY).await;
+    client.await_tools(&["pid"]).await;
+    let (left, own) = (client.text("pid", json!({})).await, lives_on.pid().to_string());
+    killed.kill().await;
+    let line = lives_on.says("that session").await;
+    assert!(line.starts_with("ended "), "{line}");
+    assert!(!lives(&left) && lives(&own));
+    lives_on.end().await;
+}
+
 #[tokio::test]
 async fn a_command_that_is_not_there_fails_alone_and_says_why() {
     let missing = json!({"command": "no-such-program"});
