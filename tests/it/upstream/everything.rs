@@ -292,8 +292,8 @@ async fn is_asked(client: &mut Client) {
     assert_eq!(text, "User inputs:\n- Name: Ada\n- Agreed to terms: true\n- Favorite Integer: 7");
     let schema = &client.questions[0]["params"]["requestedSchema"];
     assert_eq!(
-        (&schema["required"], &schema["properties"]["number"]["default"]),
-        (&json!(["name"]), &json!(3.14))
+        (&schema["required"], &schema["properties"]["integer"]["default"]),
+        (&json!(["name"]), &json!(42))
     );
 
     client.questions.clear();
