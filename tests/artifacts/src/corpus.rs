@@ -28,10 +28,6 @@ pub fn replay_text(target: &str, check: impl Fn(&str)) {
 }
 
 /// The seeds and what earlier runs found, each with its name.
-#[expect(
-    clippy::expect_used,
-    reason = "a test that lacks its inputs cannot go on, and this is the clearest end"
-)]
 fn kept(target: &str) -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
     let mut inputs = Vec::new();
