@@ -18,13 +18,13 @@ pub fn replay(target: &str, check: impl Fn(&[u8])) {
     }
 }
 
-/// The same for a target that takes text; what is none is left out, as the fuzzer leaves it out.
+/// The same for a target that takes text: up to the first byte that is none, as the fuzzer reads it.
 ///
 /// # Panics
 ///
 /// As [`replay`].
 pub fn replay_text(target: &str, check: impl Fn(&str)) {
-    replay(target, |input| std::str::from_utf8(input).iter().for_each(|text| check(text)));
+    replay(target, |input| check(input.utf8_chunks().next().map_or("", |chunk| chunk.valid())));
 }
 
 /// The seeds and what earlier runs found, each with its name.
