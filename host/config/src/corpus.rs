@@ -7,10 +7,10 @@ mod settings;
 
 #[test]
 fn every_editors_file_that_fuzzing_kept() {
-    test_artifacts::replay_text("editor", editor::check);
+    test_artifacts::replay_text("editor", editor::holds);
 }
 
 #[test]
 fn every_yaml_file_that_fuzzing_kept() {
-    test_artifacts::replay_text("settings", settings::check);
+    test_artifacts::replay_text("settings", settings::holds);
 }

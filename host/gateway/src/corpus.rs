@@ -9,10 +9,10 @@ mod sessions;
 
 #[test]
 fn every_head_of_a_request_that_fuzzing_kept() {
-    test_artifacts::replay("headers", headers::check);
+    test_artifacts::replay("headers", headers::holds);
 }
 
 #[test]
 fn every_session_id_that_fuzzing_kept() {
-    test_artifacts::replay_text("sessions", sessions::check);
+    test_artifacts::replay_text("sessions", sessions::holds);
 }

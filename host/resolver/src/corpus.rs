@@ -5,5 +5,5 @@ mod template;
 
 #[test]
 fn every_template_that_fuzzing_kept() {
-    test_artifacts::replay_text("template", template::check);
+    test_artifacts::replay_text("template", template::holds);
 }

@@ -3,7 +3,7 @@
 use host_config::{EditorFile, EditorText, Reach};
 use std::path::Path;
 
-pub(crate) fn check(text: &str) {
+pub(crate) fn holds(text: &str) {
     let Ok((file, _)) = EditorFile::parse(text, "f", Path::new("/w")) else { return };
     for server in &file.servers {
         let entry = server.editor.as_ref().expect("servers of editors' files have entries");

@@ -8,7 +8,7 @@ use host_message::{
 };
 use serde_json::value::RawValue;
 
-pub(crate) fn check(input: &[u8]) {
+pub(crate) fn holds(input: &[u8]) {
     let bytes = Bytes::copy_from_slice(input);
     // JSON by a second opinion, which has no limit on the depth of what it does not look into, and takes half surrogate pairs there too.
     let json = serde_json::from_slice::<&RawValue>(input).is_ok();

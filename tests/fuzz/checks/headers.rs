@@ -9,7 +9,7 @@ thread_local! {
 
 const PING: &str = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{}}";
 
-pub(crate) fn check(input: &[u8]) {
+pub(crate) fn holds(input: &[u8]) {
     WORLD.with(|world| {
         // As it is, from its first byte, by somebody who does not know the token.
         if !contains(input, TOKEN.as_bytes()) {

@@ -28,7 +28,7 @@ fn request(line: &str, headers: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-pub(crate) fn check(text: &str) {
+pub(crate) fn holds(text: &str) {
     if let Some(again) = host_gateway::fuzzing::event_id(text) {
         assert_eq!(again, text);
     }

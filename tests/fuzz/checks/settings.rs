@@ -4,7 +4,7 @@
 use host_config::{Catalog, Context, Problems, Registry, ServerConfigs, Settings, ToolLists};
 use std::path::Path;
 
-pub(crate) fn check(text: &str) {
+pub(crate) fn holds(text: &str) {
     check(text, Catalog::parse(text, "f").map(|_| ()));
     check(text, Registry::parse(text, "f").map(|_| ()));
     check(text, ServerConfigs::parse(text, "f").map(|_| ()));

@@ -4,7 +4,7 @@
 
 use host_pool::fuzzing::events;
 
-pub(crate) fn check(input: &[u8]) {
+pub(crate) fn holds(input: &[u8]) {
     let Some((&size, stream)) = input.split_first() else { return };
     let size = usize::from(size).max(1);
     let whole = events([stream], 1 << 20);

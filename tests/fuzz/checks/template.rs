@@ -5,7 +5,7 @@
 use host_config::ServerConfigs;
 use host_resolver::template;
 
-pub(crate) fn check(input: &str) {
+pub(crate) fn holds(input: &str) {
     let (text, config) = input.split_once('\n').unwrap_or((input, ""));
     let configs = ServerConfigs::parse(config, "config.yaml").map(|(configs, _)| configs).unwrap_or_default();
     let values = configs.servers.get("a").map(|config| &config.values);

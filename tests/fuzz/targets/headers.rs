@@ -7,4 +7,4 @@ mod front;
 #[path = "../checks/headers.rs"]
 mod headers;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| headers::check(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| headers::holds(input));
