@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::Value;
 
 /// Both directions. The gateway sees the end of the client when it is dropped.
-pub enum Link {
+pub(super) enum Link {
     /// Lines on standard input and output.
     Pipe(Pipe),
     /// HTTP+SSE: a stream, and where to post (`mcp-ecosystem.md` 3).
