@@ -1,7 +1,7 @@
 //! Commands of editors' files: what they get, how they fail, how they end.
 
 use super::{SERVER, editor_scene, entry, lives};
-use gateway_tests::harness::{ERAS, Era, eventually};
+use gateway_tests::harness::{ERAS, Era, Signal, eventually};
 use serde_json::json;
 
 const LEGACY: Era = Era::Legacy("2025-11-25");
@@ -160,7 +160,9 @@ async fn a_gateway_that_lives_ends_what_a_killed_one_has_left() {
     let line = lives_on.says("that session").await;
     assert!(line.starts_with("ended "), "{line}");
     assert!(!lives(&left) && lives(&own));
-    lives_on.end().await;
+    // The socket of the killed one goes with a start.
+    lives_on.signal(Signal::TERM);
+    assert_eq!(lives_on.ended().await.finished.code, Some(0));
 }
 
 #[tokio::test]

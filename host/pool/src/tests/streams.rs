@@ -8,6 +8,8 @@ use host_provisioner::fake::FakeProvisioner;
 use host_provisioner::{ServerSpec, Streams, Workload};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
@@ -153,6 +155,31 @@ async fn a_line_that_is_too_long_is_the_end_also_when_it_has_one() {
             assert_eq!(gone.to_string(), expected);
         }
     }
+}
+
+/// Looks, when it is woken, whether the connection still counts as one.
+struct Look {
+    wire: Arc<Wire>,
+    saw_the_end: AtomicBool,
+}
+
+impl Wake for Look {
+    fn wake(self: Arc<Self>) {
+        self.saw_the_end.store(self.wire.dead.is_cancelled(), Ordering::SeqCst);
+    }
+}
+
+/// Or whoever calls at once again would be given the same server.
+#[tokio::test(start_paused = true)]
+async fn who_hears_of_the_end_finds_the_server_gone() {
+    let (wire, _their_stdin, _their_stdout, _their_stderr) = wire(1 << 16, &PoolConfig::default());
+    let mut call = wire.call("x", None).unwrap();
+    let look = Arc::new(Look { wire: Arc::clone(&wire), saw_the_end: AtomicBool::new(false) });
+    let waker = Waker::from(Arc::clone(&look));
+    let mut answer = std::pin::pin!(next(&mut call));
+    assert!(answer.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    wire.die("it is over");
+    assert!(look.saw_the_end.load(Ordering::SeqCst));
 }
 
 #[tokio::test(start_paused = true)]
