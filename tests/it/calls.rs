@@ -1,5 +1,5 @@
 //! What stands between clients and tools in the whole program: interceptors of every kind, the search for secrets, the log of calls; over standard
-//! streams and HTTP, for clients of both eras (`docker-mcp-gateway.md` 20).
+//! streams, streamable HTTP and HTTP+SSE, for clients of both eras (`docker-mcp-gateway.md` 20).
 
 use crate::program::{echo_scene, tools_scene};
 use gateway_tests::harness::{Client, ERAS, Era, Scene, eventually};
@@ -21,12 +21,16 @@ fn with_path(scene: Scene) -> Scene {
     scene.with_variable("PATH", "/usr/local/bin:/usr/bin:/bin")
 }
 
-/// The same over both transports, in every era.
+/// The same over every transport, in every era that it has.
 async fn everywhere(scene: &Scene, flags: &[&str], mut story: impl AsyncFnMut(&mut Client, &str)) {
     let gateway = scene.serve(flags).await;
     for era in ERAS {
         let mut client = gateway.client(era).await;
         story(&mut client, &format!("HTTP, {era:?}")).await;
+    }
+    for era in ERAS.into_iter().filter(|era| *era != Era::Modern) {
+        let mut client = Client::over_events(&gateway.endpoint().await, era).await;
+        story(&mut client, &format!("HTTP+SSE, {era:?}")).await;
     }
     gateway.end().await;
     for era in ERAS {
@@ -164,7 +168,7 @@ async fn an_interceptor_behind_a_url_sees_and_replaces_results() {
                 format!("HTTP/1.1 503 Oh\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", answer.len());
             stream.write_all(format!("{head}{answer}").as_bytes()).await.unwrap();
             asked.push(text);
-            if asked.len() == 6 {
+            if asked.len() == 8 {
                 break;
             }
         }

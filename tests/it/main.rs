@@ -19,6 +19,7 @@ mod outbound;
 mod planted;
 mod plugins;
 mod program;
+mod quickstart;
 mod run;
 mod secrets;
 mod signatures;

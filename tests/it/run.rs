@@ -115,6 +115,40 @@ async fn strangers_are_turned_away() {
     gateway.end().await;
 }
 
+/// Whatever the transport: nobody else's machine reaches it unless `--host` says so.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn loopback_is_where_it_listens_by_default() {
+    let scene = echo_scene();
+    for transport in ["streaming", "sse"] {
+        let gateway = scene.serve_by(transport, NOBODY).await;
+        let port = gateway.endpoint().await.authority.rsplit_once(':').unwrap().1.parse().unwrap();
+        assert_eq!(listening_at(port), ["0100007F"], "{transport}");
+        gateway.end().await;
+    }
+    // What it looks at would show it.
+    let gateway = scene.serve(["--host", "0.0.0.0"]).await;
+    let port = gateway.endpoint().await.authority.rsplit_once(':').unwrap().1.parse().unwrap();
+    assert_eq!(listening_at(port), ["00000000"]);
+    gateway.end().await;
+}
+
+/// The addresses where somebody listens on a port, as the kernel writes them: hexadecimal, in the order of this machine's bytes.
+#[cfg(target_os = "linux")]
+fn listening_at(port: u16) -> Vec<String> {
+    let tables =
+        ["/proc/net/tcp", "/proc/net/tcp6"].map(|file| std::fs::read_to_string(file).unwrap_or_default());
+    let rows = tables.iter().flat_map(|table| table.lines().skip(1));
+    let at = |row: &str| {
+        let words: Vec<&str> = row.split_whitespace().collect();
+        let (address, number) = words.get(1)?.split_once(':')?;
+        // `0A` is LISTEN.
+        let here = u16::from_str_radix(number, 16) == Ok(port) && words.get(3) == Some(&"0A");
+        here.then(|| address.to_owned())
+    };
+    rows.filter_map(at).collect()
+}
+
 #[tokio::test]
 async fn without_a_token_of_ones_own_a_random_one_is_told_once() {
     let scene = scene().with_variable("MCP_GATEWAY_AUTH_TOKEN", "");
@@ -127,6 +161,20 @@ async fn without_a_token_of_ones_own_a_random_one_is_told_once() {
     let mut endpoint = gateway.endpoint().await;
     endpoint.token = Some(token.to_owned());
     assert_eq!(Client::over_http(endpoint, LEGACY).await.tools().await, [""; 0]);
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn without_a_token_only_if_that_is_asked_for() {
+    let scene = echo_scene();
+    let gateway = scene.serve(["--allow-unauthenticated"]).await;
+    gateway.says("warning: MCP_GATEWAY_AUTH_TOKEN is ignored, because of --allow-unauthenticated").await;
+    let mut endpoint = gateway.endpoint().await;
+    endpoint.token = None;
+    story_of_echo(Client::over_http(endpoint.clone(), LEGACY).await).await;
+    // The other checks stay.
+    let foreign = [("origin", "https://acme.example")];
+    assert_eq!(endpoint.send(Method::GET, &foreign, "").await.unwrap().status, 403);
     gateway.end().await;
 }
 
@@ -350,6 +398,34 @@ async fn a_server_sees_the_folders_it_was_granted_and_no_others() {
 }
 
 #[tokio::test]
+async fn a_server_is_held_to_the_limits_of_its_entry() {
+    let scene = tools_scene(", folders: [{path: ./data, mount: /data}], outputLimit: 4KiB");
+    scene.file("data/fits", "x".repeat(2000));
+    scene.file("data/long", "x".repeat(5000));
+    let gateway = scene.serve(NOBODY).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["read"]).await;
+    let error = client.call("read", json!({"path": "/data/long"})).await.unwrap_err();
+    let expected = "server `tools`: the server has gone: a line of its output is longer than 4096 bytes";
+    assert!(error.message.starts_with(expected), "{error:?}");
+    assert_eq!(client.text("read", json!({"path": "/data/fits"})).await.len(), 2000);
+    gateway.end().await;
+
+    let scene = tools_scene(", callTimeout: 300ms, idleTimeout: 100ms");
+    let gateway = scene.serve(NOBODY).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["never"]).await;
+    let error = client.call("never", json!({})).await.unwrap_err();
+    assert_eq!(error.message, "server `tools`: the server did not answer within 300ms");
+    eventually("no copy that nobody uses", async || {
+        let list = scene.run(["server", "list", "--json"]).await.expect_code(0).json();
+        if list["servers"][0]["clients"] == 0 { Ok(()) } else { Err(list.to_string()) }
+    })
+    .await;
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn a_cancelled_call_is_cancelled_at_the_server() {
     let scene = tools_scene("");
     let mut gateway = scene.pipe(NOBODY);
@@ -452,18 +528,6 @@ async fn progress_comes_back_with_the_clients_own_token() {
     }
     drop(client);
     gateway.ended().await;
-}
-
-#[tokio::test]
-async fn the_quickstart_calls_a_tool_of_each_server_and_ends_if_asked() {
-    let scene = scene();
-    // What lies in the folder is for `run`; not even its mistakes are of interest here.
-    scene.settings("servers: {broken: {}}\n");
-    let done = scene.run(["quickstart", "--port", "0", "--once"]).await.expect_code(0);
-    let seen = format!("{}{}", done.stdout, done.stderr);
-    assert!(seen.contains("Berlin") && seen.contains("/mcp"), "{seen}");
-    assert_eq!(std::fs::read_dir(scene.work().join("gateway-notes")).unwrap().count(), 1, "{seen}");
-    scene.assert_nothing_left();
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, reason = "what is not as the story says ends the test there")]
 
 mod commands;
+mod everything;
 mod faults;
 mod others;
 mod remote;

@@ -16,6 +16,7 @@ mod cloud;
 mod finished;
 mod gateway;
 mod http;
+mod link;
 mod parts;
 mod patience;
 mod scene;

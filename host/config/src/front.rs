@@ -116,6 +116,8 @@ pub struct PoolSettings {
     pub start_timeout: Duration,
     /// Whether servers are started for a session when it begins.
     pub prestart: bool,
+    /// Between two looks at what killed gateways have left.
+    pub sweep: Duration,
 }
 
 impl Default for PoolSettings {
@@ -125,6 +127,7 @@ impl Default for PoolSettings {
             cap: 100,
             start_timeout: Duration::from_secs(60),
             prestart: false,
+            sweep: Duration::from_secs(60),
         }
     }
 }
@@ -142,6 +145,12 @@ pub(crate) static POOL: Table = Table::new(
             "Start every server for a session when it begins, not at its first call.",
         )
         .or("false"),
+        key(
+            "sweep",
+            Form::Duration,
+            "How often is looked, while it runs, for what killed gateways have left.",
+        )
+        .or("60s"),
     ]],
 );
 
@@ -155,6 +164,7 @@ impl PoolSettings {
                 .parsed("startTimeout", report, parse_timeout)
                 .unwrap_or(defaults.start_timeout),
             prestart: fields.flag("prestart", report).unwrap_or(defaults.prestart),
+            sweep: fields.parsed("sweep", report, parse_timeout).unwrap_or(defaults.sweep),
         };
         fields.done();
         pool

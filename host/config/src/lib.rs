@@ -16,6 +16,10 @@
 //! Whatever is wrong with a file comes back as [`Problems`], all at once. The keys of `gateway.yaml`
 //! are described in `reference.md`, which [`reference()`] prints.
 
+// What is tried again here also stands in `tests/fuzz`, to which this crate is another one.
+#[cfg(test)]
+extern crate self as host_config;
+
 mod catalog;
 mod decode;
 mod editor;
@@ -41,6 +45,9 @@ mod settings;
 mod tool_filter;
 mod tool_lists;
 mod yaml;
+
+#[cfg(test)]
+mod corpus;
 
 pub use catalog::Catalog;
 pub use editor::{CommandLine, EditorEntry, EditorFile, EditorPart, EditorText, Reach, Unfilled};

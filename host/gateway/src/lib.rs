@@ -4,6 +4,10 @@
 //! answers it. Relies on `host-pool` for clients of servers and on `host-message` for messages. It must never know how a server is
 //! brought up, what a container or a plugin is, or where settings come from.
 
+// What is tried again here also stands in `tests/fuzz`, to which this crate is another one.
+#[cfg(test)]
+extern crate self as host_gateway;
+
 mod announce;
 mod answer;
 mod asks;
@@ -16,7 +20,7 @@ mod directory;
 mod dispatch;
 pub mod error;
 mod front;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod hello;
 mod http;
@@ -28,6 +32,8 @@ mod stdio;
 mod subscriptions;
 mod unasked;
 
+#[cfg(test)]
+mod corpus;
 #[cfg(test)]
 mod tests;
 

@@ -7,6 +7,10 @@
 //! *Invariant:* a value of type [`Envelope`] or [`Params`] holds complete, valid JSON in UTF-8 with at most [`MAX_DEPTH`] levels and
 //! without duplicates of the keys this crate asks for. Must never know sessions, servers, pools or transports.
 
+// What is tried again here also stands in `tests/fuzz`, to which this crate is another one.
+#[cfg(test)]
+extern crate self as host_message;
+
 mod envelope;
 mod error;
 mod level;
@@ -20,6 +24,8 @@ mod splice;
 mod text;
 mod write;
 
+#[cfg(test)]
+mod corpus;
 #[cfg(test)]
 mod tests;
 

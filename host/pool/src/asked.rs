@@ -4,7 +4,7 @@
 
 use crate::wire::Wire;
 use bytes::Bytes;
-use host_message::{Envelope, JsonKind, Params, code, members, method};
+use host_message::{Envelope, JsonKind, Params, code, find_member, members, method};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -20,6 +20,8 @@ pub struct Declared {
     raw: Bytes,
     roots: bool,
     sampling: bool,
+    /// The member `tools` of `sampling`.
+    sampling_tools: bool,
     elicitation: bool,
 }
 
@@ -31,8 +33,13 @@ impl Default for Declared {
 
 impl Declared {
     /// Nothing.
-    pub const NONE: Self =
-        Self { raw: Bytes::from_static(b"{}"), roots: false, sampling: false, elicitation: false };
+    pub const NONE: Self = Self {
+        raw: Bytes::from_static(b"{}"),
+        roots: false,
+        sampling: false,
+        sampling_tools: false,
+        elicitation: false,
+    };
 
     /// Takes what matters from a raw capabilities object; anything else declares nothing. A value that is no object declares nothing either.
     #[must_use]
@@ -47,7 +54,12 @@ impl Declared {
                 _ => continue,
             };
             if member.kind() == JsonKind::Object && !std::mem::replace(flag.0, true) {
-                kept.push((flag.1, member.value(capabilities)));
+                let value = member.value(capabilities);
+                if flag.1 == "sampling" {
+                    let tools = find_member(value, "tools");
+                    found.sampling_tools = tools.is_some_and(|tools| tools.kind() == JsonKind::Object);
+                }
+                kept.push((flag.1, value));
             }
         }
         if !kept.is_empty() {
@@ -84,6 +96,17 @@ impl Declared {
             method::ELICIT => self.elicitation,
             _ => false,
         }
+    }
+
+    /// The parameter of a request of this method, which may be made, that may not be in it: tools inside a sample are for clients that take them
+    /// (revision 2025-11-25, sampling).
+    #[must_use]
+    pub fn lacks(&self, name: &str, params: &[u8]) -> Option<&'static str> {
+        if name != method::CREATE_MESSAGE || self.sampling_tools {
+            return None;
+        }
+        let given = |key| find_member(params, key).is_some_and(|member| member.kind() != JsonKind::Null);
+        ["tools", "toolChoice"].into_iter().find(|key| given(key))
     }
 }
 

@@ -7,6 +7,10 @@
 //! *Invariant:* every lease that a provisioner gave is given back exactly once, whoever is cancelled; every task is tracked and ends with
 //! [`Pool::shutdown`].
 
+// What is tried again here also stands in `tests/fuzz`, to which this crate is another one.
+#[cfg(test)]
+extern crate self as host_pool;
+
 mod again;
 mod asked;
 mod attempt;
@@ -17,7 +21,7 @@ mod connect;
 mod core;
 mod error;
 mod event;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod handshake;
 mod in_flight;
@@ -36,6 +40,8 @@ mod throttle;
 mod wire;
 mod writer;
 
+#[cfg(test)]
+mod corpus;
 #[cfg(test)]
 mod tests;
 

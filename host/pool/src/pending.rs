@@ -228,13 +228,15 @@ impl Pending {
         }
     }
 
-    /// The connection is over: nothing is taken any more, and everybody who waits hears why. False if it was over already.
-    pub(crate) fn fail(&self, reason: Arc<str>) -> bool {
+    /// The connection is over: nothing is taken any more, and everybody who waits hears why. False if it was over already. `end` is done before
+    /// anybody can hear of it: who then asks for the server again must not find this connection.
+    pub(crate) fn fail(&self, reason: Arc<str>, end: impl FnOnce()) -> bool {
         let mut table = self.lock();
         if table.gone.is_some() {
             return false;
         }
         table.gone = Some(reason);
+        end();
         let wakers: Vec<_> = table.places.iter_mut().filter_map(|place| place.waker.take()).collect();
         drop(table);
         wakers.into_iter().for_each(Waker::wake);

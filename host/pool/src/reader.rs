@@ -19,7 +19,8 @@ pub(crate) async fn read(wire: Arc<Wire>, mut input: BoxRead, limit: usize) {
     let mut buffer = BytesMut::new();
     // Bytes at the start of the buffer that hold no newline.
     let mut searched = 0;
-    let reason = loop {
+    let too_long = || format!("a line of its output is longer than {limit} bytes");
+    let reason = 'ended: loop {
         if buffer.capacity() - buffer.len() < LEAST {
             // Doubling for long lines, a block for short ones.
             buffer.reserve(BLOCK.max(buffer.len()));
@@ -35,14 +36,20 @@ pub(crate) async fn read(wire: Arc<Wire>, mut input: BoxRead, limit: usize) {
             Err(error) => break format!("reading from it failed: {error}"),
         }
         while let Some(at) = buffer.get(searched..).and_then(|rest| memchr::memchr(b'\n', rest)) {
-            let mut line = buffer.split_to(searched + at + 1);
-            line.truncate(searched + at);
+            let length = searched + at;
+            // Also one that came with its end, in one piece.
+            if length > limit {
+                searched = length;
+                break 'ended too_long();
+            }
+            let mut line = buffer.split_to(length + 1);
+            line.truncate(length);
             searched = 0;
             wire.line(line.freeze());
         }
         searched = buffer.len();
         if searched > limit {
-            break format!("a line of its output is longer than {limit} bytes");
+            break too_long();
         }
         if searched == 0 && buffer.capacity() > 16 * BLOCK {
             buffer = BytesMut::new();

@@ -123,13 +123,12 @@ impl Wire {
 
     /// Ends the wire: its streams close, everybody who waits hears `reason`. Only the first reason counts.
     pub(crate) fn die(&self, reason: &str) {
-        if self.pending.fail(Arc::from(reason)) {
+        if self.pending.fail(Arc::from(reason), || self.dead.cancel()) {
             tracing::debug!(server = %self.server, reason, "connection ended");
             match &self.way {
                 Way::Lines(writer) => writer.close(),
                 Way::Http(http) => http.close(),
             }
-            self.dead.cancel();
         }
     }
 

@@ -58,6 +58,7 @@ mod platform {
     use crate::SecretValue;
     use keyring_core::Error;
     use keyring_core::api::CredentialStoreApi;
+    use std::sync::Arc;
     use zeroize::Zeroize;
 
     #[cfg(target_os = "macos")]
@@ -66,25 +67,44 @@ mod platform {
     use zbus_secret_service_keyring_store::Store;
 
     pub(super) fn get(service: &str, name: &str) -> Result<Option<SecretValue>, String> {
-        outcome(entry(service, name)?.get_password())
+        get_from(&*store()?, service, name)
     }
 
     pub(super) fn set(service: &str, name: &str, value: &SecretValue) -> Result<(), String> {
-        entry(service, name)?.set_password(value.reveal()).map_err(reason)
+        set_in(&*store()?, service, name, value)
     }
 
     pub(super) fn remove(service: &str, name: &str) -> Result<bool, String> {
-        match entry(service, name)?.delete_credential() {
+        remove_from(&*store()?, service, name)
+    }
+
+    fn store() -> Result<Arc<Store>, String> {
+        Store::new().map_err(|error| format!("no keychain answers on this machine: {}", reason(error)))
+    }
+
+    fn get_from(
+        store: &impl CredentialStoreApi,
+        service: &str,
+        name: &str,
+    ) -> Result<Option<SecretValue>, String> {
+        outcome(store.build(service, name, None).map_err(reason)?.get_password())
+    }
+
+    fn set_in(
+        store: &impl CredentialStoreApi,
+        service: &str,
+        name: &str,
+        value: &SecretValue,
+    ) -> Result<(), String> {
+        store.build(service, name, None).map_err(reason)?.set_password(value.reveal()).map_err(reason)
+    }
+
+    fn remove_from(store: &impl CredentialStoreApi, service: &str, name: &str) -> Result<bool, String> {
+        match store.build(service, name, None).map_err(reason)?.delete_credential() {
             Ok(()) => Ok(true),
             Err(Error::NoEntry) => Ok(false),
             Err(error) => Err(reason(error)),
         }
-    }
-
-    fn entry(service: &str, name: &str) -> Result<keyring_core::Entry, String> {
-        let store = Store::new()
-            .map_err(|error| format!("no keychain answers on this machine: {}", reason(error)))?;
-        store.build(service, name, None).map_err(reason)
     }
 
     /// What an answer means. Errors of this library can hold the entry's bytes.
@@ -113,6 +133,25 @@ mod platform {
     #[cfg(test)]
     mod tests {
         use super::*;
+        use keyring_core::mock;
+
+        #[test]
+        fn what_is_kept_is_found_under_its_service_and_name_until_it_is_removed() {
+            let store = mock::Store::new().unwrap();
+            let found = |service: &str, name: &str| {
+                get_from(&*store, service, name).map(|value| value.map(|value| value.reveal().to_owned()))
+            };
+            assert_eq!(found("gateway", "acme.token"), Ok(None));
+            for text in ["s3cret", "another \u{e4}"] {
+                set_in(&*store, "gateway", "acme.token", &SecretValue::new(text.to_owned())).unwrap();
+                assert_eq!(found("gateway", "acme.token"), Ok(Some(text.to_owned())));
+            }
+            assert_eq!(found("gateway", "acme.other"), Ok(None));
+            assert_eq!(found("elsewhere", "acme.token"), Ok(None));
+            assert_eq!(remove_from(&*store, "gateway", "acme.token"), Ok(true));
+            assert_eq!(found("gateway", "acme.token"), Ok(None));
+            assert_eq!(remove_from(&*store, "gateway", "acme.token"), Ok(false));
+        }
 
         #[test]
         fn an_answer_never_tells_the_entry_in_an_error() {

@@ -3,6 +3,10 @@
 //! *Invariant:* whoever does not import this crate cannot obtain a secret. Values have no `Debug`, are wiped when dropped, and never
 //! stand in an error. It must never know platforms or plugins.
 
+// What is tried again here also stands in `tests/fuzz`, to which this crate is another one.
+#[cfg(test)]
+extern crate self as host_resolver;
+
 mod env_file;
 mod error;
 mod expand;
@@ -17,6 +21,9 @@ mod source;
 mod store;
 pub mod template;
 pub mod volume;
+
+#[cfg(test)]
+mod corpus;
 
 pub use error::SecretError;
 pub use expand::{expand, joined, unknown_variables};

@@ -1,4 +1,9 @@
-//! Builds the test guests of `tests/guests`, the egress proxy and the bridge, and says where they are. For tests only.
+//! Builds the test guests of `tests/guests`, the egress proxy and the bridge, and says where they are; gives the inputs that fuzzing has found.
+//! For tests only.
+
+mod corpus;
+
+pub use corpus::{replay, replay_text};
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,32 +1,8 @@
-//! Editors' files: any text, and whatever is accepted can be filled in.
+//! `checks/editor.rs` on inputs that libFuzzer makes up.
 
 #![no_main]
 
-use host_config::{EditorFile, EditorText, Reach};
-use libfuzzer_sys::fuzz_target;
-use std::path::Path;
+#[path = "../checks/editor.rs"]
+mod editor;
 
-fuzz_target!(|text: &str| {
-    let Ok((file, _)) = EditorFile::parse(text, "f", Path::new("/w")) else { return };
-    for server in &file.servers {
-        let entry = server.editor.as_ref().expect("servers of editors' files have entries");
-        match &entry.reach {
-            Reach::Command(line) => {
-                fill(&line.program);
-                line.args.iter().for_each(fill);
-                line.env.iter().for_each(|(_, value)| fill(value));
-            }
-            Reach::Remote { url, headers, .. } => {
-                fill(url);
-                headers.iter().for_each(|(_, value)| fill(value));
-            }
-        }
-    }
-});
-
-fn fill(text: &EditorText) {
-    let filled = text.fill(|_| Some(String::new()));
-    assert!(filled.is_ok());
-    let secrets = text.secrets().count();
-    assert!(secrets <= filled.map(|parts| parts.len()).unwrap_or_default());
-}
+libfuzzer_sys::fuzz_target!(|text: &str| editor::holds(text));

@@ -1,7 +1,7 @@
 //! Commands of editors' files: what they get, how they fail, how they end.
 
 use super::{SERVER, editor_scene, entry, lives};
-use gateway_tests::harness::{ERAS, Era, eventually};
+use gateway_tests::harness::{ERAS, Era, Signal, eventually};
 use serde_json::json;
 
 const LEGACY: Era = Era::Legacy("2025-11-25");
@@ -144,6 +144,25 @@ async fn the_next_start_ends_what_a_killed_gateway_has_left() {
     gateway.says("that session").await;
     assert!(!lives(&own));
     gateway.end().await;
+}
+
+/// Without waiting for another start: whoever lives looks again and again.
+#[tokio::test]
+async fn a_gateway_that_lives_ends_what_a_killed_one_has_left() {
+    let scene = editor_scene(&json!({"a": entry(&["--deaf"])}));
+    scene.settings("pool: {sweep: 200ms}\n");
+    let lives_on = scene.serve([""; 0]).await;
+    let killed = scene.serve(FILE).await;
+    let mut client = killed.client(LEGACY).await;
+    client.await_tools(&["pid"]).await;
+    let (left, own) = (client.text("pid", json!({})).await, lives_on.pid().to_string());
+    killed.kill().await;
+    let line = lives_on.says("that session").await;
+    assert!(line.starts_with("ended "), "{line}");
+    assert!(!lives(&left) && lives(&own));
+    // The socket of the killed one goes with a start.
+    lives_on.signal(Signal::TERM);
+    assert_eq!(lives_on.ended().await.finished.code, Some(0));
 }
 
 #[tokio::test]

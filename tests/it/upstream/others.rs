@@ -2,7 +2,7 @@
 
 use super::{editor_scene, lives};
 use crate::program::scene;
-use gateway_tests::harness::{ERAS, Era, Scene, eventually, part};
+use gateway_tests::harness::{ERAS, Era, eventually, part};
 use serde_json::{Value, json};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,29 +13,12 @@ const LEGACY: Era = Era::Legacy("2025-11-25");
 const FILE: [&str; 2] = ["--mcp-servers", "mcp.json"];
 
 /// Node and the entry of npm's server-everything, where they are.
-fn everything() -> Option<(String, String)> {
+pub(super) fn everything() -> Option<(String, String)> {
     Some((part("clients", "GATEWAY_TEST_NODE")?, part("clients", "GATEWAY_TEST_EVERYTHING")?))
 }
 
-/// Tools that it offers to a client without capabilities, as its page has them (`mcp-ecosystem.md` 6).
-const EVERYTHING: [&str; 13] = [
-    "echo",
-    "get-annotated-message",
-    "get-env",
-    "get-resource-links",
-    "get-resource-reference",
-    "get-structured-content",
-    "get-sum",
-    "get-tiny-image",
-    "gzip-file-as-resource",
-    "simulate-research-query",
-    "toggle-simulated-logging",
-    "toggle-subscriber-updates",
-    "trigger-long-running-operation",
-];
-
 /// server-everything as a process of its own that listens on a port; it ends when it is dropped.
-async fn listening(transport: &str, port: u16) -> Child {
+pub(super) async fn listening(transport: &str, port: u16) -> Child {
     let (node, entry) = everything().unwrap();
     let mut command = Command::new(node);
     command.arg(entry).arg(transport).env("PORT", port.to_string()).kill_on_drop(true);
@@ -49,7 +32,7 @@ async fn listening(transport: &str, port: u16) -> Child {
 
 /// A port for a server that must be told one and takes seconds to bind it. From below those that the system hands out by itself, or another
 /// test that binds or connects meanwhile would get it; each process and each call begins elsewhere.
-async fn free_port() -> u16 {
+pub(super) async fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
         let step = std::process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
@@ -58,62 +41,6 @@ async fn free_port() -> u16 {
             return port;
         }
     }
-}
-
-/// Everything that a client can see of server-everything.
-async fn uses_everything(scene: &Scene, arguments: &[&str]) {
-    let gateway = scene.serve(arguments).await;
-    for era in ERAS {
-        let mut client = gateway.client(era).await;
-        client.await_tools(&EVERYTHING).await;
-        assert_eq!(client.tools().await, EVERYTHING, "{era:?}");
-        assert_eq!(client.text("echo", json!({"message": "hello"})).await, "Echo: hello");
-        assert!(client.text("get-sum", json!({"a": 2, "b": 3})).await.contains('5'));
-        let weather = client.call("get-structured-content", json!({"location": "New York"})).await.unwrap();
-        assert!(weather["structuredContent"].is_object(), "{weather}");
-        let slow = client.text("trigger-long-running-operation", json!({"duration": 1, "steps": 2})).await;
-        assert!(slow.contains("completed"), "{slow}");
-        let prompts = client.request("prompts/list", json!({})).await.unwrap();
-        assert_eq!(prompts["prompts"].as_array().unwrap().len(), 4, "{prompts}");
-        let resources = client.request("resources/list", json!({})).await.unwrap();
-        let uri = resources["resources"][0]["uri"].as_str().unwrap();
-        let read = client.request("resources/read", json!({"uri": uri})).await.unwrap();
-        assert_eq!(read["contents"][0]["uri"], uri);
-        client.leave().await;
-    }
-    gateway.end().await;
-}
-
-#[tokio::test]
-async fn everything_by_command() {
-    let Some((node, entry)) = everything() else { return };
-    let scene = editor_scene(&json!({"everything": {"command": node, "args": [entry, "stdio"]}}));
-    uses_everything(&scene, &FILE).await;
-}
-
-#[tokio::test]
-async fn everything_by_streamable_http() {
-    if everything().is_none() {
-        return;
-    }
-    let port = free_port().await;
-    let _server = listening("streamableHttp", port).await;
-    let scene = editor_scene(&json!({"everything": {"url": format!("http://127.0.0.1:{port}/mcp")}}));
-    uses_everything(&scene, &FILE).await;
-}
-
-#[tokio::test]
-async fn everything_by_the_first_transport() {
-    if everything().is_none() {
-        return;
-    }
-    let port = free_port().await;
-    let _server = listening("sse", port).await;
-    let scene = scene();
-    scene.settings(&format!(
-        "servers:\n  everything:\n    remote: {{url: 'http://localhost:{port}/sse', transport_type: sse}}\n"
-    ));
-    uses_everything(&scene, &[]).await;
 }
 
 #[tokio::test]
@@ -206,6 +133,34 @@ async fn python_servers_by_command() {
     assert!(now.contains("UTC"), "{now}");
     let status = client.text("git_status", json!({"repo_path": repository})).await;
     assert!(status.contains("No commits yet"), "{status}");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn files_by_command() {
+    let (Some(node), Some(entry)) =
+        (part("clients", "GATEWAY_TEST_NODE"), part("clients", "GATEWAY_TEST_FILESYSTEM"))
+    else {
+        return;
+    };
+    let scene = scene();
+    let there = std::fs::canonicalize(scene.file("files/there.txt", "was there").parent().unwrap()).unwrap();
+    let servers = json!({"files": {"command": node, "args": [entry, there]}});
+    scene.file("mcp.json", json!({"mcpServers": servers}).to_string());
+    let gateway = scene.serve(FILE).await;
+    for (number, era) in ERAS.into_iter().enumerate() {
+        let mut client = gateway.client(era).await;
+        client.await_tools(&["list_directory", "read_text_file", "write_file"]).await;
+        let text = client.text("read_text_file", json!({"path": there.join("there.txt")})).await;
+        assert_eq!(text, "was there", "{era:?}");
+        let name = format!("new-{number}.txt");
+        client.text("write_file", json!({"path": there.join(&name), "content": "new \u{e4}"})).await;
+        assert_eq!(std::fs::read_to_string(there.join(&name)).unwrap(), "new \u{e4}");
+        let listed = client.text("list_directory", json!({"path": there})).await;
+        assert!(listed.contains("[FILE] there.txt") && listed.contains(&name), "{listed}");
+        let refused = client.call("read_text_file", json!({"path": "/etc/passwd"})).await.unwrap();
+        assert_eq!(refused["isError"], true, "{refused}");
+    }
     gateway.end().await;
 }
 

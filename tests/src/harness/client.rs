@@ -1,6 +1,7 @@
 //! A small MCP client of either era over either transport. It knows as little as possible, so that what it sees is what was sent.
 
 use super::http::Endpoint;
+use super::link::Link;
 use super::patience::{eventually, patiently};
 use super::stdio::Pipe;
 use serde_json::{Map, Value, json};
@@ -44,7 +45,7 @@ pub type Answer = Result<Value, RpcError>;
 
 /// A request that was sent and whose answer has not been asked for.
 pub enum InFlight {
-    /// Over standard input: its id.
+    /// Over standard input, or HTTP+SSE: its id.
     Stdio(u64),
     /// Over HTTP: the task that reads its answer.
     Http(JoinHandle<Answer>),
@@ -55,12 +56,18 @@ pub struct Client {
     era: Era,
     wire: Wire,
     next: u64,
+    /// What it says it can be asked for.
+    capabilities: Value,
+    /// Its result for each method that it can be asked for; what is not here it never answers.
+    answers: Map<String, Value>,
+    /// What it was asked and has answered, oldest first: objects with `method` and `params`.
+    pub questions: Vec<Value>,
     /// What the gateway said about itself: result of `initialize` or `server/discover`.
     pub hello: Value,
 }
 
 enum Wire {
-    Stdio { pipe: Pipe, early: HashMap<u64, Answer>, notifications: Vec<Value> },
+    Stream { link: Link, early: HashMap<u64, Answer>, notifications: Vec<Value> },
     Http { endpoint: Endpoint, session: String },
 }
 
@@ -70,10 +77,31 @@ impl Client {
     /// # Panics
     /// It is not welcome.
     pub async fn over_stdio(pipe: Pipe, era: Era) -> Self {
-        let wire = Wire::Stdio { pipe, early: HashMap::new(), notifications: Vec::new() };
-        let mut client = Self { era, wire, next: 1, hello: Value::Null };
-        client.introduce().await.unwrap_or_else(|error| panic!("no welcome: {error:?}"));
-        client
+        Self::asked_over_stdio(pipe, era, json!({}), Map::new()).await
+    }
+
+    /// The same for a client that says it can be asked for something, with its result for each method.
+    ///
+    /// # Panics
+    /// It is not welcome.
+    pub async fn asked_over_stdio(
+        pipe: Pipe,
+        era: Era,
+        capabilities: Value,
+        answers: Map<String, Value>,
+    ) -> Self {
+        let wire = Wire::Stream { link: Link::Pipe(pipe), early: HashMap::new(), notifications: Vec::new() };
+        Self::introduced(wire, era, capabilities, answers).await
+    }
+
+    /// Introduces itself by HTTP+SSE.
+    ///
+    /// # Panics
+    /// It is not welcome.
+    pub async fn over_events(endpoint: &Endpoint, era: Era) -> Self {
+        let link = Link::by_events(endpoint).await;
+        let wire = Wire::Stream { link, early: HashMap::new(), notifications: Vec::new() };
+        Self::introduced(wire, era, json!({}), Map::new()).await
     }
 
     /// Introduces itself over HTTP.
@@ -82,7 +110,12 @@ impl Client {
     /// It is not welcome.
     pub async fn over_http(endpoint: Endpoint, era: Era) -> Self {
         let wire = Wire::Http { endpoint, session: String::new() };
-        let mut client = Self { era, wire, next: 1, hello: Value::Null };
+        Self::introduced(wire, era, json!({}), Map::new()).await
+    }
+
+    async fn introduced(wire: Wire, era: Era, capabilities: Value, answers: Map<String, Value>) -> Self {
+        let (questions, hello) = (Vec::new(), Value::Null);
+        let mut client = Self { era, wire, next: 1, capabilities, answers, questions, hello };
         client.introduce().await.unwrap_or_else(|error| panic!("no welcome: {error:?}"));
         client
     }
@@ -93,7 +126,7 @@ impl Client {
             return Ok(());
         };
         let params = json!({
-            "protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}
+            "protocolVersion": revision, "capabilities": self.capabilities, "clientInfo": {"name": "tests", "version": "1"}
         });
         if let Wire::Http { endpoint, session } = &mut self.wire {
             let message = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
@@ -110,13 +143,37 @@ impl Client {
         Ok(())
     }
 
-    /// Sends a request and waits for its answer.
+    /// Sends a request and waits for its answer. What a modern client is asked on the way it answers, and sends the request again.
     ///
     /// # Errors
     /// The error that came instead.
-    pub async fn request(&mut self, method: &str, params: Value) -> Answer {
-        let sent = self.begin(method, params).await;
-        self.finish(sent).await
+    ///
+    /// # Panics
+    /// It is asked for something that it cannot be asked for.
+    pub async fn request(&mut self, method: &str, mut params: Value) -> Answer {
+        loop {
+            let sent = self.begin(method, params.clone()).await;
+            let result = self.finish(sent).await?;
+            if result["resultType"] != "input_required" || self.answers.is_empty() {
+                return Ok(result);
+            }
+            let mut responses = Map::new();
+            for (key, question) in result["inputRequests"].as_object().unwrap() {
+                let answer = self.answers.get(question["method"].as_str().unwrap());
+                let answer = answer.unwrap_or_else(|| panic!("nobody can answer {question}"));
+                responses.insert(key.clone(), answer.clone());
+                self.questions.push(question.clone());
+            }
+            params["inputResponses"] = Value::Object(responses);
+            if let Some(state) = result.get("requestState") {
+                params["requestState"] = state.clone();
+            }
+        }
+    }
+
+    /// Answers so from now on when it is asked for this.
+    pub fn will_answer(&mut self, method: &str, result: Value) {
+        self.answers.insert(method.to_owned(), result);
     }
 
     /// Sends a request.
@@ -125,8 +182,8 @@ impl Client {
         self.next += 1;
         let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": self.dressed(params)});
         match &mut self.wire {
-            Wire::Stdio { pipe, .. } => {
-                pipe.send(&message).await;
+            Wire::Stream { link, .. } => {
+                link.send(&message).await;
                 InFlight::Stdio(id)
             }
             Wire::Http { endpoint, session } => {
@@ -145,22 +202,36 @@ impl Client {
     pub async fn finish(&mut self, sent: InFlight) -> Answer {
         match (sent, &mut self.wire) {
             (InFlight::Http(task), _) => patiently("an answer over HTTP", task).await.unwrap(),
-            (InFlight::Stdio(id), Wire::Stdio { pipe, early, notifications }) => loop {
-                if let Some(answer) = early.remove(&id) {
+            (InFlight::Stdio(id), Wire::Stream { .. }) => loop {
+                if let Wire::Stream { early, .. } = &mut self.wire
+                    && let Some(answer) = early.remove(&id)
+                {
                     return answer;
                 }
-                match patiently("an answer on standard output", pipe.next()).await {
-                    None => return Err(RpcError::unanswered("the gateway closed its standard output")),
-                    Some(message) => match message.get("id").and_then(Value::as_u64) {
-                        Some(id) if message.get("method").is_none() => {
-                            drop(early.insert(id, answer_of(message)))
-                        }
-                        _ => notifications.push(message),
-                    },
+                if !self.read("an answer on standard output").await {
+                    return Err(RpcError::unanswered("the gateway closed its standard output"));
                 }
             },
             (InFlight::Stdio(_), Wire::Http { .. }) => panic!("a request of another client"),
         }
+    }
+
+    /// Reads one message from standard output, answers it if it is a question, and keeps it otherwise. False at the end.
+    async fn read(&mut self, what: &str) -> bool {
+        let Wire::Stream { link, early, notifications } = &mut self.wire else {
+            panic!("a client over HTTP has a stream for what is no answer")
+        };
+        let Some(mut message) = patiently(what, link.next()).await else { return false };
+        let method = message["method"].as_str().unwrap_or_default().to_owned();
+        match (message.get("id").and_then(Value::as_u64), self.answers.get(&method)) {
+            (Some(id), _) if method.is_empty() => drop(early.insert(id, answer_of(message))),
+            (Some(id), Some(answer)) => {
+                link.send(&json!({"jsonrpc": "2.0", "id": id, "result": answer})).await;
+                self.questions.push(json!({"method": method, "params": message["params"].take()}));
+            }
+            _ => notifications.push(message),
+        }
+        true
     }
 
     /// Sends a notification.
@@ -170,7 +241,7 @@ impl Client {
     pub async fn notify(&mut self, method: &str, params: Value) {
         let message = json!({"jsonrpc": "2.0", "method": method, "params": self.dressed(params)});
         match &mut self.wire {
-            Wire::Stdio { pipe, .. } => pipe.send(&message).await,
+            Wire::Stream { link, .. } => link.send(&message).await,
             Wire::Http { endpoint, session } => {
                 let headers = headers(self.era, session, &message);
                 let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -185,20 +256,13 @@ impl Client {
     /// # Panics
     /// It does not come, or the client is one over HTTP.
     pub async fn notified(&mut self, method: &str) -> Value {
-        let Wire::Stdio { pipe, early, notifications } = &mut self.wire else {
-            panic!("a client over HTTP has a stream for them")
-        };
         loop {
-            if let Some(at) = notifications.iter().position(|message| message["method"] == method) {
+            if let Wire::Stream { notifications, .. } = &mut self.wire
+                && let Some(at) = notifications.iter().position(|message| message["method"] == method)
+            {
                 return notifications.remove(at);
             }
-            let Some(message) = patiently(method, pipe.next()).await else {
-                panic!("the gateway ended without {method}")
-            };
-            match message.get("id").and_then(Value::as_u64) {
-                Some(id) if message.get("method").is_none() => drop(early.insert(id, answer_of(message))),
-                _ => notifications.push(message),
-            }
+            assert!(self.read(method).await, "the gateway ended without {method}");
         }
     }
 
@@ -281,7 +345,7 @@ impl Client {
                 params.as_object_mut().unwrap().entry("_meta").or_insert_with(|| Value::Object(Map::new()));
             meta["io.modelcontextprotocol/protocolVersion"] = json!(MODERN);
             meta["io.modelcontextprotocol/clientInfo"] = json!({"name": "tests", "version": "1"});
-            meta["io.modelcontextprotocol/clientCapabilities"] = json!({});
+            meta["io.modelcontextprotocol/clientCapabilities"] = self.capabilities.clone();
         }
         params
     }

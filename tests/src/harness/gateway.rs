@@ -7,6 +7,7 @@ use super::patience::patiently;
 use super::scene::{Scene, TOKEN};
 use super::stdio::Pipe;
 use rustix::process::{Pid, kill_process, test_kill_process_group};
+use serde_json::{Map, Value};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -129,8 +130,24 @@ impl<'s> Gateway<'s> {
     /// # Panics
     /// The gateway was started over HTTP, or has its client already.
     pub async fn only_client(&mut self, era: Era) -> Client {
-        let pipe = self.pipe.take().unwrap_or_else(|| panic!("standard input and output have one client"));
-        Client::over_stdio(pipe, era).await
+        Client::over_stdio(self.only_pipe(), era).await
+    }
+
+    /// The same for a client that says it can be asked for something, with its result for each method.
+    ///
+    /// # Panics
+    /// As [`Gateway::only_client`].
+    pub async fn only_client_asked(
+        &mut self,
+        era: Era,
+        capabilities: Value,
+        answers: Map<String, Value>,
+    ) -> Client {
+        Client::asked_over_stdio(self.only_pipe(), era, capabilities, answers).await
+    }
+
+    fn only_pipe(&mut self) -> Pipe {
+        self.pipe.take().unwrap_or_else(|| panic!("standard input and output have one client"))
     }
 
     /// Waits for a line on standard error that holds this text, and gives the whole line.

@@ -140,33 +140,49 @@ impl Reply {
     /// # Panics
     /// It is no message.
     pub async fn message(&mut self) -> io::Result<Option<Value>> {
-        let stream = self.is_stream();
+        if self.is_stream() {
+            return Ok(self.event().await?.map(|(_, data)| parsed(&data)));
+        }
+        while self.fill().await? {}
+        let whole = std::mem::take(&mut self.unread);
+        Ok((!whole.is_empty()).then(|| parsed(&String::from_utf8_lossy(&whole))))
+    }
+
+    /// The next event with data: its name, empty if it has none, and the data. `None` at the end.
+    ///
+    /// # Errors
+    /// The connection broke.
+    ///
+    /// # Panics
+    /// It is no text.
+    pub async fn event(&mut self) -> io::Result<Option<(String, String)>> {
         loop {
-            if stream && let Some(end) = self.unread.windows(2).position(|pair| pair == b"\n\n") {
-                let event: Vec<u8> = self.unread.drain(..end + 2).collect();
-                let text = String::from_utf8(event).unwrap();
-                let data: String =
-                    text.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim_start).collect();
-                // Comments keep a connection alive, and an event without data only gives an id.
-                if !data.is_empty() {
-                    return Ok(Some(parsed(&data)));
+            let Some(end) = self.unread.windows(2).position(|pair| pair == b"\n\n") else {
+                if self.fill().await? {
+                    continue;
                 }
-                continue;
-            }
-            match self.body.frame().await {
-                Some(frame) => {
-                    let frame = frame.map_err(io::Error::other)?;
-                    if let Some(data) = frame.data_ref() {
-                        self.unread.extend(data.iter().filter(|byte| **byte != b'\r'));
-                    }
-                }
-                None if stream || self.unread.is_empty() => return Ok(None),
-                None => {
-                    let whole = std::mem::take(&mut self.unread);
-                    return Ok(Some(parsed(&String::from_utf8_lossy(&whole))));
-                }
+                return Ok(None);
+            };
+            let event: Vec<u8> = self.unread.drain(..end + 2).collect();
+            let text = String::from_utf8(event).unwrap();
+            let field = |name: &str| -> String {
+                text.lines().filter_map(|line| line.strip_prefix(name)).map(str::trim_start).collect()
+            };
+            // Comments keep a connection alive, and an event without data only gives an id.
+            if !field("data:").is_empty() {
+                return Ok(Some((field("event:"), field("data:"))));
             }
         }
+    }
+
+    /// Reads more of the body. False at its end.
+    async fn fill(&mut self) -> io::Result<bool> {
+        let Some(frame) = self.body.frame().await else { return Ok(false) };
+        let frame = frame.map_err(io::Error::other)?;
+        if let Some(data) = frame.data_ref() {
+            self.unread.extend(data.iter().filter(|byte| **byte != b'\r'));
+        }
+        Ok(true)
     }
 }
 

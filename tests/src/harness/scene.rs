@@ -3,7 +3,7 @@
 use super::finished::Finished;
 use super::gateway::Gateway;
 use super::patience::patiently;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tempfile::TempDir;
@@ -135,8 +135,15 @@ impl Scene {
         transport: &str,
         arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
     ) -> Gateway<'_> {
-        let mut command = self.command(["run", "--transport", transport, "--port", "0"]);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
+        let run = ["run", "--transport", transport, "--port", "0"].map(OsString::from);
+        let arguments = arguments.into_iter().map(|argument| argument.as_ref().to_owned());
+        self.start(run.into_iter().chain(arguments)).await
+    }
+
+    /// Starts the program with these arguments, which make it serve over HTTP by themselves, and waits until it says where it listens.
+    pub async fn start(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Gateway<'_> {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
         let gateway = Gateway::started(self, command);
         gateway.endpoint().await;
         gateway

@@ -280,6 +280,27 @@ mod tests {
     }
 
     #[test]
+    fn limits_of_an_entry_reach_whoever_keeps_them() {
+        let entry = "component: ./a.wasm, startTimeout: 1s, callTimeout: 2s, idleTimeout: 3s, concurrency: 4, outputLimit: 5KiB";
+        let text = format!("servers:\n  a: {{{entry}}}\n  b: {{component: ./a.wasm}}\n");
+        let settings =
+            host_config::Settings::parse(&text, "g.yaml", std::path::Path::new("/w"), &Default::default())
+                .unwrap();
+        let specs = settings
+            .servers
+            .iter()
+            .map(|server| server_spec(server, &ServerConfigs::default(), &Environment::default()).unwrap());
+        let limits = specs.map(|spec| {
+            let seconds = |time: Option<std::time::Duration>| time.map(|time| time.as_secs());
+            let times = [spec.start_timeout, spec.call_timeout, spec.idle_timeout].map(seconds);
+            (times, spec.concurrency, spec.output_limit)
+        });
+        let limits: Vec<_> = limits.collect();
+        let none = ([None; 3], None, None);
+        assert_eq!(limits, [([Some(1), Some(2), Some(3)], Some(4), Some(5 << 10)), none]);
+    }
+
+    #[test]
     fn a_folder_is_for_reading_unless_the_entry_says_more() {
         let access =
             |volume: &str| spec(&format!("image: a\nvolumes: ['{volume}']")).unwrap().mounts[0].access;

@@ -10,11 +10,7 @@ use host_pool::{Pool, ServerStatus};
 use host_wasm::Watch;
 use serde_json::{Value, json};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-
-/// Between two looks at what dead gateways have left. Nothing waits for it: a start of theirs does the same.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// See the module.
 pub(crate) struct Running {
@@ -137,7 +133,8 @@ impl Running {
         // The ledger says which plugins are needed, and loads them.
         self.app().work_off_ledger().await.iter().for_each(|line| say(line));
         loop {
-            tokio::time::sleep(SWEEP_EVERY).await;
+            // Nothing waits for it: a start of theirs does the same.
+            tokio::time::sleep(self.app().inputs.settings.pool.sweep).await;
             let (lines, _) = self.app().sweep(Whose::Loaded).await;
             lines.iter().for_each(|line| say(line));
         }

@@ -84,7 +84,7 @@ front:
   allowedOrigins: ['https://app.example']
   listWait: 500ms
   names: all
-pool: {idle: 1h, cap: 5, startTimeout: 2m}
+pool: {idle: 1h, cap: 5, startTimeout: 2m, sweep: 5m}
 state: ./state
 "#;
 
@@ -102,6 +102,7 @@ fn everything_that_can_be_said() {
     assert_eq!(settings.front.allowed_origins, ["https://app.example"]);
     assert_eq!((settings.pool.idle, settings.pool.cap), (Duration::from_secs(3600), 5));
     assert_eq!(settings.pool.start_timeout, Duration::from_secs(120));
+    assert_eq!(settings.pool.sweep, Duration::from_secs(300));
 }
 
 #[test]

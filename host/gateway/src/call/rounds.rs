@@ -123,6 +123,12 @@ impl Rounds {
                 return Err(odd(text));
             }
             let params = find_member(request, "params").filter(|member| member.kind() == JsonKind::Object);
+            let lack =
+                params.as_ref().and_then(|params| session.declared.lacks(&name, params.value(request)));
+            if let Some(lack) = lack {
+                let text = format!("asks for `{name}` with `{lack}`, which this client did not declare");
+                return Err(odd(text));
+            }
             let params = params.map(|member| downward(&name, member.value(request), session.id.as_bytes()));
             let (sender, receiver) = oneshot::channel();
             let ask = session.asks.ask(&name, params.as_deref(), Asker::Round(sender));

@@ -63,6 +63,27 @@ async fn legacy_clients() {
     }
 }
 
+/// Of all servers, in their order, each under its name; one that has none is not named.
+#[tokio::test]
+async fn instructions_of_all_servers_are_merged() {
+    let advising = |name, speaks, text| {
+        let mut script = Script::new(name, speaks).tools(&["echo"]);
+        script.instructions = text;
+        script
+    };
+    let world = World::of(vec![
+        advising("a", Speaks::Legacy, Some("Be kind.\n")),
+        advising("b", Speaks::Legacy, None),
+        advising("c", Speaks::Modern, Some("Be \"brief\".")),
+    ])
+    .await;
+    world.front.ready().await;
+    let merged = "## a\n\nBe kind.\n\n## c\n\nBe \"brief\".";
+    assert_eq!(world.http().await.initialize("2025-11-25").await["instructions"], merged);
+    let (_, hello) = world.http().await.ask_modern("server/discover", json!({})).await;
+    assert_eq!(hello["result"]["instructions"], merged);
+}
+
 #[tokio::test]
 async fn modern_clients() {
     for speaks in [Speaks::Legacy, Speaks::Modern] {

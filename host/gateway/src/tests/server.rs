@@ -226,6 +226,11 @@ impl Script {
     fn question(name: &str) -> Value {
         match name.rsplit('-').next().unwrap_or_default() {
             "sample" => json!({"method":"sampling/createMessage","params":{"messages":[],"maxTokens":5}}),
+            "toolsample" => {
+                let tools = json!([{"name":"t","inputSchema":{"type":"object"},"x":1.5}]);
+                json!({"method":"sampling/createMessage",
+                       "params":{"messages":[],"maxTokens":5,"tools":tools,"toolChoice":{"mode":"auto"}}})
+            }
             "roots" => json!({"method":"roots/list"}),
             "url" => {
                 json!({"method":"elicitation/create","params":{"mode":"url","message":"m","url":"x://y"}})

@@ -27,6 +27,19 @@ fn only_what_is_relayed_is_declared() {
     }
 }
 
+#[test]
+fn tools_inside_a_sample_are_for_clients_that_take_them() {
+    let ask = "sampling/createMessage";
+    let lacks = |declares: Value, params: &str| declared(&declares).lacks(ask, params.as_bytes());
+    let with = "{\"messages\":[],\"tools\":[],\"toolChoice\":{}}";
+    assert_eq!(lacks(json!({"sampling": {}}), with), Some("tools"));
+    assert_eq!(lacks(json!({"sampling": {"tools": true}}), with), Some("tools"));
+    assert_eq!(lacks(json!({"sampling": {}}), "{\"toolChoice\":{}}"), Some("toolChoice"));
+    assert_eq!(lacks(json!({"sampling": {}}), "{\"tools\":null}"), None);
+    assert_eq!(lacks(json!({"sampling": {"tools": {}}}), with), None);
+    assert_eq!(declared(&json!({"elicitation": {}})).lacks("elicitation/create", with.as_bytes()), None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_legacy_server_asks_the_newest_call_of_its_session() {
     let mut stage = Stage::one(legacy(silence));

@@ -8,6 +8,8 @@ use host_provisioner::fake::FakeProvisioner;
 use host_provisioner::{ServerSpec, Streams, Workload};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
@@ -130,6 +132,54 @@ async fn a_line_without_end_is_the_end() {
     let expected =
         "a line of its output is longer than 1000 bytes; its last words: out of \\u{1b}[1mcheese | sorry";
     assert_eq!(wire.obituary().await, expected);
+}
+
+/// However it comes: with its end in one piece, or in two whose first is within the limit.
+#[tokio::test(start_paused = true)]
+async fn a_line_that_is_too_long_is_the_end_also_when_it_has_one() {
+    let config = PoolConfig { line_limit: 1000, ..Default::default() };
+    for (length, pieces, fits) in [(1000, 1, true), (1001, 1, false), (1000, 2, true), (1200, 2, false)] {
+        let (wire, _their_stdin, mut their_stdout, _their_stderr) = wire(1 << 16, &config);
+        let mut call = wire.call("x", None).unwrap();
+        let bare = json!({"jsonrpc": "2.0", "id": call.id(), "result": ""}).to_string();
+        let filler = "x".repeat(length - bare.len());
+        let text = bare.replace("\"\"", &format!("\"{filler}\"")) + "\n";
+        for piece in text.as_bytes().chunks(text.len().div_ceil(pieces)) {
+            their_stdout.write_all(piece).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        let answer = next(&mut call).await;
+        assert_eq!(answer.is_ok(), fits, "{length} bytes in {pieces} pieces: {answer:?}");
+        if let Err(gone) = answer {
+            let expected = "the server has gone: a line of its output is longer than 1000 bytes";
+            assert_eq!(gone.to_string(), expected);
+        }
+    }
+}
+
+/// Looks, when it is woken, whether the connection still counts as one.
+struct Look {
+    wire: Arc<Wire>,
+    saw_the_end: AtomicBool,
+}
+
+impl Wake for Look {
+    fn wake(self: Arc<Self>) {
+        self.saw_the_end.store(self.wire.dead.is_cancelled(), Ordering::SeqCst);
+    }
+}
+
+/// Or whoever calls at once again would be given the same server.
+#[tokio::test(start_paused = true)]
+async fn who_hears_of_the_end_finds_the_server_gone() {
+    let (wire, _their_stdin, _their_stdout, _their_stderr) = wire(1 << 16, &PoolConfig::default());
+    let mut call = wire.call("x", None).unwrap();
+    let look = Arc::new(Look { wire: Arc::clone(&wire), saw_the_end: AtomicBool::new(false) });
+    let waker = Waker::from(Arc::clone(&look));
+    let mut answer = std::pin::pin!(next(&mut call));
+    assert!(answer.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    wire.die("it is over");
+    assert!(look.saw_the_end.load(Ordering::SeqCst));
 }
 
 #[tokio::test(start_paused = true)]

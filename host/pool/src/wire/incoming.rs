@@ -139,6 +139,10 @@ impl Wire {
             let name = sanitize::line(name, SHOWN_RUBBISH);
             return refuse(code::METHOD_NOT_FOUND, &format!("the client does not serve `{name}`"));
         }
+        if let Some(lack) = self.declared.lacks(name, request.params_raw().unwrap_or(b"{}")) {
+            let text = format!("the client did not declare that it takes `{lack}` in `{name}`");
+            return refuse(code::INVALID_PARAMS, &text);
+        }
         let withdrawn = self.dead.child_token();
         {
             let mut open = self.asked.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 super::pairs! {
     sampling
+    sampling_with_tools
     elicitation
     url_elicitation
     roots
@@ -17,7 +18,14 @@ fn everything() -> Value {
 }
 
 async fn meet(pair: Pair, capabilities: Value) -> Meeting {
-    let script = pair.script().tools(&["ask-sample", "ask-elicit", "ask-url", "ask-roots", "again-elicit"]);
+    let script = pair.script().tools(&[
+        "ask-sample",
+        "ask-toolsample",
+        "ask-elicit",
+        "ask-url",
+        "ask-roots",
+        "again-elicit",
+    ]);
     pair.meet_as(capabilities, vec![script]).await
 }
 
@@ -86,6 +94,32 @@ async fn sampling(pair: Pair) {
     assert_eq!(question["params"]["maxTokens"], 5);
 }
 
+/// Tools inside a sample are relayed as they are, and only to clients that have said they take them.
+async fn sampling_with_tools(pair: Pair) {
+    let reply = json!({"role": "assistant", "content": [{"type": "tool_use", "id": "1", "name": "t", "input": {"n": 1.5}}],
+                       "model": "m", "stopReason": "toolUse"});
+    let question = one_question(pair, "ask-toolsample", "sampling/createMessage", reply).await;
+    let tools = json!([{"name": "t", "inputSchema": {"type": "object"}, "x": 1.5}]);
+    assert_eq!(
+        (&question["params"]["tools"], &question["params"]["toolChoice"]),
+        (&tools, &json!({"mode": "auto"}))
+    );
+
+    // A modern client that is asked by a modern server all the same is the one to refuse: results pass.
+    if matches!((pair.client, pair.server), (Speaks::Modern, Speaks::Modern)) {
+        return;
+    }
+    let mut m = meet(pair, json!({"sampling": {}})).await;
+    let answer = m.call("ask-toolsample", json!({})).await;
+    if pair.server == Speaks::Modern {
+        let text =
+            "server `a`: asks for `sampling/createMessage` with `tools`, which this client did not declare";
+        assert_eq!(answer["error"]["message"], text);
+    } else {
+        assert_eq!(said_json(&answer)["code"], -32602, "{answer}");
+    }
+}
+
 async fn elicitation(pair: Pair) {
     let reply = json!({"action": "accept", "content": {"n": 1.5}});
     let question = one_question(pair, "ask-elicit", "elicitation/create", reply).await;
@@ -96,6 +130,22 @@ async fn elicitation(pair: Pair) {
 async fn url_elicitation(pair: Pair) {
     let question = one_question(pair, "ask-url", "elicitation/create", json!({"action": "accept"})).await;
     assert_eq!((&question["params"]["mode"], &question["params"]["url"]), (&json!("url"), &json!("x://y")));
+
+    // In the legacy era the server says when the visit is over; the modern one has no word for it.
+    if matches!((pair.client, pair.server), (Speaks::Legacy, Speaks::Legacy)) {
+        let mut m = meet(pair, everything()).await;
+        m.asked("ask-url", &[json!({"action": "accept"})]).await;
+        let mut news = m.news(json!({})).await;
+        let over = json!({"jsonrpc": "2.0", "method": "notifications/elicitation/complete",
+                          "params": {"elicitationId": "visit-1", "x": [1.5]}});
+        m.server().say(&over).await;
+        // That its own server lists more than everybody's may be told before.
+        let mut told = news.event().await.unwrap();
+        while told["method"] == "notifications/tools/list_changed" {
+            told = news.event().await.unwrap();
+        }
+        assert_eq!(told, over);
+    }
 }
 
 async fn roots(pair: Pair) {

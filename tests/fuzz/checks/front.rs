@@ -9,15 +9,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
 /// The token that clients must show.
-pub const TOKEN: &str = "the-token-of-this-target";
+pub(crate) const TOKEN: &str = "the-token-of-this-target";
 
-pub struct World {
+pub(crate) struct World {
     runtime: Runtime,
     front: Arc<Front>,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let config = FrontConfig {
             token: Some(Token::new(TOKEN)),
@@ -25,12 +25,13 @@ impl World {
             message_limit: 2048,
             ..FrontConfig::default()
         };
-        let front = runtime.block_on(async { Front::new(Pool::new(Vec::new(), PoolConfig::default()), config) });
+        let front =
+            runtime.block_on(async { Front::new(Pool::new(Vec::new(), PoolConfig::default()), config) });
         Self { runtime, front }
     }
 
     /// Everything that is answered to these bytes until nothing more happens.
-    pub fn exchange(&self, request: &[u8]) -> Vec<u8> {
+    pub(crate) fn exchange(&self, request: &[u8]) -> Vec<u8> {
         self.runtime.block_on(async {
             let (mut ours, theirs) = tokio::io::duplex(1 << 16);
             let serving = tokio::spawn(serve(theirs, Arc::clone(&self.front), &HttpConfig::default()));
@@ -59,8 +60,7 @@ impl World {
 }
 
 /// The status of the first answer; `None` if there is none.
-pub fn status(answer: &[u8]) -> Option<u16> {
+pub(crate) fn status(answer: &[u8]) -> Option<u16> {
     let line = answer.strip_prefix(b"HTTP/1.1 ").or(answer.strip_prefix(b"HTTP/1.0 "))?;
     std::str::from_utf8(line.get(..3)?).ok()?.parse().ok()
 }
-
