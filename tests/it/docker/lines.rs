@@ -4,8 +4,9 @@
 //! Images, folders and names are others than there: an image must exist, a folder must be one that catalogues may mount, and each row is a
 //! server of its own.
 
-use super::World;
-use serde_json::Value;
+use super::command::{docker, output};
+use super::{World, variable};
+use serde_json::{Value, json};
 
 /// What `I` stands for.
 const IMAGE: &str = "mcp/busybox:1";
@@ -155,6 +156,41 @@ async fn flags_stand_where_the_original_has_them() {
             labels.clone()
         };
         assert_eq!(printed(&plan["servers"][0]), format!("{head} {middle} {none}"), "{flags:?}");
+    }
+}
+
+/// SHA-256 of `c`, by which Docker's command line names the folder of the context `c`.
+const CONTEXT_C: &str = "2e7d2c03a9507ae265ecf5b5356885a53393a2029d241394997265a1a25aefc6";
+
+#[tokio::test]
+async fn a_line_of_another_context_reaches_the_same_engine() {
+    let Some(world) = World::new().await else { return };
+    let scene = world.scene(&format!("image: {IMAGE}\ncommand: [echo, reached]"));
+    let engine = variable("DOCKER_HOST").unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
+    let meta = json!({"Name": "c", "Metadata": {}, "Endpoints": {"docker": {"Host": engine, "SkipTLSVerify": false}}});
+    scene.file(&format!("docker/contexts/meta/{CONTEXT_C}/meta.json"), meta.to_string());
+    let config = scene.work().join("docker").display().to_string();
+    // Where the engine is not, so that only the context leads to it.
+    let scene =
+        scene.with_variable("DOCKER_CONFIG", &config).with_variable("DOCKER_HOST", "unix:///nowhere.sock");
+    let arguments = ["run", "--dry-run", "--json", "--catalog", "catalog.yaml", "--servers", &world.name];
+    for settings in ["{}", "plugins: {docker: {bundled: docker}}"] {
+        scene.settings(settings);
+        let plan = scene.run(arguments.iter().chain(&["--docker-context", "c"])).await.expect_code(0).json();
+        let line = printed(&plan["servers"][0]);
+        let base = format!(
+            "docker --context c run --rm -i --init --security-opt no-new-privileges --cpus 1 --memory 2Gb --pull never -l docker-mcp=true \
+             -l docker-mcp-tool-type=mcp -l docker-mcp-name={} -l docker-mcp-transport=stdio {IMAGE} echo reached",
+            world.name
+        );
+        assert_eq!(line, base, "{settings}");
+        let pasted = output(
+            docker()
+                .args(line.split(' ').skip(1))
+                .env("DOCKER_CONFIG", &config)
+                .env("DOCKER_HOST", "unix:///nowhere.sock"),
+        );
+        assert_eq!(pasted.await.unwrap(), "reached\n");
     }
 }
 

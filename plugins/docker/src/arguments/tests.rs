@@ -73,13 +73,14 @@ struct Row {
     own_networks: Vec<&'static str>,
     proxy: Option<EgressProxy>,
     privileged: bool,
+    context: Option<&'static str>,
 }
 
 impl Row {
     fn new(change: impl FnOnce(&mut Server)) -> Self {
         let mut server = acme();
         change(&mut server);
-        Self { server, own_networks: Vec::new(), proxy: None, privileged: false }
+        Self { server, own_networks: Vec::new(), proxy: None, privileged: false, context: None }
     }
 
     fn line(&self) -> String {
@@ -89,6 +90,7 @@ impl Row {
             proxy: self.proxy.as_ref(),
             no_proxy: None,
             privileged: self.privileged,
+            context: self.context,
             name: "mcp-acme",
         };
         line(&arguments(&self.server, &around).expect("it can be planned"))
@@ -281,6 +283,13 @@ fn limits_and_rights_have_their_places() {
     let row = Row { privileged: true, ..Row::new(|_| {}) };
     assert_eq!(row.line(), format!("{head} --cpus 1 --memory 2Gb --pull never --privileged {tail}"));
     assert_eq!([1000, 500, 1250, 2000, 10].map(cpus), ["1", "0.5", "1.25", "2", "0.01"]);
+}
+
+#[test]
+fn a_context_stands_before_the_subcommand() {
+    let row = Row { context: Some("c"), ..Row::new(|_| {}) };
+    let rest = B.strip_prefix("docker ").expect("the program comes first");
+    assert_eq!(row.line(), format!("docker --context c {rest} reg/acme:1"));
 }
 
 #[test]
