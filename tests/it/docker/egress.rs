@@ -42,7 +42,8 @@ print("forward", ask(proxy, int(port), "GET http://api.test:8000/mcp HTTP/1.1\r\
 print("gateway", get(open("/proc/net/route").read().split("\n")[1] and sys.argv[2], int(sys.argv[3]), "x"))
 "#;
 
-const EXPECTED: &str = "name api.test found\n\
+/// What it prints where a server reaches what its entry names and nothing else.
+pub(super) const EXPECTED: &str = "name api.test found\n\
                         name deep.down.wild.test found\n\
                         name other.test unknown\n\
                         by name HTTP/1.1 405 Method Not Allowed\n\
@@ -60,13 +61,13 @@ const EXPECTED: &str = "name api.test found\n\
                         gateway refused\n";
 
 /// Two servers that answer, on the engine's usual network; removed with it.
-struct Targets {
+pub(super) struct Targets {
     world: World,
     address: String,
 }
 
 impl Targets {
-    async fn new() -> Option<Self> {
+    pub(super) async fn new() -> Option<Self> {
         let world = World::new().await?;
         let mut address = String::new();
         for port in ["9000", "8000"] {
@@ -86,19 +87,19 @@ impl Targets {
         self.address.split_once(' ').unwrap()
     }
 
-    fn entry(&self) -> String {
+    /// An entry that may reach both of them, and nothing else.
+    pub(super) fn hosts(&self) -> String {
         let (api, db) = self.addresses();
         format!(
             "image: mcp/time:1\nallowHosts: ['api.test:8000', '*.wild.test:8000', 'db.test:9000/tcp']\n\
-             extraHosts: ['api.test:{api}', 'deep.down.wild.test:{api}', 'db.test:{db}']\n\
-             secrets: [{{name: {0}.token, env: TOKEN}}]",
-            self.world.name
+             extraHosts: ['api.test:{api}', 'deep.down.wild.test:{api}', 'db.test:{db}']"
         )
     }
 
     /// A scene with this entry, and the secret that it declares: a container with a secret may have fewer things, but these.
     fn scene(&self) -> Scene {
-        let scene = self.world.scene(&self.entry());
+        let entry = format!("{}\nsecrets: [{{name: {}.token, env: TOKEN}}]", self.hosts(), self.world.name);
+        let scene = self.world.scene(&entry);
         scene.file(".env", format!("{}.token=planted\n", self.world.name));
         scene.settings("secrets: [./.env]\n");
         scene
@@ -128,7 +129,7 @@ impl Targets {
         .await;
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         for port in ["8000", "9000"] {
             self.world.engine.remove(&format!("{}-target-{port}", self.world.name)).await.unwrap();
         }
@@ -139,10 +140,18 @@ impl Targets {
     /// # Errors
     /// It has none, or none that still stands.
     async fn probe(&self) -> Result<String, String> {
+        self.probe_in(&self.world).await
+    }
+
+    /// The same in a container of another world's server.
+    ///
+    /// # Errors
+    /// As [`Self::probe`].
+    pub(super) async fn probe_in(&self, world: &World) -> Result<String, String> {
         // Something of this machine that listens on all its addresses.
         let machine = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
         let port = machine.local_addr().unwrap().port().to_string();
-        let container = self.world.containers().await.pop().ok_or("no container")?;
+        let container = world.containers().await.pop().ok_or("no container")?;
         let info = self.world.engine.inspect(&container).await.unwrap().ok_or("it has just gone")?;
         let (network, own) = info.networks.first().ok_or("it has just left its network")?;
         assert!(network.ends_with("-inside") && info.networks.len() == 1, "{:?}", info.networks);
