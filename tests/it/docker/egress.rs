@@ -121,7 +121,13 @@ impl Targets {
     }
 
     async fn nothing_left(&self) {
+        self.gone().await;
         self.world.nothing_left().await;
+    }
+
+    /// Nothing of the server is left; its gateway may run others.
+    async fn gone(&self) {
+        self.world.no_containers().await;
         eventually("no proxies and networks", async || {
             let left = self.ways().await;
             if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
@@ -274,7 +280,7 @@ async fn a_killed_gateway_leaves_no_network_and_two_do_not_touch_each_other() {
     ready(&mut second_client).await;
     gateway.kill().await;
     // Servers and proxies end with their input; what is a mere object is left to the next start.
-    targets.world.nothing_left().await;
+    targets.world.no_containers().await;
     eventually("no proxy", async || {
         let left = targets.ways().await;
         if left.iter().all(|name| name.ends_with("-inside")) { Ok(()) } else { Err(format!("{left:?}")) }
@@ -283,8 +289,9 @@ async fn a_killed_gateway_leaves_no_network_and_two_do_not_touch_each_other() {
     assert!(!targets.ways().await.is_empty());
     scene.file("catalog.yaml", "registry:\n  echo:\n    image: mcp/null:1\n");
     let next = scene.serve(["--catalog", "catalog.yaml", "--servers", "echo"]).await;
-    targets.nothing_left().await;
+    targets.gone().await;
     next.end().await;
+    targets.nothing_left().await;
     scene.assert_nothing_left();
     assert_eq!(other.probe().await.unwrap(), EXPECTED);
     second.end().await;
