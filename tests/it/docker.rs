@@ -217,7 +217,11 @@ const BAD: [(&str, &str); 3] = [
     ("rubbish", "echo this is no JSON; cat > /dev/null"),
     (
         "refusing",
-        r#"while read -r line; do echo '{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"not today"}}'; done"#,
+        r#"
+while read -r line; do
+  id=$(echo "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
+  echo '{"jsonrpc":"2.0","id":'"$id"',"error":{"code":-32000,"message":"not today"}}'
+done"#,
     ),
     (
         "flooding",
