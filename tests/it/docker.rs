@@ -13,6 +13,7 @@ mod command;
 mod egress;
 mod engine_front;
 mod events;
+mod far;
 mod faults;
 mod http;
 mod inside;
