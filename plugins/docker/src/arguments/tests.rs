@@ -3,12 +3,13 @@
 
 use super::{arguments, cpus, read_only};
 use crate::plan::Around;
+use crate::tools::as_server;
 use gateway_plugin::docker::{EgressProxy, EngineInfo};
 use gateway_plugin::types::{
     Access, Amount, Destination, Egress, Mount, MountSource, Part, Port, Protocol, SecretName, SecretOwner,
     Variable,
 };
-use gateway_plugin::{Server, Workload, fake, value};
+use gateway_plugin::{Server, ToolContainer, Workload, fake, value};
 
 /// `B` of the reference.
 const B: &str = "docker run --rm -i --init --security-opt no-new-privileges --cpus 1 --memory 2Gb --pull never \
@@ -290,6 +291,42 @@ fn a_context_stands_before_the_subcommand() {
     let row = Row { context: Some("c"), ..Row::new(|_| {}) };
     let rest = B.strip_prefix("docker ").expect("the program comes first");
     assert_eq!(row.line(), format!("docker --context c {rest} reg/acme:1"));
+}
+
+/// List 15 of the reference.
+#[test]
+fn a_tool_is_a_server_by_another_name() {
+    let mut server = acme();
+    server.mounts = vec![mount("/tmp/p:/tmp/p", Access::ReadWrite)];
+    server.user = Some("1000".to_owned());
+    let Workload::Image(image) = &mut server.workload else { panic!("an image") };
+    image.reference = "img".to_owned();
+    command(&mut server, &["c", "A", "", "1", "2"]);
+    let tool = ToolContainer {
+        id: "acme-t".to_owned(),
+        server_id: server.id,
+        name: server.name,
+        tool: "t".to_owned(),
+        revision: server.revision,
+        workload: server.workload,
+        environment: server.environment,
+        files: server.files,
+        mounts: server.mounts,
+        network: server.network,
+        limits: server.limits,
+        user: server.user,
+        secrets: server.secrets,
+        pins: server.pins,
+        timeout_ms: 1000,
+        output_limit: 1000,
+        input: None,
+        settings: server.settings,
+        annotations: server.annotations,
+        extras: server.extras,
+    };
+    let row = Row { server: as_server(&tool), ..with_networks(&["n1"], |_| {}) };
+    let base = B.replace("docker-mcp-name=acme", "docker-mcp-name=t");
+    assert_eq!(row.line(), format!("{base} --network n1 -v /tmp/p:/tmp/p -u 1000 img c A \"\" 1 2"));
 }
 
 #[test]
