@@ -225,13 +225,10 @@ async fn a_line_of_another_context_reaches_the_same_engine() {
             world.name
         );
         assert_eq!(line, base, "{settings}");
-        let pasted = output(
-            docker()
-                .args(line.split(' ').skip(1))
-                .env("DOCKER_CONFIG", &config)
-                .env("DOCKER_HOST", "unix:///nowhere.sock"),
-        );
-        assert_eq!(pasted.await.unwrap(), "reached\n");
+        let mut pasted = docker();
+        pasted.args(line.split(' ').skip(1)).env("DOCKER_CONFIG", &config);
+        pasted.env("DOCKER_HOST", "unix:///nowhere.sock");
+        assert_eq!(output(&mut pasted).await.unwrap(), "reached\n");
     }
 }
 
