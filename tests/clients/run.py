@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Clients nobody here wrote, against the quickstart servers behind the gateway, over stdio and over HTTP.
+"""Clients nobody here wrote, against the quickstart servers behind the gateway, over stdio and over HTTP; two of them against containers too.
 
     eval "$(…/testenv/up --env clients)" && tests/clients/run.py PATH-OF-THE-GATEWAY
 
 Inspector (both eras), Python SDK 2 and TypeScript SDK 2 (both eras), Python SDK 1, TypeScript SDK 1, fastmcp, mcp-remote: each lists and calls tools, reads a resource, gets a
 prompt. Standard library only; the clients come from the test environment, by its variables. The last line counts."""
 
+import contextlib
 import json
 import os
 import re
@@ -82,7 +83,7 @@ def inspector(target, era):
         expect("+09:00" in json.dumps(called), f"now {called}")
         made = ask("tools/call", "--tool-name", "create_note", "--tool-args-json",
                    json.dumps({"title": "inspector " + era + (" http" if target[0].startswith("http") else ""), "content": "hello"}))
-        expect("hello" not in json.dumps(made) or made, "create")
+        expect(not (made.get("result") or made).get("isError"), f"create_note {made}")
         listed = ask("resources/list")
         uri = (listed.get("result") or listed)["resources"][0]["uri"]
         read = ask("resources/read", "--uri", uri)
@@ -90,6 +91,35 @@ def inspector(target, era):
         prompt = ask("prompts/get", "--prompt-name", "summarize_notes", "--prompt-args", "topic=hello")
         expect("messages" in json.dumps(prompt), f"prompt {prompt}")
         return f"{len(tools)} tools, {uri}"
+    return check
+
+
+# Tools of the images of the test environment, what they are called with, and what must be in the answer.
+CALLS = [("get_current_time", {"timezone": "UTC"}, "UTC"), ("git_status", {"repo_path": "/repository"}, "No commits yet"),
+         ("echo", {"message": "through a container"}, "through a container")]
+
+
+def container_calls(url, mode, protocol):
+    def check():
+        calls = json.dumps([call[:2] for call in CALLS])
+        r = json.loads(out([env("PY"), os.path.join(HERE, "calls.py"), mode, calls, url, TOKEN]).splitlines()[-1])
+        expect(r["protocol"] == protocol, f"protocol {r['protocol']}")
+        for (name, _, wanted), said in zip(CALLS, r["said"], strict=True):
+            expect(name in r["tools"] and wanted in said, f"{name}: {said}")
+        return f"{r['protocol']}, {len(r['tools'])} tools"
+    return check
+
+
+def container_inspector(url, era):
+    def ask(*more):
+        return json.loads(out([env("NODE"), env("INSPECTOR"), "--cli", "-q", "--format", "json", "--protocol-era", era, url, "--transport", "http",
+                               "--header", "Authorization: Bearer " + TOKEN, *more]))
+
+    def check():
+        for name, arguments, wanted in CALLS:
+            said = ask("--method", "tools/call", "--tool-name", name, "--tool-args-json", json.dumps(arguments))
+            expect(not (said.get("result") or said).get("isError") and wanted in json.dumps(said), f"{name}: {said}")
+        return f"{len(CALLS)} calls"
     return check
 
 
@@ -120,21 +150,13 @@ def fastmcp(target):
     return check
 
 
-def main():
-    gateway = os.path.abspath(sys.argv[1])
-    missing = [n for n in NEEDED if not os.environ.get("GATEWAY_TEST_" + n)]
-    if missing:
-        print(f"skipped: no clients (testenv/up clients): GATEWAY_TEST_{missing[0]} is not set", file=sys.stderr)
-        sys.exit(1 if "clients" in os.environ.get("GATEWAY_TEST_REQUIRE", "") else 0)
-    folder = tempfile.mkdtemp(prefix="gateway-clients-")
-    os.makedirs(os.path.join(folder, "notes"))
-    os.environ.update(GATEWAY_STATE=os.path.join(folder, "state"), MCP_GATEWAY_AUTH_TOKEN="clients-token")
-    settings = os.path.join(folder, "gateway.yaml")
-    with open(settings, "w") as f:
-        f.write("state: ./state\nfront: {listWait: 60s}\nservers:\n  time: {bundled: time}\n"
-                "  notes: {bundled: notes, folders: [{path: ./notes, mount: /notes, access: readWrite}]}\n")
-    stdio = [gateway, "run", "--settings", settings]
-    p = subprocess.Popen([*stdio, "--transport", "streaming", "--port", "0"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+TOKEN = "clients-token"
+
+
+@contextlib.contextmanager
+def serving(command):
+    """The gateway over HTTP on a free port: its URL. It must end well."""
+    p = subprocess.Popen([*command, "--transport", "streaming", "--port", "0"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     try:
         url, lines = None, []
         for line in p.stderr:
@@ -148,7 +170,25 @@ def main():
             sys.exit(1)
         # Nobody may stop reading, or the gateway would wait for room in the pipe.
         threading.Thread(target=lambda: [None for _ in p.stderr], daemon=True).start()
-        http = [url, "clients-token"]
+        yield url
+    finally:
+        p.send_signal(signal.SIGTERM)
+        try:
+            p.wait(20)
+        except subprocess.TimeoutExpired:
+            p.kill()
+    case("the gateway's end", lambda: expect(p.returncode == 0, f"exit {p.returncode}") or "exit 0")
+
+
+def quickstart(gateway, folder):
+    os.makedirs(os.path.join(folder, "notes"))
+    settings = os.path.join(folder, "gateway.yaml")
+    with open(settings, "w") as f:
+        f.write("state: ./state\nfront: {listWait: 60s}\nservers:\n  time: {bundled: time}\n"
+                "  notes: {bundled: notes, folders: [{path: ./notes, mount: /notes, access: readWrite}]}\n")
+    stdio = [gateway, "run", "--settings", settings]
+    with serving(stdio) as url:
+        http = [url, TOKEN]
         for where, target in (("http", http), ("stdio", stdio)):
             case(f"inspector legacy {where}", inspector(target, "legacy"))
             case(f"inspector modern {where}", inspector(target, "modern"))
@@ -163,19 +203,46 @@ def main():
             case(f"typescript sdk 1 {where}", typescript("1", "legacy", "legacy"))
             case(f"fastmcp {where}", fastmcp(target))
         # A client of streamable HTTP that is itself a server over standard streams.
-        remote = [env("NODE"), env("MCP_REMOTE"), url, "--header", "Authorization: Bearer clients-token", "--transport", "http-only"]
+        remote = [env("NODE"), env("MCP_REMOTE"), url, "--header", "Authorization: Bearer " + TOKEN, "--transport", "http-only"]
         os.environ["MCP_REMOTE_CONFIG_DIR"] = os.path.join(folder, "mcp-remote")
         case("mcp-remote, typescript sdk 1 before it", sdk(env("NODE"), "typescript.mjs", ["1", "legacy", *remote], "legacy"))
         case("mcp-remote, python sdk 1 before it", sdk(env("PY1"), "sdk1.py", remote, "2025-11-25"))
+
+
+def containers(gateway, folder):
+    if not {"docker", "images"} <= set(os.environ.get("GATEWAY_TEST_UP", "").split(",")):
+        print("skipped: no docker, or no images (testenv/up docker images)", file=sys.stderr)
+        if {"docker", "images"} & set(os.environ.get("GATEWAY_TEST_REQUIRE", "").split(",")):
+            sys.exit(1)
+        return
+    repository = os.path.join(folder, "repository")
+    subprocess.run(["git", "init", "-q", repository], check=True)
+    settings = os.path.join(folder, "containers.yaml")
+    with open(settings, "w") as f:
+        f.write("state: ./containers\nfront: {listWait: 60s}\nservers:\n  time: {image: 'mcp/time:1'}\n  everything: {image: 'mcp/everything:1'}\n"
+                "  git: {image: 'mcp/git:1', folders: [{path: ./repository, mount: /repository}]}\n")
+    with serving([gateway, "run", "--settings", settings]) as url:
+        for mode, protocol in (("legacy", "2025-11-25"), ("2026-07-28", "2026-07-28")):
+            case(f"python sdk 2 {mode}, containers", container_calls(url, mode, protocol))
+        for era in ("legacy", "modern"):
+            case(f"inspector {era}, containers", container_inspector(url, era))
+
+
+def main():
+    gateway = os.path.abspath(sys.argv[1])
+    missing = [n for n in NEEDED if not os.environ.get("GATEWAY_TEST_" + n)]
+    if missing:
+        print(f"skipped: no clients (testenv/up clients): GATEWAY_TEST_{missing[0]} is not set", file=sys.stderr)
+        sys.exit(1 if "clients" in os.environ.get("GATEWAY_TEST_REQUIRE", "") else 0)
+    folder = tempfile.mkdtemp(prefix="gateway-clients-")
+    os.environ.update(GATEWAY_STATE=os.path.join(folder, "state"), MCP_GATEWAY_AUTH_TOKEN=TOKEN)
+    try:
+        quickstart(gateway, folder)
+        containers(gateway, folder)
     finally:
-        p.send_signal(signal.SIGTERM)
-        try:
-            p.wait(20)
-        except subprocess.TimeoutExpired:
-            p.kill()
         shutil.rmtree(folder, ignore_errors=True)
     print(f"clients: {passed} passed, {failed} failed")
-    sys.exit(1 if failed or p.returncode != 0 else 0)
+    sys.exit(1 if failed else 0)
 
 
 main()

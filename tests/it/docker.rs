@@ -13,6 +13,7 @@ mod command;
 mod egress;
 mod engine_front;
 mod events;
+mod far;
 mod faults;
 mod http;
 mod inside;
@@ -27,8 +28,9 @@ use crate::program::scene;
 use gateway_tests::harness::{Era, Gateway, Scene, eventually};
 use host_workload_docker::{DockerEngine, Endpoint, EngineConfig, PageRequest, Surroundings};
 use serde_json::json;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 const LEGACY: Era = Era::Legacy("2025-11-25");
 /// An echo over standard streams, in an image that holds nothing else.
@@ -45,6 +47,8 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 struct World {
     engine: Arc<DockerEngine>,
     name: String,
+    /// State folders of its scenes: each has the id by which everything is found that a gateway there has made.
+    states: Mutex<Vec<PathBuf>>,
 }
 
 /// The engine; `None`, with one line that says why, where there is none.
@@ -58,7 +62,7 @@ pub(crate) async fn engine() -> Option<Arc<DockerEngine>> {
         Err(error) => format!("no docker (testenv/up docker): {error}"),
     };
     let required = variable("GATEWAY_TEST_REQUIRE").unwrap_or_default();
-    assert!(!required.split(',').any(|part| part == "docker"), "{missing}");
+    assert!(!required.split(',').any(|part| ["docker", "images"].contains(&part.trim())), "{missing}");
     eprintln!("skipped: {missing}");
     None
 }
@@ -76,12 +80,13 @@ impl World {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let engine = engine().await?;
         let name = format!("it-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        Some(Self { engine, name })
+        Some(Self { engine, name, states: Mutex::default() })
     }
 
     /// A scene with a catalogue of this one server.
     fn scene(&self, entry: &str) -> Scene {
         let scene = on_engine(scene());
+        self.states.lock().unwrap().push(scene.state());
         scene.file(
             "catalog.yaml",
             format!("registry:\n  {}:\n    {}\n", self.name, entry.replace('\n', "\n    ")),
@@ -102,9 +107,33 @@ impl World {
     }
 
     /// The engine removes what has ended a moment later.
-    async fn nothing_left(&self) {
+    async fn no_containers(&self) {
         eventually("no containers", async || {
             let left = self.containers().await;
+            if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+        })
+        .await;
+    }
+
+    /// Names of all containers and networks with the id of a gateway of this test's scenes: tools, interceptors and proxies too.
+    async fn made(&self) -> Vec<String> {
+        let states = self.states.lock().unwrap().clone();
+        let page = PageRequest { cursor: None, limit: 1000 };
+        let mut names = Vec::new();
+        for id in states.iter().filter_map(|state| std::fs::read_to_string(state.join("gateway-id")).ok()) {
+            let label = format!("gateway-id={}", id.trim());
+            let containers = self.engine.containers(&[&label], &page).await.unwrap().items;
+            let networks = self.engine.networks(&[&label], &page).await.unwrap().items;
+            names.extend(containers.into_iter().map(|c| c.name).chain(networks.into_iter().map(|n| n.name)));
+        }
+        names
+    }
+
+    /// Nothing of this test's server, and nothing at all of its gateways. None of them may be running servers any more.
+    async fn nothing_left(&self) {
+        self.no_containers().await;
+        eventually("neither containers nor networks", async || {
+            let left = self.made().await;
             if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
         })
         .await;
@@ -121,6 +150,7 @@ async fn a_docker_catalogue_serves_as_it_is_and_leaves_nothing() {
     // One was started to list its tools; the session gets its own with its first call.
     client.call("echo", json!({"message": "first"})).await.unwrap();
     let containers = world.containers().await;
+    assert!(!world.made().await.is_empty(), "they are found by the id of their gateway");
     assert!(containers.len() <= 2, "one for lists and one for all calls of the session: {containers:?}");
     for n in 0..5 {
         let answer = client.call("echo", json!({"message": format!("hello {n}")})).await.unwrap();
@@ -176,27 +206,73 @@ async fn a_killed_gateway_leaves_no_container_to_anybody() {
     assert_eq!(world.containers().await.len(), 1);
     scene.file("catalog.yaml", format!("registry:\n  echo:\n    image: {ECHO}\n"));
     let next = scene.serve(["--catalog", "catalog.yaml", "--servers", "echo"]).await;
-    world.nothing_left().await;
+    world.no_containers().await;
     next.end().await;
+    world.nothing_left().await;
     scene.assert_nothing_left();
 }
+
+/// Servers that speak badly, as scripts: one that prints what is no MCP, one that refuses the handshake, one that answers well and writes
+/// 8 MiB to its standard error before each answer.
+const BAD: [(&str, &str); 3] = [
+    ("rubbish", "echo this is no JSON; cat > /dev/null"),
+    (
+        "refusing",
+        r#"
+while read -r line; do
+  id=$(echo "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
+  echo '{"jsonrpc":"2.0","id":'"$id"',"error":{"code":-32000,"message":"not today"}}'
+done"#,
+    ),
+    (
+        "flooding",
+        r#"
+while read -r line; do
+  head -c 8388608 /dev/zero | tr '\000' x | fold -w 1000 >&2
+  id=$(echo "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
+  answer() { echo '{"jsonrpc":"2.0","id":'"$id"',"result":'"$1"'}'; }
+  case "$line" in
+    *'"initialize"'*) answer '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}';;
+    *'"tools/list"'*) answer '{"tools":[{"name":"flooded","inputSchema":{"type":"object"}}]}';;
+    *'"tools/call"'*) answer '{"content":[{"type":"text","text":"dry"}]}';;
+    *'"id":'*) echo '{"jsonrpc":"2.0","id":'"$id"',"error":{"code":-32601,"message":"no such method"}}';;
+  esac
+done"#,
+    ),
+];
 
 #[tokio::test]
 async fn what_is_wrong_with_an_image_is_said_and_the_others_serve() {
     let Some(world) = World::new().await else { return };
     let scene = world.scene(&format!("image: {ECHO}"));
-    let catalog = format!(
+    let mut catalog = format!(
         "registry:\n  {0}:\n    image: {ECHO}\n  missing:\n    image: 127.0.0.1:1/mcp/none:9\n  wrong:\n    image: {BUSYBOX}\n    command: [/not/there]\n",
         world.name
     );
+    let mut servers = format!("{},missing,wrong", world.name);
+    for (name, script) in BAD {
+        let script = scene.file(&format!("bad/{name}.sh"), script);
+        let folder = script.parent().unwrap().display();
+        catalog.push_str(&format!(
+            "  {name}:\n    image: {BUSYBOX}\n    command: [sh, /bad/{name}.sh]\n    volumes: ['{folder}:/bad']\n"
+        ));
+        servers.push_str(&format!(",{name}"));
+    }
     scene.file("catalog.yaml", catalog);
-    let servers = format!("{},missing,wrong", world.name);
     let gateway = scene.serve(["--catalog", "catalog.yaml", "--servers", &servers]).await;
     let mut client = gateway.client(LEGACY).await;
-    client.await_tools(&["echo"]).await;
+    client.await_tools(&["echo", "flooded"]).await;
     let said = gateway.says("127.0.0.1:1/mcp/none:9").await;
     assert!(said.contains("pull image `127.0.0.1:1/mcp/none:9`"), "{said}");
     gateway.says("/not/there").await;
+    let said = gateway.says("instead of MCP it printed `this is no JSON`").await;
+    assert!(said.contains("rubbish"), "{said}");
+    let said = gateway.says("the server refused `initialize` with error -32000: not today").await;
+    assert!(said.contains("refusing"), "{said}");
+    for _ in 0..3 {
+        assert_eq!(client.text("flooded", json!({})).await, "dry");
+        assert!(client.text("echo", json!({"message": "still here"})).await.contains("still here"));
+    }
     gateway.end().await;
     world.nothing_left().await;
 }

@@ -3,11 +3,11 @@
 
 #![expect(clippy::indexing_slicing, reason = "what is not as the story says ends the test there")]
 
-use crate::docker::{engine, on_engine, variable};
+use crate::docker::{engine, on_engine};
 use crate::program::scene;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gateway_tests::harness::Scene;
+use gateway_tests::harness::{Scene, part};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::{Value, json};
@@ -59,10 +59,7 @@ struct Repository {
 impl Repository {
     async fn new(name: &str) -> Option<Self> {
         engine().await?;
-        let Some(registry) = variable("GATEWAY_TEST_REGISTRY") else {
-            eprintln!("skipped: no registry (testenv/up registry)");
-            return None;
-        };
+        let registry = part("registry", "GATEWAY_TEST_REGISTRY")?;
         let name = format!("it/{name}-{}", std::process::id());
         let accept = format!("Accept: {MANIFESTS}\r\n");
         let (status, head, manifest) = ask(&registry, "GET", "/v2/mcp/null/manifests/1", &accept, b"").await;

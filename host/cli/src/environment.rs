@@ -134,6 +134,7 @@ impl Environment {
             cert_path: self.get(DOCKER_CERT_PATH).map(PathBuf::from),
             config_dir: config.or_else(|| Some(PathBuf::from(self.get("HOME")?).join(".docker"))),
             runtime_dir: self.get("XDG_RUNTIME_DIR").map(PathBuf::from),
+            ..Surroundings::default()
         }
     }
 

@@ -59,6 +59,11 @@ impl Scope {
         self.description.as_ref().is_some_and(|description| description.reads_state.contains(&version))
     }
 
+    /// SHA-256 of the plugin's bytes that run, in hexadecimal; absent while they describe themselves, when nothing can be made.
+    pub(crate) fn plugin_digest(&self) -> Option<&str> {
+        self.description.as_ref().map(|description| description.digest.as_str())
+    }
+
     /// Whether this is `prepare` and was given that server.
     pub(crate) fn prepares(&self, server: &str) -> bool {
         self.prepared.as_ref().is_some_and(|ids| ids.iter().any(|spec| spec.id.as_str() == server))

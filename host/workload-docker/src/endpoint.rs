@@ -24,6 +24,10 @@ pub struct Surroundings {
     pub config_dir: Option<PathBuf>,
     /// `XDG_RUNTIME_DIR`, where rootless engines have their sockets.
     pub runtime_dir: Option<PathBuf>,
+    /// Docker's socket for the whole machine; absent: `/var/run/docker.sock`.
+    pub docker_socket: Option<PathBuf>,
+    /// Podman's; absent: `/run/podman/podman.sock`.
+    pub podman_socket: Option<PathBuf>,
 }
 
 /// Files for TLS, in PEM.
@@ -87,16 +91,18 @@ impl Endpoint {
 
     /// The first of the usual sockets that is there: Docker's, a rootless Docker's, Podman's.
     fn usual(around: &Surroundings) -> Result<Self, Error> {
-        let mut sockets = vec![PathBuf::from(DEFAULT_SOCKET)];
+        let or = |given: &Option<PathBuf>, usual: &str| given.clone().unwrap_or_else(|| PathBuf::from(usual));
+        let default = or(&around.docker_socket, DEFAULT_SOCKET);
+        let mut sockets = vec![default.clone()];
         if let Some(folder) = &around.runtime_dir {
             sockets.extend([folder.join("docker.sock"), folder.join("podman/podman.sock")]);
         }
-        sockets.push(PathBuf::from(PODMAN_SOCKET));
+        sockets.push(or(&around.podman_socket, PODMAN_SOCKET));
         if let Some(folder) = &around.config_dir {
             sockets.push(folder.join("run/docker.sock"));
         }
         let found = sockets.iter().find(|socket| socket.exists()).cloned();
-        Ok(Self::Unix(found.unwrap_or_else(|| PathBuf::from(DEFAULT_SOCKET))))
+        Ok(Self::Unix(found.unwrap_or(default)))
     }
 
     /// Reads an address: `unix:///path`, `tcp://host:port`, `http://…`, `https://…`, `ssh://user@host:port`.

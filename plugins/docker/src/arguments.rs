@@ -19,6 +19,11 @@ pub fn arguments(server: &Server, around: &Around<'_>) -> Result<Vec<String>> {
     let image = plan::image(server)?;
     let mut words = Words::default();
     let http = http::speaks(&server.transport)?.map(|speaks| speaks.protocol);
+    words.word("docker");
+    // `provisioning.md` 2.4: pasted, the line must reach the engine that the gateway uses.
+    if let Some(context) = around.context {
+        words.pair("--context", context);
+    }
     words.base(&server.name, &server.limits, around.privileged, http);
     network(server, around, &mut words);
     for variable in &server.environment {
@@ -73,7 +78,7 @@ impl Words {
 
     /// Rows 1 to 6: the same for servers and tools.
     fn base(&mut self, name: &str, limits: &Limits, privileged: bool, http: Option<HttpProtocol>) {
-        for word in ["docker", "run", "--rm", "-i", "--init", "--security-opt", "no-new-privileges"] {
+        for word in ["run", "--rm", "-i", "--init", "--security-opt", "no-new-privileges"] {
             // Who speaks HTTP has no standard input.
             if word != "-i" || http.is_none() {
                 self.word(word);

@@ -23,6 +23,9 @@ gateway_plugin::settings! {
         /// Run every container with all rights of the engine's machine, as Docker's gateway does inside Docker-in-Docker
         /// (`DOCKER_MCP_IN_DIND=1`). The grant must allow it too.
         pub privileged: bool,
+        /// Name of the context by which Docker's command line finds this engine. It stands in the lines that a plan prints and decides nothing else;
+        /// `--docker-context` fills it in.
+        pub context: Option<String>,
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Around<'a> {
     pub no_proxy: Option<&'a str>,
     /// The operator lets every container have all rights of the engine's machine.
     pub privileged: bool,
+    /// The context in which Docker's command line would have to be asked, if it is not the usual one.
+    pub context: Option<&'a str>,
     /// Name of the container.
     pub name: &'a str,
 }

@@ -87,7 +87,8 @@ fn planned(
         Way::Proxy(proxy) => (Some(proxy), None),
         Way::NoProxy(why) => (None, Some(why.as_str())),
     };
-    let around = Around { engine, proxy, no_proxy, privileged: call.settings.privileged, name: &name };
+    let (privileged, context) = (call.settings.privileged, call.settings.context.as_deref());
+    let around = Around { engine, proxy, no_proxy, privileged, context, name: &name };
     Ok((plan::plan(server, &around)?, arguments::arguments(server, &around)?))
 }
 

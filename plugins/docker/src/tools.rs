@@ -7,7 +7,7 @@ use gateway_plugin::{Blueprint, Call, Ran, Result, Server, ToolContainer, Valida
 use std::time::Duration;
 
 /// The server that a tool would be.
-fn as_server(tool: &ToolContainer) -> Server {
+pub(crate) fn as_server(tool: &ToolContainer) -> Server {
     Server {
         id: tool.id.clone(),
         // The label that the original writes is the tool's name.

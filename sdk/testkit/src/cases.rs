@@ -1,21 +1,21 @@
 //! The cases, in the order of a server's life.
 
-use crate::stand::{PATIENCE, Stand, call, speaks, told};
-use crate::{Bench, Row};
-use host_provisioner::{Class, Egress, Lease, Provisioner, ReleaseReason, ServerSpec, Status, Unenforced};
+use crate::agree::agree;
+use crate::fields::refuses;
+use crate::stand::{PATIENCE, PROMPTLY, Stand, call, request, speaks, told};
+use crate::{Bench, Row, tools};
+use host_provisioner::{Call, Class, Lease, Provisioned, Provisioner, ReleaseReason, Status};
 use host_wasm::{Fault, Faults};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Time in which whoever is cut must have answered: the host gives a plugin one second after a cancellation.
-const PROMPTLY: Duration = Duration::from_secs(15);
-
-type Outcome = Result<(), String>;
+/// What a case comes to.
+pub(crate) type Outcome = Result<(), String>;
 
 /// Runs every case; none of them stops the others.
 pub async fn contract(bench: &dyn Bench) -> Vec<Row> {
-    vec![
+    let mut rows = vec![
         Row::of("validate and plan create nothing and say the same twice", plans(bench).await),
         Row::of("a server comes up, answers, is shown, and goes", lives(bench).await),
         Row::of("release twice", released_twice(bench).await),
@@ -27,37 +27,33 @@ pub async fn contract(bench: &dyn Bench) -> Vec<Row> {
         Row::of("nobody waits any more", cancelled(bench).await),
         Row::of("the deadline has passed", late(bench).await),
         Row::of("whoever drops the call leaves nothing", dropped(bench).await),
-    ]
+    ];
+    if let Some(entry) = bench.tools() {
+        rows.extend(tools::contract(bench, &entry).await);
+    }
+    rows
 }
 
 async fn plans(bench: &dyn Bench) -> Outcome {
     let stand = Stand::new(bench).await?;
     stand.plugin.validate(&call(PATIENCE)?, &stand.server).await.map_err(told("validate"))?;
-    let plan = async || match stand.plugin.plan(&call(PATIENCE)?, &stand.server).await {
-        Ok(plan) => Ok(Some(plan)),
-        // A plugin need not print plans.
-        Err(failure) if failure.class == Class::Unsupported => Ok(None),
-        Err(failure) => Err(told("plan")(failure)),
-    };
-    let before = plan().await?;
+    // All of it in one request, so that what it names after the request has one name.
+    let request = request()?;
+    let before = stand.plan(&request, &stand.server).await?;
     let shown = stand.shown().await?;
     if !shown.is_empty() {
         return Err(format!("created without being asked to: {}", shown.join(", ")));
     }
-    // What is planned while it runs is what was planned before: names of requests apart, it depends on the entry alone.
-    let provisioned = stand.provision().await?;
-    let after = plan().await?;
+    let of_request = Call::new(request.clone(), PATIENCE);
+    let provisioned = stand.plugin.provision(&of_request, &stand.server).await.map_err(told("provision"))?;
+    let after = stand.plan(&request, &stand.server).await?;
+    let agreed = agree(before.as_ref(), after.as_ref(), &provisioned, &stand.shown().await?);
     release(&stand, &provisioned.lease).await?;
     stand.end().await?;
-    let documents =
-        |plan: &Option<host_provisioner::Blueprint>| plan.as_ref().map(|plan| plan.documents.clone());
-    if documents(&before) != documents(&after) {
-        return Err("another plan while the server runs than before".to_owned());
-    }
-    Ok(())
+    agreed
 }
 
-async fn release(stand: &Stand<'_>, lease: &Lease) -> Outcome {
+pub(crate) async fn release(stand: &Stand<'_>, lease: &Lease) -> Outcome {
     let released = stand.plugin.release(&call(PATIENCE)?, lease, ReleaseReason::Ended).await;
     released.map_err(told("release"))
 }
@@ -107,7 +103,7 @@ async fn killed(bench: &dyn Bench) -> Outcome {
 /// Ends a run as `kill -9` does: nobody releases anything, and only the ledger knows. What becomes of the ledger meanwhile, `change` says.
 async fn crash<'b>(
     stand: Stand<'b>,
-    provisioned: host_provisioner::Provisioned,
+    provisioned: Provisioned,
     change: impl Fn(&str) -> String,
 ) -> Result<Stand<'b>, String> {
     let folder = stand.state().join("ledger");
@@ -185,52 +181,6 @@ async fn side_by_side(bench: &dyn Bench) -> Outcome {
     stand.end().await
 }
 
-/// What one platform cannot do another can. Each wish is either carried out, said to be not enforced, or refused for good and by a sentence.
-async fn refuses(bench: &dyn Bench) -> Outcome {
-    type Wish = (&'static str, fn(&mut ServerSpec));
-    // No other transport: a platform may well offer it, and the server of the case does not speak it.
-    let wishes: [Wish; 3] = [
-        ("allowHosts", |spec| spec.egress = Egress::Hosts(vec!["allowed.example:443".to_owned()])),
-        ("user", |spec| spec.user = Some("12345:12345".to_owned())),
-        ("extraHosts", |spec| spec.extra_hosts = vec!["a.example:10.9.8.7".to_owned()]),
-    ];
-    for (what, wish) in wishes {
-        let stand = Stand::new(bench).await?;
-        let mut spec = ServerSpec::clone(&stand.server);
-        spec.unenforced = Unenforced::Refuse;
-        wish(&mut spec);
-        let spec = Arc::new(spec);
-        match stand.plugin.provision(&call(PATIENCE)?, &spec).await {
-            Ok(provisioned) => {
-                let field = provisioned
-                    .fields
-                    .iter()
-                    .find(|field| field.honoured == host_provisioner::Honoured::NotEnforced);
-                release(&stand, &provisioned.lease).await?;
-                if let Some(field) = field {
-                    return Err(format!(
-                        "{what}: it ran although `{}` is not enforced, and that was to be refused",
-                        field.field
-                    ));
-                }
-            }
-            Err(failure) if failure.text.trim().is_empty() => {
-                return Err(format!("{what}: refused without a word"));
-            }
-            Err(failure) if failure.class.is_retryable() => {
-                return Err(format!(
-                    "{what}: `{}` is called something that passes ({})",
-                    failure.text,
-                    failure.class.as_str()
-                ));
-            }
-            Err(_) => {}
-        }
-        stand.end().await.map_err(|why| format!("{what}: {why}"))?;
-    }
-    Ok(())
-}
-
 /// The first host function that creates something never returns, and says when it was called.
 struct Hangs {
     called: Arc<Notify>,
@@ -275,7 +225,7 @@ async fn cancelled(bench: &dyn Bench) -> Outcome {
 }
 
 /// Stands behind a future that never comes.
-fn unreachable_outcome() -> Result<host_provisioner::Provisioned, host_provisioner::Failure> {
+fn unreachable_outcome() -> Result<Provisioned, host_provisioner::Failure> {
     Err(host_provisioner::Failure::new(host_provisioner::Phase::Other, Class::Other, "never"))
 }
 

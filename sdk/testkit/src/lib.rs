@@ -6,10 +6,13 @@
 //! Relies on the platform's own labels and on `enumerate` of the plugin under test; a plugin that hides what it has made from `enumerate` fails
 //! the case that looks for a server that runs. It must never know which platform it is.
 
+mod agree;
 mod cases;
 mod faults;
+mod fields;
 mod stand;
 mod story;
+mod tools;
 
 pub use cases::contract;
 pub use faults::inject;
@@ -30,6 +33,9 @@ pub trait Bench: Send + Sync {
 
     /// A server that the plugin can run and that speaks MCP over standard streams.
     fn server(&self) -> Arc<ServerSpec>;
+
+    /// An entry whose tools the plugin can run: an image with the shell `sh`, without arguments. `None`: no tools are tried.
+    fn tools(&self) -> Option<Arc<ServerSpec>>;
 }
 
 /// What became of one case.

@@ -2,7 +2,8 @@
 
 use crate::Bench;
 use host_provisioner::{
-    Call, Connection, Failure, Ownership, Provisioned, Provisioner, RequestId, ServerSpec, Streams,
+    Blueprint, Call, Class, Connection, Failure, Ownership, Provisioned, Provisioner, RequestId, ServerSpec,
+    Streams,
 };
 use host_wasm::{Plugin, PluginHost, RunId};
 use std::path::Path;
@@ -13,8 +14,10 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 /// How long anything may take that must happen. Only a case that fails waits so long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Time in which whoever is cut must have answered: the host gives a plugin one second after a cancellation.
+pub(crate) const PROMPTLY: Duration = Duration::from_secs(15);
 /// Between two looks at a platform that tells nobody.
-const BETWEEN: Duration = Duration::from_millis(50);
+pub(crate) const BETWEEN: Duration = Duration::from_millis(50);
 
 /// See the module.
 pub(crate) struct Stand<'b> {
@@ -61,6 +64,19 @@ impl<'b> Stand<'b> {
 
     pub(crate) async fn provision(&self) -> Result<Provisioned, String> {
         self.plugin.provision(&call(PATIENCE)?, &self.server).await.map_err(told("provision"))
+    }
+
+    /// The plan of a server in this request; `None`: the plugin prints none, which is its right.
+    pub(crate) async fn plan(
+        &self,
+        request: &RequestId,
+        server: &ServerSpec,
+    ) -> Result<Option<Blueprint>, String> {
+        match self.plugin.plan(&Call::new(request.clone(), PATIENCE), server).await {
+            Ok(plan) => Ok(Some(plan)),
+            Err(failure) if failure.class == Class::Unsupported => Ok(None),
+            Err(failure) => Err(told("plan")(failure)),
+        }
     }
 
     /// What the plugin shows of this gateway, but for what `prepare` of this run made.
@@ -133,10 +149,14 @@ async fn shown(plugin: &Plugin) -> Result<Vec<String>, String> {
     Ok(own.map(|object| object.object.to_string()).collect())
 }
 
-/// A call of its own.
+/// A request of its own.
+pub(crate) fn request() -> Result<RequestId, String> {
+    getrandom::u64().map(RequestId::from_bits).map_err(|error| format!("no random bytes: {error}"))
+}
+
+/// A call of a request of its own.
 pub(crate) fn call(within: Duration) -> Result<Call, String> {
-    let bits = getrandom::u64().map_err(|error| format!("no random bytes: {error}"))?;
-    Ok(Call::new(RequestId::from_bits(bits), within))
+    Ok(Call::new(request()?, within))
 }
 
 /// A failure where none may be.

@@ -42,7 +42,8 @@ print("forward", ask(proxy, int(port), "GET http://api.test:8000/mcp HTTP/1.1\r\
 print("gateway", get(open("/proc/net/route").read().split("\n")[1] and sys.argv[2], int(sys.argv[3]), "x"))
 "#;
 
-const EXPECTED: &str = "name api.test found\n\
+/// What it prints where a server reaches what its entry names and nothing else.
+pub(super) const EXPECTED: &str = "name api.test found\n\
                         name deep.down.wild.test found\n\
                         name other.test unknown\n\
                         by name HTTP/1.1 405 Method Not Allowed\n\
@@ -60,13 +61,13 @@ const EXPECTED: &str = "name api.test found\n\
                         gateway refused\n";
 
 /// Two servers that answer, on the engine's usual network; removed with it.
-struct Targets {
+pub(super) struct Targets {
     world: World,
     address: String,
 }
 
 impl Targets {
-    async fn new() -> Option<Self> {
+    pub(super) async fn new() -> Option<Self> {
         let world = World::new().await?;
         let mut address = String::new();
         for port in ["9000", "8000"] {
@@ -86,19 +87,19 @@ impl Targets {
         self.address.split_once(' ').unwrap()
     }
 
-    fn entry(&self) -> String {
+    /// An entry that may reach both of them, and nothing else.
+    pub(super) fn hosts(&self) -> String {
         let (api, db) = self.addresses();
         format!(
             "image: mcp/time:1\nallowHosts: ['api.test:8000', '*.wild.test:8000', 'db.test:9000/tcp']\n\
-             extraHosts: ['api.test:{api}', 'deep.down.wild.test:{api}', 'db.test:{db}']\n\
-             secrets: [{{name: {0}.token, env: TOKEN}}]",
-            self.world.name
+             extraHosts: ['api.test:{api}', 'deep.down.wild.test:{api}', 'db.test:{db}']"
         )
     }
 
     /// A scene with this entry, and the secret that it declares: a container with a secret may have fewer things, but these.
     fn scene(&self) -> Scene {
-        let scene = self.world.scene(&self.entry());
+        let entry = format!("{}\nsecrets: [{{name: {}.token, env: TOKEN}}]", self.hosts(), self.world.name);
+        let scene = self.world.scene(&entry);
         scene.file(".env", format!("{}.token=planted\n", self.world.name));
         scene.settings("secrets: [./.env]\n");
         scene
@@ -120,7 +121,13 @@ impl Targets {
     }
 
     async fn nothing_left(&self) {
+        self.gone().await;
         self.world.nothing_left().await;
+    }
+
+    /// Nothing of the server is left; its gateway may run others.
+    async fn gone(&self) {
+        self.world.no_containers().await;
         eventually("no proxies and networks", async || {
             let left = self.ways().await;
             if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
@@ -128,7 +135,7 @@ impl Targets {
         .await;
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         for port in ["8000", "9000"] {
             self.world.engine.remove(&format!("{}-target-{port}", self.world.name)).await.unwrap();
         }
@@ -139,10 +146,18 @@ impl Targets {
     /// # Errors
     /// It has none, or none that still stands.
     async fn probe(&self) -> Result<String, String> {
+        self.probe_in(&self.world).await
+    }
+
+    /// The same in a container of another world's server.
+    ///
+    /// # Errors
+    /// As [`Self::probe`].
+    pub(super) async fn probe_in(&self, world: &World) -> Result<String, String> {
         // Something of this machine that listens on all its addresses.
         let machine = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
         let port = machine.local_addr().unwrap().port().to_string();
-        let container = self.world.containers().await.pop().ok_or("no container")?;
+        let container = world.containers().await.pop().ok_or("no container")?;
         let info = self.world.engine.inspect(&container).await.unwrap().ok_or("it has just gone")?;
         let (network, own) = info.networks.first().ok_or("it has just left its network")?;
         assert!(network.ends_with("-inside") && info.networks.len() == 1, "{:?}", info.networks);
@@ -265,7 +280,7 @@ async fn a_killed_gateway_leaves_no_network_and_two_do_not_touch_each_other() {
     ready(&mut second_client).await;
     gateway.kill().await;
     // Servers and proxies end with their input; what is a mere object is left to the next start.
-    targets.world.nothing_left().await;
+    targets.world.no_containers().await;
     eventually("no proxy", async || {
         let left = targets.ways().await;
         if left.iter().all(|name| name.ends_with("-inside")) { Ok(()) } else { Err(format!("{left:?}")) }
@@ -274,8 +289,9 @@ async fn a_killed_gateway_leaves_no_network_and_two_do_not_touch_each_other() {
     assert!(!targets.ways().await.is_empty());
     scene.file("catalog.yaml", "registry:\n  echo:\n    image: mcp/null:1\n");
     let next = scene.serve(["--catalog", "catalog.yaml", "--servers", "echo"]).await;
-    targets.nothing_left().await;
+    targets.gone().await;
     next.end().await;
+    targets.nothing_left().await;
     scene.assert_nothing_left();
     assert_eq!(other.probe().await.unwrap(), EXPECTED);
     second.end().await;

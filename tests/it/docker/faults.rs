@@ -5,17 +5,22 @@ use super::engine_front::{self, Refusals};
 use super::events::{created, none_with, now};
 use super::{ECHO, LEGACY, World, variable};
 use crate::program::scene;
-use gateway_tests::harness::{InFlight, Scene, eventually};
+use gateway_tests::harness::{Answer, Client, Era, InFlight, Scene, eventually};
 use serde_json::json;
+use tokio::task::JoinHandle;
 
-/// An MCP server as a shell script: `ok` answers, `hang` never does. `STUBBORN` is what it does when its input has ended.
+/// An MCP server as a shell script: `ok` answers, `hang` never does, `taken-back` says how many calls were cancelled. `STUBBORN` is what it does
+/// when its input has ended.
 const SERVER: &str = r#"
+taken=0
 while read -r line; do
   id=$(echo "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
   answer() { echo '{"jsonrpc":"2.0","id":'"$id"',"result":'"$1"'}'; }
   case "$line" in
     *'"initialize"'*) answer '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}';;
-    *'"tools/list"'*) answer '{"tools":[{"name":"ok","inputSchema":{"type":"object"}},{"name":"hang","inputSchema":{"type":"object"}}]}';;
+    *'"tools/list"'*) answer '{"tools":[{"name":"ok","inputSchema":{"type":"object"}},{"name":"hang","inputSchema":{"type":"object"}},{"name":"taken-back","inputSchema":{"type":"object"}}]}';;
+    *'"notifications/cancelled"'*) taken=$((taken+1));;
+    *'"name":"taken-back"'*) answer '{"content":[{"type":"text","text":"'"$taken"'"}]}';;
     *'"name":"ok"'*) answer '{"content":[{"type":"text","text":"fine"}]}';;
     *'"name":"hang"'*) ;;
     *'"id":'*) echo '{"jsonrpc":"2.0","id":'"$id"',"error":{"code":-32601,"message":"no such method"}}';;
@@ -36,43 +41,98 @@ fn scripted(world: &World, stubborn: &str) -> Scene {
     scene
 }
 
+/// The volumes without a name of all containers of this test. There must be some.
+async fn all_volumes(world: &World) -> Vec<String> {
+    let mut all = Vec::new();
+    for container in world.containers().await {
+        all.extend(volumes(&container).await);
+    }
+    assert!(!all.is_empty(), "the entry has one");
+    all
+}
+
+/// Containers of these tests take their volumes along, however they end.
+async fn no_volumes(all: &[String]) {
+    for volume in all {
+        let left = output(docker().args(["volume", "inspect", volume])).await;
+        assert!(
+            left.is_err_and(|text| text.to_lowercase().contains("no such volume")),
+            "volume {volume} is still there"
+        );
+    }
+}
+
 /// Names of the volumes without a name that this container has.
 async fn volumes(container: &str) -> Vec<String> {
     let format = "{{range .Mounts}}{{if eq .Type \"volume\"}}{{.Name}} {{end}}{{end}}";
-    let text = output(docker().args(["inspect", "--format", format, container])).await.unwrap();
+    // One that has gone meanwhile has none.
+    let text = output(docker().args(["inspect", "--format", format, container])).await.unwrap_or_default();
     text.split_whitespace().map(str::to_owned).collect()
 }
 
+/// Calls that are let go of.
+const CALLS: usize = 100;
+
+/// Begins a call that is never answered.
+async fn hang(client: &mut Client) -> JoinHandle<Answer> {
+    match client.begin("tools/call", json!({"name": "hang", "arguments": {}})).await {
+        InFlight::Http(call) => call,
+        InFlight::Stdio(_) => panic!("over HTTP"),
+    }
+}
+
+/// Waits until the gateway has so many calls in flight at its only server: a request that was begun may not have been sent yet.
+async fn in_flight(scene: &Scene, wanted: usize) {
+    eventually("calls in flight", async || {
+        let list = scene.run(["server", "list", "--json"]).await.expect_code(0).json();
+        if list["servers"][0]["calls"] == wanted { Ok(()) } else { Err(list.to_string()) }
+    })
+    .await;
+}
+
+/// A modern client takes a call back by going. A legacy one may come back for the answer, until its session ends.
 #[tokio::test]
 async fn a_hundred_calls_that_are_let_go_leave_nothing_and_hold_nobody_up() {
     let Some(world) = World::new().await else { return };
     let scene = scripted(&world, "");
     let gateway = world.serve(&scene).await;
+    for era in [Era::Modern, LEGACY] {
+        let mut client = gateway.client(era).await;
+        client.await_tools(&["hang", "ok", "taken-back"]).await;
+        assert_eq!(client.text("ok", json!({})).await, "fine");
+        let before = world.containers().await;
+        let mut calls = Vec::new();
+        for _ in 0..CALLS {
+            calls.push(hang(&mut client).await);
+        }
+        in_flight(&scene, CALLS).await;
+        for call in calls {
+            call.abort();
+            assert!(call.await.unwrap_err().is_cancelled(), "it was answered");
+        }
+        assert_eq!(client.text("ok", json!({})).await, "fine");
+        if era == Era::Modern {
+            in_flight(&scene, 0).await;
+            assert_eq!(client.text("taken-back", json!({})).await, CALLS.to_string());
+        } else {
+            in_flight(&scene, CALLS).await;
+        }
+        assert_eq!(world.containers().await, before, "{era:?}");
+        client.leave().await;
+        in_flight(&scene, 0).await;
+    }
     let mut client = gateway.client(LEGACY).await;
     client.await_tools(&["hang", "ok"]).await;
     assert_eq!(client.text("ok", json!({})).await, "fine");
-    let before = world.containers().await;
-    for _ in 0..100 {
-        let InFlight::Http(call) = client.begin("tools/call", json!({"name": "hang", "arguments": {}})).await
-        else {
-            panic!("over HTTP")
-        };
-        call.abort();
-    }
-    assert_eq!(client.text("ok", json!({})).await, "fine");
-    assert_eq!(world.containers().await, before);
-    let own = volumes(&before[0]).await;
-    assert_eq!(own.len(), 1, "{own:?}");
+    let own = all_volumes(&world).await;
     // SIGTERM with a call in flight: the call is cut after a while, and the end is a good one.
-    let hanging = client.begin("tools/call", json!({"name": "hang", "arguments": {}})).await;
+    let hanging = hang(&mut client).await;
+    in_flight(&scene, 1).await;
     gateway.end().await;
-    drop(hanging);
+    let cut = hanging.await.unwrap().expect_err("an answer of a tool that gives none");
+    assert!(!cut.message.is_empty());
     world.nothing_left().await;
-    let left = output(docker().args(["volume", "inspect", &own[0]])).await;
-    assert!(
-        left.is_err_and(|text| text.to_lowercase().contains("no such volume")),
-        "its volume is still there"
-    );
+    no_volumes(&own).await;
     scene.assert_nothing_left();
 }
 
@@ -87,20 +147,24 @@ async fn a_server_that_ignores_the_end_of_its_input_holds_nobody_up_and_does_not
         assert_eq!(client.text("ok", json!({})).await, "fine");
     }
     // Killed in a call: the next start takes it down, whoever else runs on the engine.
-    let hanging = client.begin("tools/call", json!({"name": "hang", "arguments": {}})).await;
+    let hanging = hang(&mut client).await;
+    in_flight(&scene, 1).await;
     gateway.kill().await;
     drop(hanging);
-    assert!(!world.containers().await.is_empty());
+    let mut own = all_volumes(&world).await;
     let gateway = world.serve(&scene).await;
     let mut client = gateway.client(LEGACY).await;
     gateway.says("took down server").await;
     client.await_tools(&["ok"]).await;
     assert_eq!(client.text("ok", json!({})).await, "fine");
+    own.extend(all_volumes(&world).await);
     // SIGTERM in a call.
-    let hanging = client.begin("tools/call", json!({"name": "hang", "arguments": {}})).await;
+    let hanging = hang(&mut client).await;
+    in_flight(&scene, 1).await;
     gateway.end().await;
     drop(hanging);
     world.nothing_left().await;
+    no_volumes(&own).await;
     scene.assert_nothing_left();
 }
 
@@ -121,12 +185,12 @@ async fn what_a_living_gateway_has_is_never_touched() {
     let mut user = second.client(LEGACY).await;
     user.await_tools(&["ok"]).await;
     second.kill().await;
-    let left = other.containers().await;
-    assert!(!left.is_empty());
+    let left = all_volumes(&other).await;
     // An engine closes the input of a container whose client has gone; this one does not care.
     let swept = one.run(["server", "sweep"].iter().chain(&arguments)).await.expect_code(0);
     assert!(swept.stdout.contains("took down server"), "{}", swept.seen());
     other.nothing_left().await;
+    no_volumes(&left).await;
     assert_eq!(world.containers().await, living);
     assert_eq!(client.text("ok", json!({})).await, "fine");
     // A third, of somebody else, sees dead and living ones and touches neither.
@@ -279,13 +343,13 @@ async fn an_engine_that_restarts_costs_the_calls_of_that_moment() {
     let mut client = gateway.client(LEGACY).await;
     client.await_tools(&["hang", "ok"]).await;
     assert_eq!(client.text("ok", json!({})).await, "fine");
-    let hanging = client.begin("tools/call", json!({"name": "hang", "arguments": {}})).await;
+    let hanging = hang(&mut client).await;
+    in_flight(&scene, 1).await;
     // It takes its containers along, and whoever was attached.
     refusals.away(true);
     for container in world.containers().await {
         world.engine.remove(&container).await.unwrap();
     }
-    let InFlight::Http(hanging) = hanging else { panic!("over HTTP") };
     let error = hanging.await.unwrap().expect_err("an answer from a server that is gone");
     assert!(error.message.contains(&world.name), "{error:?}");
     // Until it is back, who calls is told so.

@@ -1,6 +1,7 @@
 //! The gateway itself in a container: ports of servers are reached on a network of both, and a limited way out stays limited
 //! (`docker-mcp-gateway.md` 13.1: in the original it is not limited at all then).
 
+use super::egress::{EXPECTED, Targets};
 use super::{LEGACY, World, variable};
 use gateway_tests::harness::{Gateway, Scene};
 use host_workload_docker::NetworkSpec;
@@ -92,4 +93,21 @@ async fn a_gateway_in_a_container_reaches_servers_over_http_limited_or_not() {
         gateway.end().await;
         net.end().await;
     }
+}
+
+#[tokio::test]
+async fn a_gateway_in_a_container_limits_what_is_reached_as_one_on_the_host_does() {
+    let Some((net, socket)) = Net::new().await else { return };
+    let Some(targets) = Targets::new().await else { return };
+    let scene = inside(&net.0, &targets.hosts(), &socket);
+    let mut gateway = net.serve(&scene, &["--block-network", "--verbose"]).await;
+    let mut client = gateway.only_client(LEGACY).await;
+    client.await_tools(&["get_current_time"]).await;
+    let answer = client.call("get_current_time", json!({"timezone": "UTC"})).await.unwrap();
+    assert_ne!(answer["isError"], true, "{answer}");
+    assert_eq!(targets.probe_in(&net.0).await.unwrap(), EXPECTED);
+    gateway.says("refused: other.test:8000 is not listed").await;
+    gateway.end().await;
+    net.end().await;
+    targets.end().await;
 }

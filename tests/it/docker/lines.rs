@@ -4,8 +4,9 @@
 //! Images, folders and names are others than there: an image must exist, a folder must be one that catalogues may mount, and each row is a
 //! server of its own.
 
-use super::World;
-use serde_json::Value;
+use super::command::{docker, output};
+use super::{World, variable};
+use serde_json::{Value, json};
 
 /// What `I` stands for.
 const IMAGE: &str = "mcp/busybox:1";
@@ -46,6 +47,7 @@ const ROWS: &[Row] = &[
     row("user", "user: '{{NAME.uid}}'", "{uid: '1001:2002'}", "-u 1001:2002 I"),
     row("user-plain", "user: '1000'", "{}", "-u 1000 I"),
     row("user-default", "user: '{{NAME.uid|or:65534}}'", "{}", "-u 65534 I"),
+    row("user-of-a-list", "user: '{{NAME.uid}}'", "{uid: [1, 2]}", "-u \"[1 2]\" I"),
     row("half-a-user", "user: '{{NAME.uid}}:{{NAME.gid}}'\nOPTIONAL", "{uid: 1}", "-u 1: I"),
     row("no-network", "disableNetwork: true", "{}", "--network none I"),
     row("allow-hosts-alone", "allowHosts: ['h:443']", "{}", "I"),
@@ -155,6 +157,78 @@ async fn flags_stand_where_the_original_has_them() {
             labels.clone()
         };
         assert_eq!(printed(&plan["servers"][0]), format!("{head} {middle} {none}"), "{flags:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_missing_stands_in_the_line_all_the_same() {
+    let Some(world) = World::new().await else { return };
+    let entry = format!(
+        "image: {IMAGE}\nsecrets: [{{name: lines.none, env: ACME_KEY}}]\nenv: [{{name: ACME_URL, value: '{{{{{0}.url}}}}'}}]\n\
+         command: [--stdio, --as=me]\n{OPTIONAL}",
+        world.name
+    );
+    let scene = world.scene(&entry.replace("NAME", &world.name));
+    let arguments = ["run", "--dry-run", "--json", "--catalog", "catalog.yaml", "--servers", &world.name];
+    let plan = scene.run(arguments).await.expect_code(3).json();
+    let line = printed(&plan["servers"][0]);
+    assert!(line.ends_with(&format!("transport=stdio -e ACME_KEY {IMAGE} --stdio --as=me")), "{line}");
+    let problem = plan["servers"][0]["problems"][0]["text"].as_str().unwrap();
+    assert!(problem.contains("lines.none"), "{problem}");
+}
+
+/// `provisioning.md` 2.2: a tool's line, in which each argument of the call stands for itself.
+#[tokio::test]
+async fn the_line_of_a_tool_has_the_tools_name() {
+    let Some(world) = World::new().await else { return };
+    let scene = world.scene(&format!(
+        "tools:\n  - name: t\n    parameters: {{type: object, properties: {{a: {{type: string}}, l: {{type: array}}}}}}\n    \
+         container: {{image: '{IMAGE}', command: [c, '{{{{a}}}}', '', '{{{{l}}}}', $HOME], volumes: ['{{{{p|volume}}}}'], user: '1000'}}"
+    ));
+    let arguments = ["run", "--dry-run", "--json", "--catalog", "catalog.yaml", "--servers", &world.name];
+    let plan = scene.run(arguments).await.expect_code(0).json();
+    let documents = &plan["servers"][0]["documents"];
+    assert_eq!(documents[0]["title"], "tool `t`: docker run arguments");
+    assert_eq!(
+        printed(&plan["servers"][0]),
+        format!(
+            "docker run --rm -i --init --security-opt no-new-privileges --cpus 1 --memory 2Gb --pull never -l docker-mcp=true \
+             -l docker-mcp-tool-type=mcp -l docker-mcp-name=t -l docker-mcp-transport=stdio -u 1000 {IMAGE} c {{{{a}}}} \"\" {{{{l}}}} $HOME"
+        )
+    );
+    // What is mounted depends on the call.
+    assert_eq!(documents[1]["text"], "{{p|volume}}");
+}
+
+/// SHA-256 of `c`, by which Docker's command line names the folder of the context `c`.
+const CONTEXT_C: &str = "2e7d2c03a9507ae265ecf5b5356885a53393a2029d241394997265a1a25aefc6";
+
+#[tokio::test]
+async fn a_line_of_another_context_reaches_the_same_engine() {
+    let Some(world) = World::new().await else { return };
+    let scene = world.scene(&format!("image: {IMAGE}\ncommand: [echo, reached]"));
+    let engine = variable("DOCKER_HOST").unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
+    let meta = json!({"Name": "c", "Metadata": {}, "Endpoints": {"docker": {"Host": engine, "SkipTLSVerify": false}}});
+    scene.file(&format!("docker/contexts/meta/{CONTEXT_C}/meta.json"), meta.to_string());
+    let config = scene.work().join("docker").display().to_string();
+    // Where the engine is not, so that only the context leads to it.
+    let scene =
+        scene.with_variable("DOCKER_CONFIG", &config).with_variable("DOCKER_HOST", "unix:///nowhere.sock");
+    let arguments = ["run", "--dry-run", "--json", "--catalog", "catalog.yaml", "--servers", &world.name];
+    for settings in ["{}", "plugins: {docker: {bundled: docker}}"] {
+        scene.settings(settings);
+        let plan = scene.run(arguments.iter().chain(&["--docker-context", "c"])).await.expect_code(0).json();
+        let line = printed(&plan["servers"][0]);
+        let base = format!(
+            "docker --context c run --rm -i --init --security-opt no-new-privileges --cpus 1 --memory 2Gb --pull never -l docker-mcp=true \
+             -l docker-mcp-tool-type=mcp -l docker-mcp-name={} -l docker-mcp-transport=stdio {IMAGE} echo reached",
+            world.name
+        );
+        assert_eq!(line, base, "{settings}");
+        let mut pasted = docker();
+        pasted.args(line.split(' ').skip(1)).env("DOCKER_CONFIG", &config);
+        pasted.env("DOCKER_HOST", "unix:///nowhere.sock");
+        assert_eq!(output(&mut pasted).await.unwrap(), "reached\n");
     }
 }
 

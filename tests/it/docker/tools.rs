@@ -1,7 +1,7 @@
 //! Tools that are containers: an entry of the catalogue, through the front of the gateway, to the end of a container and back.
 
 use super::World;
-use gateway_tests::harness::{Client, eventually};
+use gateway_tests::harness::{Client, Era, InFlight, eventually};
 use serde_json::{Value, json};
 
 /// `mcp/argv` prints its arguments as a JSON array; `mcp/busybox` has a shell for those that ask for one.
@@ -199,6 +199,18 @@ async fn nothing_of(world: &World) {
     .await;
 }
 
+/// Waits until so many of the entry's tools run.
+async fn so_many(world: &World, wanted: usize) {
+    eventually("containers of calls", async || {
+        let there = of(world).await;
+        if there.len() == wanted { Ok(()) } else { Err(format!("{there:?}")) }
+    })
+    .await;
+}
+
+/// Calls that are let go of.
+const SEVERAL: usize = 3;
+
 /// Containers of the entry's tools.
 async fn of(world: &World) -> Vec<String> {
     let id = host_provisioner::ServerId::from_name(&world.name);
@@ -215,31 +227,36 @@ async fn a_tool_that_nobody_waits_for_and_one_whose_time_is_over_are_taken_down(
     let tool = "{name: shell, parameters: {type: object, properties: {script: {type: string}}}, container: {image: 'mcp/busybox:1', command: [sh, -c, '{{script}}']}}";
     scene.file("catalog.yaml", format!("registry:\n  {}:\n    tools: [{tool}]\n", world.name));
     let gateway = world.serve(&scene).await;
-    let mut client = gateway.client(super::LEGACY).await;
-    client.await_tools(&["shell"]).await;
-    // A hundred calls are begun and let go of; nothing stays of them.
+    // Whose caller goes is taken down: at once where that takes the call back, with the session where the caller might come for the answer.
     let running = "trap '' TERM; while :; do sleep 1; done";
-    let endless =
-        client.begin("tools/call", json!({"name": "shell", "arguments": {"script": running}})).await;
-    eventually(
-        "a container",
-        async || if of(&world).await.is_empty() { Err("none".to_owned()) } else { Ok(()) },
-    )
-    .await;
-    drop(endless);
-    client.leave().await;
-    nothing_of(&world).await;
+    for era in [Era::Modern, super::LEGACY] {
+        let mut client = gateway.client(era).await;
+        client.await_tools(&["shell"]).await;
+        let mut calls = Vec::new();
+        for _ in 0..SEVERAL {
+            let call = json!({"name": "shell", "arguments": {"script": running}});
+            let InFlight::Http(call) = client.begin("tools/call", call).await else { panic!("over HTTP") };
+            calls.push(call);
+        }
+        so_many(&world, SEVERAL).await;
+        for call in calls {
+            call.abort();
+            assert!(call.await.unwrap_err().is_cancelled(), "it was answered");
+        }
+        if era != Era::Modern {
+            assert_eq!(client.call("shell", json!({"script": "true"})).await.unwrap()["isError"], false);
+            so_many(&world, SEVERAL).await;
+            client.leave().await;
+        }
+        nothing_of(&world).await;
+    }
 
     // In the middle of a call the gateway ends, or is killed: nothing stays, at the latest after the next start.
     let mut client = gateway.client(super::LEGACY).await;
     client.await_tools(&["shell"]).await;
     let endless =
         client.begin("tools/call", json!({"name": "shell", "arguments": {"script": running}})).await;
-    eventually(
-        "a container",
-        async || if of(&world).await.is_empty() { Err("none".to_owned()) } else { Ok(()) },
-    )
-    .await;
+    so_many(&world, 1).await;
     gateway.kill().await;
     drop(endless);
     assert_eq!(of(&world).await.len(), 1);

@@ -28,6 +28,10 @@ async fn a_server_over_http_has_a_service_and_is_reached_by_port_forward() {
         let request = &service["spec"]["selector"]["gateway-request"];
         assert!(pods.iter().any(|pod| pod["metadata"]["labels"]["gateway-request"] == *request));
     }
+    for pod in &pods {
+        let digest = pod["metadata"]["labels"]["gateway-plugin-digest"].as_str().unwrap();
+        assert!(digest.starts_with("sha256-") && digest.len() == 63, "{digest}");
+    }
     // The pod goes; the next call finds another one.
     world.kubectl(&["delete", "pods", "--all", "--grace-period=0", "--force"]).await;
     eventually("another pod that answers", async || {

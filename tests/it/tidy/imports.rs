@@ -78,6 +78,7 @@ const HOMES: [(&str, &[&str]); 21] = [
         &[
             "sdk/rust",
             "tests/guests/plugin-docker",
+            "tests/guests/plugin-deaf",
             "tests/guests/plugin-hostile",
             "tests/guests/plugin-http",
             "tests/guests/plugin-kubernetes",

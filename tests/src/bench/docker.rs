@@ -114,6 +114,16 @@ async fn many(report: &mut Report, scene: &Scene) {
     );
 }
 
+/// What a call may take beyond `docker run -i` itself, in ms.
+const ADDED: f64 = 0.04;
+/// Which part of the rate of `docker run -i` itself must be left.
+const OF_ITS_RATE: f64 = 0.9;
+
+/// The same client and image with Docker's gateway, on another day and machine (`docker-mcp-gateway.md` 33).
+const DOCKERS: &str = "containers, Docker's gateway with --long-lived, November 2026: p50 0.37 ms and 980 to 1,466 calls/s with 1 session, 16.7 ms and \
+                       1,469 to 2,518 calls/s with 32; by default, with a container for each call, 404 ms and 2.3 to 3.8 calls/s with 1, 4,833 ms and 4.5 to 5.8 \
+                       calls/s with 32; docker run -i beside it: 0.070 ms and 12,000 to 12,700 calls/s with 1, 0.45 ms and 53,000 to 68,000 calls/s with 32";
+
 /// The relay with a container behind it.
 async fn warm(report: &mut Report, effort: Effort, scene: &Scene, client: &LoadClient) {
     catalog(scene, 1);
@@ -130,12 +140,15 @@ async fn warm(report: &mut Report, effort: Effort, scene: &Scene, client: &LoadC
         let name = |what: &str| format!("containers, {sessions} sessions on one: {what}");
         report.add(
             Row::new(name("added latency p50"), "ms", ours.p50 - hand.p50)
+                .at_most(ADDED, None)
                 .beside("docker run -i alone, whole", hand.p50),
         );
         report.add(
             Row::new(name("calls per second"), "1/s", ours.per_second)
+                .at_least(hand.per_second * OF_ITS_RATE, None)
                 .beside("docker run -i", hand.per_second),
         );
     }
+    report.note(DOCKERS);
     gateway.end().await;
 }

@@ -64,6 +64,7 @@ impl Row {
 pub struct Report {
     rows: Vec<Row>,
     skipped: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl Report {
@@ -75,6 +76,11 @@ impl Report {
     /// Says that something was not measured.
     pub fn skip(&mut self, what: impl Into<String>) {
         self.skipped.push(what.into());
+    }
+
+    /// Says what stands elsewhere about what was measured.
+    pub fn note(&mut self, what: impl Into<String>) {
+        self.notes.push(what.into());
     }
 
     /// For people.
@@ -119,6 +125,9 @@ impl Report {
         for skipped in &self.skipped {
             let _ = writeln!(text, "skipped: {skipped}");
         }
+        for note in &self.notes {
+            let _ = writeln!(text, "note: {note}");
+        }
         text
     }
 
@@ -136,7 +145,7 @@ impl Report {
                 })
             })
             .collect();
-        json!({"figures": rows, "skipped": self.skipped})
+        json!({"figures": rows, "skipped": self.skipped, "notes": self.notes})
     }
 }
 
@@ -168,10 +177,12 @@ mod tests {
         let mut report = Report::default();
         report.add(Row::new("plugin call", "µs", 25.125).at_most(30.0, None).beside("an empty task", 5.0));
         report.skip("latency: no load client");
+        report.note("elsewhere 7");
         let expected = "\
              unit  budget  aim  measured      baseline of this run        ratio
 plugin call  µs    ≤ 30.0       25.1      ok  an empty task         5.00  5.03
 skipped: latency: no load client
+note: elsewhere 7
 ";
         let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(squeezed(&report.table()), squeezed(expected));

@@ -463,7 +463,9 @@ fn provisioners(
             &format!("plugin:{}", plugin.name),
             plugin.grants.secrets.iter().map(|s| s.name.clone()),
         );
-        let deferred = Deferred::new(Arc::clone(host), plugin_spec(plugin, environment)?, Named::of(plugin));
+        let mut spec = plugin_spec(plugin, environment)?;
+        tell_context(&mut spec, plugin, inputs);
+        let deferred = Deferred::new(Arc::clone(host), spec, Named::of(plugin));
         found.insert(plugin.name.clone(), deferred);
     }
     for name in bundled::plugin_names() {
@@ -477,11 +479,21 @@ fn provisioners(
                 grant.privileged = true;
                 spec.settings = serde_json::json!({"privileged": true});
             }
+            tell_context(&mut spec, &plugin, inputs);
             let deferred = Deferred::new(Arc::clone(host), spec, Named::of(&plugin));
             found.insert(name.to_owned(), deferred);
         }
     }
     Ok(found)
+}
+
+/// Tells the bundled plugin `docker` the name of the context, which stands in the lines that it prints: whoever pastes one means the same engine.
+fn tell_context(spec: &mut PluginSpec, plugin: &PluginSettings, inputs: &Inputs) {
+    let ours = matches!(&plugin.source, PluginSource::Bundled(name) if canonical(name) == "docker");
+    let context = inputs.docker_context.as_deref().filter(|context| ours && !context.is_empty());
+    if let (Some(context), Some(settings)) = (context, spec.settings.as_object_mut()) {
+        settings.entry("context").or_insert_with(|| context.into());
+    }
 }
 
 /// A bundled plugin about which the settings say nothing.

@@ -20,6 +20,7 @@ struct Here {
     app: App,
     plugin: PluginSpec,
     server: Arc<ServerSpec>,
+    tools: Option<Arc<ServerSpec>>,
 }
 
 impl Bench for Here {
@@ -51,6 +52,18 @@ impl Bench for Here {
     fn server(&self) -> Arc<ServerSpec> {
         Arc::clone(&self.server)
     }
+
+    fn tools(&self) -> Option<Arc<ServerSpec>> {
+        self.tools.clone()
+    }
+}
+
+/// An entry of tools as the image of its first one; `None` for an entry that is a server.
+fn image_of_tools(spec: &ServerSpec) -> Option<Arc<ServerSpec>> {
+    let Workload::Tools { tools } = &spec.workload else { return None };
+    let reference = tools.first()?.image.clone();
+    let workload = Workload::Image { reference, digest: None, arguments: Vec::new() };
+    Some(Arc::new(ServerSpec { workload, ..spec.clone() }))
 }
 
 /// What is tried.
@@ -92,8 +105,11 @@ pub(super) async fn run(
     };
     let plugin = deferred.plugin().await.map_err(crate::assemble::deferred::failure)?;
     let placed =
-        app.placed.iter().find(|placed| placed.refusal.is_none() && placed.provisioner.name() == name);
-    let server = match placed {
+        app.placed.iter().filter(|placed| placed.refusal.is_none() && placed.provisioner.name() == name);
+    let (of_tools, servers): (Vec<_>, Vec<_>) =
+        placed.partition(|placed| matches!(placed.spec.workload, Workload::Tools { .. }));
+    let tools = of_tools.first().and_then(|placed| image_of_tools(&placed.spec));
+    let server = match servers.first() {
         Some(placed) => Arc::clone(&placed.spec),
         None if plugin.description().runs.contains(&WorkloadKind::Component) => {
             let workload = Workload::Bundled { name: "time".to_owned(), arguments: Vec::new() };
@@ -107,7 +123,7 @@ pub(super) async fn run(
         }
     };
     let spec = deferred.spec().clone();
-    let here = Here { plugin: spec, server, app };
+    let here = Here { plugin: spec, server, tools, app };
     let rows = match what {
         What::Contract => gateway_testkit::contract(&here).await,
         What::Inject => {

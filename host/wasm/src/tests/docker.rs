@@ -183,6 +183,8 @@ async fn a_server_runs_with_its_labels_and_its_secret_and_goes() {
     let label = |key: &str| info.labels.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str());
     assert_eq!(label("gateway-id"), Some(run.gateway.as_str()));
     assert_eq!(label("gateway-plugin"), Some("docker"));
+    let digest = format!("sha256-{}", plugin.status().description.digest.get(..56).unwrap());
+    assert_eq!(label("gateway-plugin-digest"), Some(digest.as_str()), "of the bytes that made it");
     assert_eq!(label("gateway-session"), Some(run.host.config.session.as_str()), "a plugin cannot forge it");
     assert_eq!((label("gateway-x"), label("mine")), (None, Some("yes")));
     assert_eq!(label("gateway-server"), Some(provisioned.lease.server_id.as_str()));

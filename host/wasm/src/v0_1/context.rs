@@ -53,6 +53,12 @@ pub(crate) fn labels(who: Who<'_>, request: &str, server: Option<&str>) -> Vec<L
     labels
 }
 
+/// The label that says which bytes of a plugin made an object: `sha256-` and the first 56 digits of their digest, the 63 characters that every
+/// platform takes. The host functions add it; it is not in the context, whose labels are a list of the contract's.
+pub(crate) fn made_by(digest: &str) -> Label {
+    Label { key: "gateway-plugin-digest".to_owned(), value: format!("sha256-{digest:.56}") }
+}
+
 /// Label values begin with a letter on every platform; the id of a server may begin with a digit.
 pub(crate) fn label_value(value: &str) -> String {
     if value.starts_with(|c: char| c.is_ascii_lowercase()) { value.to_owned() } else { format!("s-{value}") }
@@ -150,6 +156,14 @@ mod tests {
     use super::*;
     use host_provisioner::RequestId;
     use std::time::Duration;
+
+    #[test]
+    fn a_digest_becomes_a_label_that_every_platform_takes() {
+        let label = made_by(&"0123456789abcdef".repeat(4));
+        assert_eq!(label.key, "gateway-plugin-digest");
+        assert_eq!(label.value, format!("sha256-{}01234567", "0123456789abcdef".repeat(3)));
+        assert_eq!(label.value.len(), 63);
+    }
 
     #[test]
     fn ids_begin_with_a_letter_and_stay_apart() {

@@ -113,18 +113,28 @@ fn a_context_that_cannot_be_used_is_refused_by_name() {
 
 #[test]
 fn rootless_sockets_are_found() {
-    let runtime = tempfile::tempdir().unwrap();
-    let around = Surroundings { runtime_dir: Some(runtime.path().to_owned()), ..Surroundings::default() };
-    if !Path::new(super::DEFAULT_SOCKET).exists() {
-        assert_eq!(Endpoint::find(&around).unwrap(), unix(super::DEFAULT_SOCKET));
-        std::fs::create_dir(runtime.path().join("podman")).unwrap();
-        std::fs::write(runtime.path().join("podman/podman.sock"), "").unwrap();
-        assert_eq!(
-            Endpoint::find(&around).unwrap(),
-            Endpoint::Unix(runtime.path().join("podman/podman.sock"))
-        );
-        std::fs::write(runtime.path().join("docker.sock"), "").unwrap();
-        assert_eq!(Endpoint::find(&around).unwrap(), Endpoint::Unix(runtime.path().join("docker.sock")));
+    let machine = tempfile::tempdir().unwrap();
+    let place = |name: &str| machine.path().join(name);
+    let around = Surroundings {
+        runtime_dir: Some(place("runtime")),
+        config_dir: Some(place("config")),
+        docker_socket: Some(place("docker.sock")),
+        podman_socket: Some(place("podman.sock")),
+        ..Surroundings::default()
+    };
+    // Nothing is there: the place where most people would look for the reason.
+    assert_eq!(Endpoint::find(&around).unwrap(), Endpoint::Unix(place("docker.sock")));
+    // Each wins over those that were there before it.
+    for name in [
+        "config/run/docker.sock",
+        "podman.sock",
+        "runtime/podman/podman.sock",
+        "runtime/docker.sock",
+        "docker.sock",
+    ] {
+        std::fs::create_dir_all(place(name).parent().unwrap()).unwrap();
+        std::fs::write(place(name), "").unwrap();
+        assert_eq!(Endpoint::find(&around).unwrap(), Endpoint::Unix(place(name)), "{name}");
     }
 }
 

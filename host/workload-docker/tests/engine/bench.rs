@@ -31,7 +31,20 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 }
 
 fn named(list: &str, part: &str) -> bool {
-    variable(list).is_some_and(|parts| parts.split(',').any(|each| each == part))
+    variable(list).is_some_and(|parts| parts.split(',').any(|each| each.trim() == part))
+}
+
+/// What a variable says about a part of the test environment; `None`, with a line on standard error, where that is not up.
+pub(crate) fn part(name: &str, of: &str) -> Option<String> {
+    let value = variable(of).filter(|_| named("GATEWAY_TEST_UP", name));
+    if value.is_none() {
+        assert!(
+            !named("GATEWAY_TEST_REQUIRE", name),
+            "GATEWAY_TEST_REQUIRE names `{name}`, and it is not up (testenv/up {name})"
+        );
+        eprintln!("skipped: no {name} (testenv/up {name})");
+    }
+    value
 }
 
 pub(crate) fn surroundings() -> Surroundings {
@@ -58,7 +71,8 @@ async fn engine() -> Option<Arc<DockerEngine>> {
         },
         Err(error) => format!("no docker (testenv/up docker): {error}"),
     };
-    assert!(!named("GATEWAY_TEST_REQUIRE", "docker"), "{missing}");
+    let required = ["docker", "images"].iter().any(|part| named("GATEWAY_TEST_REQUIRE", part));
+    assert!(!required, "{missing}");
     eprintln!("skipped: {missing}");
     None
 }

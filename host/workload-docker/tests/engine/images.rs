@@ -1,15 +1,11 @@
 //! Images, with the registry of the test environment.
 
-use crate::bench::{ARGV, Bench, variable, with_engine};
+use crate::bench::{ARGV, Bench, part, with_engine};
 use host_workload_docker::{ErrorKind, ImageRequest, PullPolicy};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 fn registry() -> Option<String> {
-    let registry = variable("GATEWAY_TEST_REGISTRY");
-    if registry.is_none() {
-        eprintln!("skipped: no registry (testenv/up registry images)");
-    }
-    registry
+    part("registry", "GATEWAY_TEST_REGISTRY")
 }
 
 async fn refused(bench: &Bench, request: &ImageRequest) -> host_workload_docker::Error {

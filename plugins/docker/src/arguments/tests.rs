@@ -3,12 +3,13 @@
 
 use super::{arguments, cpus, read_only};
 use crate::plan::Around;
+use crate::tools::as_server;
 use gateway_plugin::docker::{EgressProxy, EngineInfo};
 use gateway_plugin::types::{
     Access, Amount, Destination, Egress, Mount, MountSource, Part, Port, Protocol, SecretName, SecretOwner,
     Variable,
 };
-use gateway_plugin::{Server, Workload, fake, value};
+use gateway_plugin::{Server, ToolContainer, Workload, fake, value};
 
 /// `B` of the reference.
 const B: &str = "docker run --rm -i --init --security-opt no-new-privileges --cpus 1 --memory 2Gb --pull never \
@@ -73,13 +74,14 @@ struct Row {
     own_networks: Vec<&'static str>,
     proxy: Option<EgressProxy>,
     privileged: bool,
+    context: Option<&'static str>,
 }
 
 impl Row {
     fn new(change: impl FnOnce(&mut Server)) -> Self {
         let mut server = acme();
         change(&mut server);
-        Self { server, own_networks: Vec::new(), proxy: None, privileged: false }
+        Self { server, own_networks: Vec::new(), proxy: None, privileged: false, context: None }
     }
 
     fn line(&self) -> String {
@@ -89,6 +91,7 @@ impl Row {
             proxy: self.proxy.as_ref(),
             no_proxy: None,
             privileged: self.privileged,
+            context: self.context,
             name: "mcp-acme",
         };
         line(&arguments(&self.server, &around).expect("it can be planned"))
@@ -281,6 +284,49 @@ fn limits_and_rights_have_their_places() {
     let row = Row { privileged: true, ..Row::new(|_| {}) };
     assert_eq!(row.line(), format!("{head} --cpus 1 --memory 2Gb --pull never --privileged {tail}"));
     assert_eq!([1000, 500, 1250, 2000, 10].map(cpus), ["1", "0.5", "1.25", "2", "0.01"]);
+}
+
+#[test]
+fn a_context_stands_before_the_subcommand() {
+    let row = Row { context: Some("c"), ..Row::new(|_| {}) };
+    let rest = B.strip_prefix("docker ").expect("the program comes first");
+    assert_eq!(row.line(), format!("docker --context c {rest} reg/acme:1"));
+}
+
+/// List 15 of the reference.
+#[test]
+fn a_tool_is_a_server_by_another_name() {
+    let mut server = acme();
+    server.mounts = vec![mount("/tmp/p:/tmp/p", Access::ReadWrite)];
+    server.user = Some("1000".to_owned());
+    let Workload::Image(image) = &mut server.workload else { panic!("an image") };
+    image.reference = "img".to_owned();
+    command(&mut server, &["c", "A", "", "1", "2"]);
+    let tool = ToolContainer {
+        id: "acme-t".to_owned(),
+        server_id: server.id,
+        name: server.name,
+        tool: "t".to_owned(),
+        revision: server.revision,
+        workload: server.workload,
+        environment: server.environment,
+        files: server.files,
+        mounts: server.mounts,
+        network: server.network,
+        limits: server.limits,
+        user: server.user,
+        secrets: server.secrets,
+        pins: server.pins,
+        timeout_ms: 1000,
+        output_limit: 1000,
+        input: None,
+        settings: server.settings,
+        annotations: server.annotations,
+        extras: server.extras,
+    };
+    let row = Row { server: as_server(&tool), ..with_networks(&["n1"], |_| {}) };
+    let base = B.replace("docker-mcp-name=acme", "docker-mcp-name=t");
+    assert_eq!(row.line(), format!("{base} --network n1 -v /tmp/p:/tmp/p -u 1000 img c A \"\" 1 2"));
 }
 
 #[test]

@@ -20,7 +20,8 @@ fn engine() -> EngineInfo {
 }
 
 fn planned(server: &Server, engine: &EngineInfo) -> gateway_plugin::Result<super::Plan> {
-    plan(server, &Around { engine, proxy: None, no_proxy: None, privileged: false, name: "mcp-notes-r1" })
+    let name = "mcp-notes-r1";
+    plan(server, &Around { engine, proxy: None, no_proxy: None, privileged: false, context: None, name })
 }
 
 fn notes() -> Server {

@@ -121,12 +121,8 @@ fn provision(context: &Context, server: &Server) -> Result<Provisioned, Failure>
         "elsewhere" => spec.environment.iter_mut().for_each(|variable| variable.name = "OTHER".to_owned()),
         "dns" => spec.dns = vec!["10.0.0.9".to_owned()],
         "egress" => {
-            let destination = Destination {
-                host: word(1),
-                port: Some(443),
-                protocol: Protocol::Http,
-                written: word(1),
-            };
+            let destination =
+                Destination { host: word(1), port: Some(443), protocol: Protocol::Http, written: word(1) };
             let wanted = docker::ProxySpec {
                 name: format!("mcp-egress-{}", context.request),
                 egress: match words.get(1) {

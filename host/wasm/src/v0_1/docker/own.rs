@@ -166,7 +166,8 @@ impl Docker<'_> {
         let own = context::labels(who, &record.begin.request, server);
         // Nobody else's labels of that kind either: they would be believed.
         let others = wanted.into_iter().filter(|label| !label.key.starts_with("gateway-"));
-        others.chain(own).map(|label| (label.key, label.value)).collect()
+        let digest = self.plugin_digest().map(context::made_by);
+        others.chain(own).chain(digest).map(|label| (label.key, label.value)).collect()
     }
 
     /// Id of the server that this call acts for.

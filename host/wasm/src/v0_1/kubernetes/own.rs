@@ -125,13 +125,15 @@ impl Kubernetes<'_> {
             record.begin.request.clone()
         };
         let session = session_id(config.session.as_str());
-        let own = context::labels(who, &request, server).into_iter().map(|Label { key, value }| (key, value));
-        own.chain([
-            (MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned()),
-            (INSTANCE.to_owned(), session.clone()),
-            (SESSION_OF_ORIGINAL.to_owned(), session),
-        ])
-        .collect()
+        let digest = self.plugin_digest().map(context::made_by);
+        let own = context::labels(who, &request, server).into_iter().chain(digest);
+        own.map(|Label { key, value }| (key, value))
+            .chain([
+                (MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned()),
+                (INSTANCE.to_owned(), session.clone()),
+                (SESSION_OF_ORIGINAL.to_owned(), session),
+            ])
+            .collect()
     }
 
     /// Puts the call's labels onto a document, in the place of any of their keys.
