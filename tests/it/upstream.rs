@@ -5,7 +5,7 @@
 mod commands;
 mod faults;
 mod others;
-mod remote;
+pub(crate) mod remote;
 mod secrets;
 mod standing;
 

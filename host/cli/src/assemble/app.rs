@@ -17,12 +17,15 @@ use crate::assemble::spec::{server_spec, server_spec_on_platform};
 use crate::assemble::tools_asked::ToolsAsked;
 use crate::bundled;
 use crate::environment::Environment;
+use crate::logging;
 use crate::output::{Usage, name, say};
 use anyhow::{Context, Result};
 use host_config::{PluginSettings, PluginSource, SecretSource, Server};
 use host_gateway::Checks;
 use host_pool::{Pool, PoolConfig, ServerEntry};
-use host_provisioner::{Class, Failure, Phase, Provisioner, ServerSpec, Workload, WorkloadKind};
+use host_provisioner::{
+    Blot, Blotter, Class, Failure, Phase, Provisioner, ServerSpec, Workload, WorkloadKind,
+};
 use host_resolver::{Resolver, Source};
 use host_toolbox::Toolbox;
 use host_wasm::{BridgeProgram, EgressProgram, LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
@@ -106,6 +109,7 @@ impl App {
         })
         .context("set up the embedded engine")?;
         let resolver = Arc::new(resolver(&inputs, environment)?);
+        logging::hide_values_of(&resolver);
         let outbound = Arc::new(host_outbound::Client::new(environment.clouds()));
         let host = PluginHost::new(PluginHostConfig {
             gateway: run_id(&identity.gateway)?,
@@ -253,6 +257,7 @@ impl App {
             start_timeout: self.inputs.start_timeout.unwrap_or(settings.start_timeout),
             idle: Some(settings.idle),
             cap: Some(settings.cap),
+            blotter: Blotter::new(Arc::clone(&self.resolver) as Arc<dyn Blot>, ""),
             client_name: "gateway".to_owned(),
             client_version: env!("CARGO_PKG_VERSION").to_owned(),
             ..defaults
