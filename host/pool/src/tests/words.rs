@@ -25,12 +25,9 @@ impl Blot for Knows {
     }
 }
 
-/// The failure of a server that answers discovery with this line.
-async fn failure_after(line: String) -> String {
-    let stage = Stage::one(Arc::new(move |message| match message["method"].as_str() {
-        Some("server/discover" | "initialize") => vec![Say::Line(line.clone()), Say::Die],
-        _ => vec![],
-    }));
+/// Why a server of this manner does not come up.
+async fn failure(manner: Manner) -> String {
+    let stage = Stage::one(manner);
     let id = stage.entry("a", Lifetime::Session).spec.id.as_str().to_owned();
     let blotter = Blotter::new(Arc::new(Knows(id)), "");
     let pool = stage.pool_with(PoolConfig { blotter, ..PoolConfig::default() });
@@ -42,19 +39,21 @@ async fn failure_after(line: String) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn a_line_that_is_no_message_is_told_without_values() {
-    let text = failure_after(format!("starting with {VALUE}")).await;
+    let printing = |line: String| failure(Arc::new(move |_| vec![Say::Line(line.clone()), Say::Die]));
+    let text = printing(format!("starting with {VALUE}")).await;
     assert!(text.contains("instead of MCP it printed `starting with ***`"), "{text}");
-    // It is shown as far as the value.
-    let text = failure_after(format!("{}{VALUE}", "x".repeat(110))).await;
+    // The value stands where the line is cut that is shown.
+    let text = printing(format!("{}{VALUE}", "x".repeat(110))).await;
     assert!(text.contains("xx***`") && !text.contains("hush"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_of_the_handshake_is_told_without_values() {
-    for code in [-32603, -32022] {
-        let error = json!({"code": code, "message": format!("{}{VALUE}", "x".repeat(1010))});
-        let text = failure_after(json!({"jsonrpc": "2.0", "id": 1, "error": error}).to_string()).await;
-        assert!(!text.contains("hush"), "{text}");
+    for (code, refused) in [(-32603, "initialize"), (-32022, "server/discover")] {
+        let said = format!("{}{VALUE}", "x".repeat(1010));
+        let text = failure(Arc::new(move |message| error(message, code, &said))).await;
+        let expected = format!("the server refused `{refused}` with error {code}: xx");
+        assert!(text.contains(&expected) && text.contains("xx***") && !text.contains("hush"), "{text}");
     }
 }
 
