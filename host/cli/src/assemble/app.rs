@@ -243,8 +243,7 @@ impl App {
                 .filter(|placed| placed.plugin.as_ref().is_some_and(|plugin| plugin.name() == name));
             deferred.place(here.map(|placed| Arc::clone(&placed.spec)).collect());
         }
-        let images = placed.iter().map(|p| (p.server.name.clone(), p.server.image.clone())).collect();
-        self.tools_asked = Arc::new(ToolsAsked::new(self.inputs.tool_words.clone(), images));
+        self.tools_asked = Arc::new(ToolsAsked::of(&self.inputs));
         self.placed = placed;
         self
     }

@@ -45,6 +45,8 @@ pub(crate) struct Inputs {
     pub(crate) source: Option<SourceArgs>,
     /// What was asked for in a file and does not run.
     pub(crate) not_run: Vec<Warning>,
+    /// Lists of tools for servers that nobody knows.
+    pub(crate) without_effect: Vec<Warning>,
     /// The other files: values, tool lists.
     pub(crate) files: Files,
     /// `--secrets`.
@@ -128,14 +130,14 @@ impl Inputs {
             .into());
         }
         let files = Files::load(args, &settings, environment)?;
-        let Enabled { servers, warnings } = Enabled::of(args, &settings, &files)?;
+        let Enabled { servers, warnings, without_effect } = Enabled::of(args, &settings, &files)?;
         for (name, _) in &args.static_endpoint {
             if !servers.iter().any(|server| server.name == *name) {
                 let text = format!("`--static-endpoint {name}=…`: no server of that name runs");
                 return Err(Usage(text).into());
             }
         }
-        for warning in files.warnings.iter().chain(&warnings) {
+        for warning in files.warnings.iter().chain(&warnings).chain(&without_effect) {
             say(&warning.to_string());
         }
         let state = match &settings.state {
@@ -148,6 +150,7 @@ impl Inputs {
             servers,
             source: Some(args.clone()),
             not_run: warnings,
+            without_effect,
             files,
             secrets: args.files.secrets.clone(),
             plugins,

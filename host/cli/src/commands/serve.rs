@@ -271,14 +271,14 @@ fn cut_after(signals: &Signals) -> CancellationToken {
     cut
 }
 
-/// Says which entries of `--tools` fit nothing, as soon as every server has come up or failed.
+/// Says which entries of `--tools`, and which tools of servers' own lists, fit nothing, as soon as every server has come up or failed.
 fn tell_unfit_tools(
     app: &Arc<App>,
     pool: &Arc<host_pool::Pool>,
     front: &Arc<Front>,
     stop: &CancellationToken,
 ) {
-    if app.inputs.tool_words.is_empty() {
+    if !app.tools_asked.asks() {
         return;
     }
     let (app, pool, front, stop) = (Arc::clone(app), Arc::clone(pool), Arc::clone(front), stop.clone());
@@ -287,7 +287,7 @@ fn tell_unfit_tools(
             () = stop.cancelled() => {}
             () = front.ready() => {
                 let failed: Vec<String> = failed(&pool).into_iter().map(|(name, _)| name).collect();
-                app.tools_asked.unfit(&failed).iter().for_each(|line| say(&format!("warning: {line}")));
+                app.tools_asked.unfit(&failed).iter().for_each(|line| say(line));
             }
         }
     });
