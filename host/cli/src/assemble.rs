@@ -26,6 +26,7 @@ pub(crate) mod providers;
 pub(crate) mod refusing;
 pub(crate) mod spec;
 pub(crate) mod sweep;
+pub(crate) mod templates;
 mod tool;
 pub(crate) mod tools_asked;
 pub(crate) mod values;

@@ -6,7 +6,7 @@ use crate::assemble::direct::Fixed;
 use crate::assemble::enabled::Enabled;
 use crate::assemble::files::Files;
 use crate::assemble::placement::canonical;
-use crate::assemble::providers;
+use crate::assemble::{providers, templates};
 use crate::bundled;
 use crate::environment::Environment;
 use crate::output::{Usage, say};
@@ -137,7 +137,8 @@ impl Inputs {
                 return Err(Usage(text).into());
             }
         }
-        for warning in files.warnings.iter().chain(&warnings).chain(&without_effect) {
+        let templates = templates::warnings(&servers);
+        for warning in files.warnings.iter().chain(&warnings).chain(&without_effect).chain(&templates) {
             say(&warning.to_string());
         }
         let state = match &settings.state {
