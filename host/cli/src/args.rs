@@ -6,6 +6,7 @@ mod cluster;
 mod docker;
 mod images;
 mod kubernetes;
+mod original;
 mod providers;
 mod switches;
 
@@ -15,6 +16,7 @@ pub(crate) use cluster::{CatalogArgs, ClusterArgs, ClusterCommand, EverywhereArg
 pub(crate) use docker::FileArgs;
 pub(crate) use images::ImageArgs;
 pub(crate) use kubernetes::KubernetesArgs;
+pub(crate) use original::instead;
 #[cfg(test)]
 pub(crate) use providers::ProviderArg;
 pub(crate) use providers::ProviderArgs;
@@ -58,7 +60,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Look at catalogues
-    #[command(subcommand)]
+    #[command(subcommand, aliases = ["catalogs", "catalog-next"])]
     Catalog(CatalogCommand),
     /// Look at secrets without their values, keep and remove them
     #[command(subcommand)]
@@ -404,6 +406,7 @@ pub(crate) struct RunningArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServerCommand {
     /// The servers of a running gateway and how they fare
+    #[command(alias = "ls")]
     List {
         /// Which gateway
         #[command(flatten)]
@@ -435,6 +438,7 @@ pub(crate) enum ServerCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ToolsCommand {
     /// Tools of the servers, started for the purpose
+    #[command(alias = "ls")]
     List {
         /// Servers and provisioners
         #[command(flatten)]

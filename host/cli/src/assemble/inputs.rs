@@ -73,7 +73,6 @@ impl Inputs {
     /// # Errors
     /// All problems of a file at once, an unknown name in `--servers`, or no place for state.
     pub(crate) fn load(args: &SourceArgs, environment: &Environment) -> Result<Self> {
-        args.images.refuse_later()?;
         let names: Vec<String> = args.plugin.iter().map(|given| plugin_name(given)).collect();
         let known = known(&names);
         let mut given = Vec::new();
