@@ -247,6 +247,8 @@ pub(crate) async fn serve_with(
 
     let left = end(&app, &front, &pool, &signals).await;
     orphans.abort();
+    let _ = orphans.await;
+    tell_left(&app);
     control_stop.cancel();
     drop(control);
     served?;
@@ -255,6 +257,20 @@ pub(crate) async fn serve_with(
         (true, false) => exit::FAILED,
         (false, false) => exit::DONE,
     })
+}
+
+/// Says that what killed gateways had left was not all taken down, so that nobody takes this ending for a clean one. It is no failure of this run: the
+/// next start goes on.
+fn tell_left(app: &App) {
+    match app.host.not_worked_off().len() {
+        0 => {}
+        1 => say(
+            "note: one thing that a killed gateway left is still there; the next start takes it down, or `gateway server sweep`",
+        ),
+        many => say(&format!(
+            "note: {many} things that killed gateways left are still there; the next start takes them down, or `gateway server sweep`"
+        )),
+    }
 }
 
 /// Cancelled when clients have had their time to finish, or at once with the second signal: a call that hangs holds up no ending.
