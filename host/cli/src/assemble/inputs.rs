@@ -242,7 +242,7 @@ fn add_plugin(plugins: &mut Vec<PluginSettings>, given: &str, name: &str) -> Res
         ))
         .into());
     };
-    plugins.push(PluginSettings { source, ..crate::assemble::app::bundled_settings(name) });
+    plugins.push(PluginSettings { source, ..crate::assemble::plugins::bundled_settings(name) });
     Ok(())
 }
 

@@ -2,10 +2,10 @@
 
 use crate::args::ConfigCommand;
 use crate::assemble::Inputs;
-use crate::assemble::app::resolver;
 use crate::assemble::enabled::no_server;
 use crate::assemble::placement::{Place, Placement};
 use crate::assemble::providers::{self, Providers};
+use crate::assemble::secret_places::resolver;
 use crate::assemble::spec::{server_spec, server_spec_on_platform};
 use crate::assemble::values::misfits;
 use crate::commands::secret;

@@ -340,7 +340,7 @@ pub(crate) async fn end(app: &App, front: &Front, pool: &host_pool::Pool, signal
         ));
     }
     for behind in &left {
-        say(&format!("{}; the next start tries again", crate::assemble::app::left_behind(behind)));
+        say(&format!("{}; the next start tries again", crate::assemble::sweep::left_behind(behind)));
     }
     for (server, group) in app.processes.shutdown(Duration::from_secs(3)).await {
         say(&format!(
