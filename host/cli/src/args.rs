@@ -59,7 +59,7 @@ pub(crate) enum Command {
     /// Look at, check, export and replace provisioner plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
-    /// Look at servers
+    /// Look at the servers of a running gateway; take down what killed gateways left
     #[command(subcommand)]
     Server(ServerCommand),
     /// Check the files without starting anything
