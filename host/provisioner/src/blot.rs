@@ -132,8 +132,9 @@ impl Words {
         found.without(&shown).into_owned()
     }
 
-    /// What was kept back at the end of the text: it was no value.
+    /// What was kept back at the end of the text, without values: a whole one may have been the beginning of a longer one.
     pub fn rest(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.open)
+        let rest = std::mem::take(&mut self.open);
+        self.blotter.bytes(&rest).into_owned()
     }
 }

@@ -191,9 +191,11 @@ mod tests {
                 assert_eq!(String::from_utf8(seen).unwrap(), "1 *** 2", "{text} by {size}");
             }
         }
-        let mut words = blotter.words();
-        assert_eq!(words.take(b"it ends with abca"), b"it ends with ");
-        assert_eq!(words.rest(), b"abca");
+        for (text, rest) in [("it ends with abca", "abca"), ("it ends with xxabcabc", "***")] {
+            let mut words = blotter.words();
+            assert_eq!(words.take(text.as_bytes()), b"it ends with ");
+            assert_eq!(String::from_utf8(words.rest()).unwrap(), rest);
+        }
     }
 
     #[test]
