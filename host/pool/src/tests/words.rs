@@ -4,7 +4,6 @@ use super::harness::*;
 use crate::tail::Tail;
 use crate::{AcquireError, Owner, PoolConfig};
 use host_provisioner::{Blot, Blotter, Found, Lifetime};
-use serde_json::json;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 
