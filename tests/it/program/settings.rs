@@ -1,6 +1,6 @@
 //! Files of Docker and of editors on the command line: what is read, what is refused, what is said. Each bad input is a snapshot.
 
-use super::scene;
+use super::{scene, tools_scene};
 use gateway_tests::harness::{Finished, Scene, redacted};
 use test_artifacts::guest;
 
