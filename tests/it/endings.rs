@@ -192,6 +192,42 @@ servers:
 }
 
 #[tokio::test]
+async fn what_is_not_taken_down_yet_is_said_at_the_end_and_left_to_the_next_start() {
+    let scene = scene();
+    scene.component("echo.wasm", &guest("echo-server"));
+    scene.component("hostile.wasm", &guest("plugin_hostile"));
+    let plugin = "plugins:\n  hostile: {path: ./hostile.wasm, grants: {embedded: true}}\n";
+    scene.settings(&format!(
+        "{plugin}placement: [{{provisioner: hostile}}]\nservers:\n  checkpoint-hang: {{component: ./echo.wasm}}\n"
+    ));
+    let gateway = scene.serve(NOBODY).await;
+    let mut client = gateway.client(LEGACY).await;
+    let listing = client.begin("tools/list", json!({})).await;
+    eventually("the object in the ledger", async || {
+        let ledger = scene.ledger();
+        if format!("{ledger:?}").contains("t2") { Ok(()) } else { Err(format!("{ledger:?}")) }
+    })
+    .await;
+    gateway.kill().await;
+    drop(listing);
+    // This one does not know the plugin, so it can take nothing down: neither the server nor what `prepare` made for all.
+    scene.settings("servers:\n  echo: {component: ./echo.wasm}\n");
+    let gateway = scene.serve(NOBODY).await;
+    gateway.says("warning: server `checkpoint-hang` of session ").await;
+    gateway.signal(Signal::TERM);
+    let ended = gateway.ended().await.finished;
+    let note = "note: 2 things that killed gateways left are still there; the next start takes them down";
+    assert!(ended.stderr.contains(note), "{}", ended.stderr);
+    assert!(!scene.ledger().is_empty());
+    // The next start that can does it, and has nothing to say at its end.
+    scene.settings(plugin);
+    let gateway = scene.serve(NOBODY).await;
+    gateway.says("took down server `checkpoint-hang`").await;
+    let ended = gateway.end().await.finished;
+    assert!(!ended.stderr.contains("still there"), "{}", ended.stderr);
+}
+
+#[tokio::test]
 async fn two_gateways_of_one_user_leave_each_other_alone() {
     let scene = echo_scene();
     let one = scene.serve(NOBODY).await;

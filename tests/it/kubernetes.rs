@@ -14,6 +14,7 @@ mod deployments;
 mod faults;
 mod http;
 mod in_cluster;
+mod leaks;
 mod network;
 mod objects;
 mod placement;

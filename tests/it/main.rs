@@ -14,6 +14,7 @@ mod docker;
 mod endings;
 mod hostile;
 mod kubernetes;
+mod leaks;
 mod memory;
 mod outbound;
 mod planted;

@@ -6,7 +6,7 @@ mod commands;
 mod everything;
 mod faults;
 mod others;
-mod remote;
+pub(crate) mod remote;
 mod secrets;
 mod standing;
 

@@ -22,9 +22,14 @@ use std::ffi::OsString;
 /// Runs the program with these arguments, the first of which is its own name, and gives its exit code (`exit.rs`).
 #[must_use]
 pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(as_called(arguments)) {
+    let arguments = as_called(arguments);
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
+            if let Some(text) = args::instead(&error, &arguments) {
+                output::say(&format!("error: {text}"));
+                return exit::USAGE;
+            }
             // Help and version are no errors; clap knows where each of them is printed.
             let code = if error.use_stderr() { exit::USAGE } else { exit::DONE };
             let _ = error.print();

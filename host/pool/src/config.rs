@@ -1,6 +1,6 @@
 //! What the pool is told: servers with whoever brings them up, limits, and for whom a client is.
 
-use host_provisioner::{Provisioner, ServerSpec};
+use host_provisioner::{Blotter, Provisioner, ServerSpec};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +65,8 @@ pub struct PoolConfig {
     pub queue_limit: usize,
     /// Bytes of them, per call; one that is longer waits alone.
     pub queue_bytes: usize,
+    /// Takes the secrets of servers out of what they print, before it is logged or put into an error.
+    pub blotter: Blotter,
     /// Name under which the gateway introduces itself to servers.
     pub client_name: String,
     /// Its version.
@@ -89,6 +91,7 @@ impl Default for PoolConfig {
             backlog_limit: 16 << 20,
             queue_limit: 1024,
             queue_bytes: 1 << 20,
+            blotter: Blotter::default(),
             client_name: "gateway".to_owned(),
             client_version: env!("CARGO_PKG_VERSION").to_owned(),
         }

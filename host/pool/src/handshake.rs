@@ -12,7 +12,7 @@ use host_message::{
     Envelope, Era, ErrorBody, JsonKind, Kind, Revision, code, elements, find_member, meta, method,
     write_string,
 };
-use host_provisioner::{Class, Failure, Phase, sanitize};
+use host_provisioner::{Blotter, Class, Failure, Phase, sanitize};
 use std::sync::Arc;
 
 /// Bytes of a server's own words that a failure shows.
@@ -86,7 +86,7 @@ pub(crate) async fn agree(
         // It names the version that it was asked in: the protocol wants the question repeated with one that is named.
         answer = ask()?.response().await.map_err(|_| NoDeal::Gone(false))?;
     }
-    match discovered(&answer)? {
+    match discovered(&answer, &wire.blotter)? {
         Some(agreed) => {
             wire.agreed(agreed.era.revision());
             Ok(agreed)
@@ -105,7 +105,7 @@ fn refuses_what_it_supports(answer: &Envelope) -> bool {
 }
 
 /// Reads the answer to `server/discover`; `None` means that the server is a legacy one.
-fn discovered(answer: &Envelope) -> Result<Option<Agreed>, Failure> {
+fn discovered(answer: &Envelope, blotter: &Blotter) -> Result<Option<Agreed>, Failure> {
     if let Some(error) = answer.error() {
         let body = ErrorBody::scan(&error);
         if !code::is_modern(body.code) {
@@ -115,7 +115,7 @@ fn discovered(answer: &Envelope) -> Result<Option<Agreed>, Failure> {
         if supports_legacy(&supported) {
             return Ok(None);
         }
-        return Err(no_common(body.code, &body.message, &supported));
+        return Err(no_common(body.code, &body.message, &supported, blotter));
     }
     let result = answer.result().unwrap_or_default();
     // A server that answers everything with some result is no modern one.
@@ -124,7 +124,7 @@ fn discovered(answer: &Envelope) -> Result<Option<Agreed>, Failure> {
         if supports_legacy(&supported) {
             return Ok(None);
         }
-        return Err(no_common(code::UNSUPPORTED_VERSION, "no revision in common", &supported));
+        return Err(no_common(code::UNSUPPORTED_VERSION, "no revision in common", &supported, blotter));
     }
     let about = find_member(&result, "_meta").map(|member| member.value(&result).to_vec());
     let about = about.and_then(|raw| object(&raw, meta::SERVER_INFO));
@@ -155,7 +155,7 @@ async fn initialize(
         if let Some(probe) = probe.as_mut()
             && let Ok(Ok(late)) = tokio::time::timeout(config.probe_timeout, probe.response()).await
             && late.kind() == Kind::Response
-            && let Some(agreed) = discovered(&late)?
+            && let Some(agreed) = discovered(&late, &wire.blotter)?
         {
             wire.agreed(agreed.era.revision());
             return Ok(agreed);
@@ -164,7 +164,7 @@ async fn initialize(
         let text = format!(
             "the server refused `initialize` with error {}: {}",
             body.code,
-            sanitize::line(&body.message, SHOWN)
+            sanitize::line(&wire.blotter.text(&body.message), SHOWN)
         );
         // Who was silent first may only have been slow, and answer in time when it is started again.
         let class = if was_silent { Class::Retryable } else { Class::Permanent };
@@ -180,7 +180,7 @@ async fn initialize(
     let Some(revision) = Revision::parse(&version) else {
         let text = format!(
             "the server speaks MCP {}, which the gateway does not",
-            sanitize::line(&version, SHOWN_VERSIONS)
+            sanitize::line(&wire.blotter.text(&version), SHOWN_VERSIONS)
         );
         return Err(Failure::new(Phase::Handshake, Class::Permanent, text).into());
     };
@@ -219,9 +219,9 @@ fn supports_legacy(versions: &[String]) -> bool {
     versions.iter().filter_map(|version| Revision::parse(version)).any(|revision| !revision.era().is_modern())
 }
 
-fn no_common(code: i64, message: &str, supported: &[String]) -> Failure {
-    let supported = sanitize::line(&supported.join(", "), SHOWN_VERSIONS);
-    let message = sanitize::line(message, SHOWN);
+fn no_common(code: i64, message: &str, supported: &[String], blotter: &Blotter) -> Failure {
+    let supported = sanitize::line(&blotter.text(&supported.join(", ")), SHOWN_VERSIONS);
+    let message = sanitize::line(&blotter.text(message), SHOWN);
     let text = format!(
         "the server refused `server/discover` with error {code}: {message}; it supports {}",
         if supported.is_empty() { "no revision that it names" } else { &supported }

@@ -61,7 +61,7 @@ pub(crate) async fn keep(
     if matches!(end, End::Died) {
         let mut text = format!("the server ended by itself: {}", client.wire.obituary().await);
         if let Some(cause) = core.cause(&server, &lease).await {
-            text.push_str(&format!("; {cause}"));
+            text.push_str(&format!("; {}", client.wire.blotter.text(&cause)));
         }
         tracing::warn!(server = %server.name, error = text, "server died");
         let failure = Failure::new(Phase::Run, Class::Other, text);

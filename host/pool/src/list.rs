@@ -143,7 +143,7 @@ impl Client {
             (None, error) => {
                 let mut body = ErrorBody::scan(&error.unwrap_or_default());
                 // It goes into logs and nowhere else.
-                body.message = sanitize::line(&body.message, SHOWN);
+                body.message = sanitize::line(&self.wire.blotter.text(&body.message), SHOWN);
                 Err(ListError::Refused { method, body })
             }
         }

@@ -64,6 +64,8 @@ pub(crate) enum Found {
 
 struct Health {
     last_failure: Option<Arc<Failure>>,
+    /// When that was.
+    failed_at: Option<Instant>,
     /// The last failure was one to come up, so that the server counts as failed.
     failed: bool,
     fields: Arc<[FieldReport]>,
@@ -96,6 +98,7 @@ impl Server {
             slots: RwLock::default(),
             health: Mutex::new(Health {
                 last_failure: None,
+                failed_at: None,
                 failed: false,
                 fields: Arc::from([]),
                 deaths: 0,
@@ -373,6 +376,7 @@ impl Server {
         health.failed = false;
         if health.deaths == 0 {
             health.last_failure = None;
+            health.failed_at = None;
         }
         health.changed = Instant::now();
     }
@@ -385,6 +389,7 @@ impl Server {
     pub(crate) fn failed(&self, failure: Arc<Failure>) {
         let mut health = self.health();
         health.last_failure = Some(failure);
+        health.failed_at = Some(Instant::now());
         health.failed = true;
         health.changed = Instant::now();
     }
@@ -393,6 +398,7 @@ impl Server {
     pub(crate) fn died(&self, failure: Failure, lived: Duration, stable_after: Duration, longest: Duration) {
         let mut health = self.health();
         health.last_failure = Some(Arc::new(failure));
+        health.failed_at = Some(Instant::now());
         health.deaths = if lived >= stable_after { 1 } else { health.deaths.saturating_add(1) };
         let doublings = health.deaths.saturating_sub(2).min(16);
         let wait = (Duration::from_millis(500) * 2u32.pow(doublings)).min(longest);
@@ -421,6 +427,7 @@ impl Server {
             rubbish: 0,
             era: None,
             last_failure: None,
+            failed_for: None,
             fields: Arc::from([]),
             progress: None,
         };
@@ -454,6 +461,7 @@ impl Server {
         };
         status.unchanged_for = health.changed.elapsed();
         status.last_failure.clone_from(&health.last_failure);
+        status.failed_for = health.failed_at.map(|at| at.elapsed());
         status.fields = Arc::clone(&health.fields);
         status
     }

@@ -146,7 +146,12 @@ async fn bring_up(
     let mut number = 0;
     loop {
         number += 1;
-        let failure = match once(core, server, owner, attempt, &request, number, deadline).await {
+        let mut outcome = once(core, server, owner, attempt, &request, number, deadline).await;
+        if let Err(Halt::ProbeKilled(failure) | Halt::Failed(failure)) = &mut outcome {
+            // Platforms tell what a server printed, too.
+            core.config.blotter.of(server.spec.id.as_str()).failure(failure);
+        }
+        let failure = match outcome {
             Err(Halt::ProbeKilled(failure)) => {
                 tracing::debug!(server = %server.name, error = failure.one_line(), "trying without a probe");
                 server.remember(Some(false));
@@ -241,6 +246,7 @@ pub(crate) async fn shake(
     let mut config = core.config.clone();
     config.line_limit = server.spec.output_limit.unwrap_or(config.line_limit);
     config.concurrency = server.spec.concurrency;
+    config.blotter = core.config.blotter.of(server.spec.id.as_str());
     let wire = Wire::start(
         Arc::clone(&server.name),
         owner.clone(),

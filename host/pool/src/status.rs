@@ -57,6 +57,8 @@ pub struct ServerStatus {
     pub era: Option<Era>,
     /// Why it failed or died the last time; forgotten when it comes up again, unless it died.
     pub last_failure: Option<Arc<Failure>>,
+    /// How long ago that was.
+    pub failed_for: Option<Duration>,
     /// How the fields of its entry came out the last time it was up.
     pub fields: Arc<[FieldReport]>,
     /// What happens while it comes up.

@@ -1,6 +1,6 @@
 //! The last words of a server: the end of its standard error, for failures.
 
-use host_provisioner::{BoxRead, sanitize};
+use host_provisioner::{Blotter, BoxRead, sanitize};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,20 +29,25 @@ impl Tail {
         Arc::new(Self { kept: Mutex::default(), ended })
     }
 
-    /// Reads until the end, all the time: a server whose words nobody takes blocks.
-    pub(crate) async fn read(self: Arc<Self>, server: Arc<str>, mut stderr: BoxRead) {
+    /// Reads until the end, all the time: a server whose words nobody takes blocks. What is kept and logged is without its secrets.
+    pub(crate) async fn read(self: Arc<Self>, server: Arc<str>, mut stderr: BoxRead, blotter: Blotter) {
         let _ended = self.ended.clone().drop_guard();
         let mut buffer = vec![0; 4096];
-        while let Ok(count) = stderr.read(&mut buffer).await {
-            let words = buffer.get(..count).unwrap_or_default();
-            if words.is_empty() {
+        let mut words = blotter.words();
+        loop {
+            let count = stderr.read(&mut buffer).await.unwrap_or_default();
+            let heard = buffer.get(..count).unwrap_or_default();
+            let shown = if heard.is_empty() { words.rest() } else { words.take(heard) };
+            if !shown.is_empty() {
+                tracing::debug!(%server, stderr = %shown.escape_ascii());
+                let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.extend(shown);
+                let surplus = kept.len().saturating_sub(KEPT);
+                kept.drain(..surplus);
+            }
+            if heard.is_empty() {
                 return;
             }
-            tracing::debug!(%server, stderr = %words.escape_ascii());
-            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.extend(words);
-            let surplus = kept.len().saturating_sub(KEPT);
-            kept.drain(..surplus);
         }
     }
 

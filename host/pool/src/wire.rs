@@ -14,7 +14,7 @@ use crate::{InFlight, Owner, PoolConfig, SendError};
 use arc_swap::ArcSwap;
 use bytes::{BufMut, Bytes, BytesMut};
 use host_message::{Envelope, Revision, code, write_request_head};
-use host_provisioner::{Failure, Streams};
+use host_provisioner::{Blotter, Failure, Streams};
 use incoming::Rubbish;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,6 +37,8 @@ pub(crate) struct Wire {
     pub(crate) pending: Pending,
     pub(crate) dead: CancellationToken,
     pub(crate) rubbish: Rubbish,
+    /// Takes the server's secrets out of its words.
+    pub(crate) blotter: Blotter,
     way: Way,
     throttle: Option<Throttle>,
     events: broadcast::Sender<Event>,
@@ -74,7 +76,9 @@ impl Wire {
                 let writer = Arc::new(Writer::new(stdin, config.backlog_limit));
                 (Way::Lines(Arc::clone(&writer)), Some((writer, stdout, stderr)))
             }
-            Opened::Http(endpoint) => (Way::Http(Http::new(endpoint, config.line_limit, tracker)), None),
+            Opened::Http(endpoint) => {
+                (Way::Http(Http::new(endpoint, config.line_limit, config.blotter.clone(), tracker)), None)
+            }
         };
         let tail = Tail::new(streams.as_ref().is_some_and(|(_, _, stderr)| stderr.is_some()));
         let wire = Arc::new(Self {
@@ -83,6 +87,7 @@ impl Wire {
             pending: Pending::new(config.queue_limit, config.queue_bytes),
             dead: CancellationToken::new(),
             rubbish: Rubbish::default(),
+            blotter: config.blotter.clone(),
             way,
             throttle: config.concurrency.map(|most| Throttle::new(most.max(1), config.backlog_limit)),
             events,
@@ -98,7 +103,7 @@ impl Wire {
         }
         let Some((writer, stdout, stderr)) = streams else { return wire };
         if let Some(stderr) = stderr {
-            let task = tracker.spawn(tail.read(server, stderr)).abort_handle();
+            let task = tracker.spawn(tail.read(server, stderr, config.blotter.clone())).abort_handle();
             wire.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
         }
         tracker.spawn(crate::reader::read(Arc::clone(&wire), stdout, config.line_limit));
@@ -123,6 +128,8 @@ impl Wire {
 
     /// Ends the wire: its streams close, everybody who waits hears `reason`. Only the first reason counts.
     pub(crate) fn die(&self, reason: &str) {
+        // It may hold what the server said over HTTP.
+        let reason = &*self.blotter.text(reason);
         if self.pending.fail(Arc::from(reason), || self.dead.cancel()) {
             tracing::debug!(server = %self.server, reason, "connection ended");
             match &self.way {
@@ -333,7 +340,7 @@ impl Wire {
     }
 
     fn answer_for(&self, id: u64, text: &str) {
-        let text = format!("server `{}`: {text}", self.server);
+        let text = format!("server `{}`: {}", self.server, self.blotter.text(text));
         let raw = host_message::error(Some(id.to_string().as_bytes()), code::INTERNAL, &text, None);
         if let Ok(answer) = Envelope::parse(raw) {
             self.pending.respond(id, answer);

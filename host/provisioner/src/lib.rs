@@ -2,6 +2,7 @@
 //!
 //! Relies on nothing of ours. It must never know that plugins exist, what a container is made of, or a secret value.
 
+mod blot;
 mod call;
 mod connection;
 mod error;
@@ -12,6 +13,7 @@ pub mod sanitize;
 mod spec;
 mod tool;
 
+pub use blot::{Blot, Blotter, Found, Words};
 pub use call::{Call, Progress, ProgressSink, RequestId, Unenforced};
 pub use connection::{
     BoxRead, BoxWrite, Connection, Dial, DialledEndpoint, HttpEndpoint, HttpProtocol, Streams,

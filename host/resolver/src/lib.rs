@@ -10,6 +10,7 @@ extern crate self as host_resolver;
 mod env_file;
 mod error;
 mod expand;
+mod given;
 mod helper;
 mod keychain;
 mod mounted;
@@ -27,12 +28,14 @@ mod corpus;
 
 pub use error::SecretError;
 pub use expand::{expand, joined, unknown_variables};
+pub use given::SHORTEST;
 pub use remote::{Reference, Remote, RemoteStore};
 pub use search::{NothingReadable, Searched, is_default_search, search};
 pub use secret::SecretValue;
 pub use source::Source;
 
-use host_provisioner::{Part, Value};
+use given::Given;
+use host_provisioner::{Blot, Found, Part, Value};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -58,13 +61,21 @@ pub struct Resolver {
     declared: Mutex<BTreeMap<String, BTreeSet<String>>>,
     /// Keys the revisions, so that equal secrets of two gateways do not show as equal.
     revision_key: [u8; 16],
+    /// What was given to whom.
+    given: Given,
+}
+
+impl Blot for Resolver {
+    fn find(&self, scope: &str, text: &[u8]) -> Found {
+        self.given.find(Some(scope), text)
+    }
 }
 
 impl Resolver {
     /// `revision_key` are random bytes of this run.
     #[must_use]
     pub fn new(sources: Vec<Source>, revision_key: [u8; 16]) -> Self {
-        Self { sources, declared: Mutex::default(), revision_key }
+        Self { sources, declared: Mutex::default(), revision_key, given: Given::default() }
     }
 
     /// Says that `scope` (a server's id, or `plugin:NAME`) declares these secrets. Replaces what it declared before.
@@ -77,7 +88,7 @@ impl Resolver {
     /// # Errors
     /// Not declared by this scope, found nowhere, or a source that cannot be read.
     pub fn info(&self, scope: &str, name: &str) -> Result<SecretInfo, SecretError> {
-        let (found, found_in) = self.find(scope, name)?;
+        let (found, found_in) = self.look_up(scope, name)?;
         let revision = |value: &SecretValue| {
             let mut hash = Sha256::new();
             hash.update(self.revision_key);
@@ -93,11 +104,19 @@ impl Resolver {
     /// # Errors
     /// As [`Resolver::info`].
     pub fn secret(&self, scope: &str, name: &str) -> Result<SecretValue, SecretError> {
-        let (found, found_in) = self.find(scope, name)?;
-        found.value.ok_or_else(|| {
+        let (found, found_in) = self.look_up(scope, name)?;
+        let value = found.value.ok_or_else(|| {
             let looked_in = vec![format!("{found_in} (it is there, and the gateway may not read it)")];
             SecretError::Missing { name: name.to_owned(), looked_in }
-        })
+        })?;
+        self.given.remember(scope, name, value.reveal());
+        Ok(value)
+    }
+
+    /// Finds in a text the values that anybody was given.
+    #[must_use]
+    pub fn find_any(&self, text: &[u8]) -> Found {
+        self.given.find(None, text)
     }
 
     /// Puts a value together. Plain text becomes a [`SecretValue`] too, so that callers have one way to handle it.
@@ -124,7 +143,7 @@ impl Resolver {
         }
     }
 
-    fn find(&self, scope: &str, name: &str) -> Result<(Remote, String), SecretError> {
+    fn look_up(&self, scope: &str, name: &str) -> Result<(Remote, String), SecretError> {
         if !self.lock().get(scope).is_some_and(|names| names.contains(name)) {
             return Err(SecretError::NotDeclared { scope: scope.to_owned(), name: name.to_owned() });
         }

@@ -282,6 +282,15 @@ impl PluginHost {
         left_behind
     }
 
+    /// Leases of dead runs that nobody has taken down yet, in whichever ledger they stand: what ends now leaves them to the next start.
+    #[must_use]
+    pub fn not_worked_off(&self) -> Vec<Lease> {
+        let abandoned = self.abandoned.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = abandoned.iter().flat_map(|file| &file.leases).map(|left| left.lease());
+        let adopted = self.ledger.open().into_iter().map(|record| record.lease());
+        waiting.chain(adopted.filter(|lease| lease.session != self.config.session.as_str())).collect()
+    }
+
     /// Whether a lease of that id is one of this run's plugins.
     #[must_use]
     pub fn gave(&self, lease: &str) -> bool {

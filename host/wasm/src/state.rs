@@ -14,7 +14,7 @@ use crate::v0_1::http::Instead;
 use crate::v0_1::kubernetes::Tunnels;
 use crate::v0_1::types::{Failure, FailureCategory};
 use host_outbound::Scrubber;
-use host_provisioner::{Call, Description, Phase, ServerSpec};
+use host_provisioner::{Blot, Blotter, Call, Description, Phase, ServerSpec};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -67,6 +67,12 @@ impl Scope {
     /// Whether this is `prepare` and was given that server.
     pub(crate) fn prepares(&self, server: &str) -> bool {
         self.prepared.as_ref().is_some_and(|ids| ids.iter().any(|spec| spec.id.as_str() == server))
+    }
+
+    /// Takes the secrets of the call's server out of what it printed.
+    pub(crate) fn blotter(&self) -> Blotter {
+        let Some(server) = &self.server else { return Blotter::default() };
+        Blotter::new(Arc::clone(&self.host.config.resolver) as Arc<dyn Blot>, server.spec.id.as_str())
     }
 
     /// Whether host functions may change or remove.

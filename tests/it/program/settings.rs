@@ -1,6 +1,6 @@
 //! Files of Docker and of editors on the command line: what is read, what is refused, what is said. Each bad input is a snapshot.
 
-use super::scene;
+use super::{scene, tools_scene};
 use gateway_tests::harness::{Finished, Scene, redacted};
 use test_artifacts::guest;
 
@@ -213,4 +213,40 @@ registry:
     scene.file("fine.yaml", "registry: {a: {image: 'a@sha256:00'}}\n");
     let done = scene.run(["catalog", "lint", "fine.yaml"]).await.expect_code(0);
     assert_eq!(done.stdout.trim(), "1 servers, nothing to complain about");
+}
+
+#[tokio::test]
+async fn what_has_no_effect_in_lists_and_templates_is_told_to_who_runs_with_it() {
+    let scene = tools_scene("");
+    scene.file("lists.yaml", "tools: [who, wiat]\ntool: [who]\n");
+    let listed = scene.run(["tools", "list", "--tools-config", "lists.yaml"]).await.expect_code(0);
+    assert_eq!(
+        listed.stderr,
+        "lists.yaml:2:1: there is no server `tool`, so these tools have no effect\n  hint: did you mean `tools`?\n\
+         lists.yaml:1:1: server `tools` has no tool `wiat`\n  hint: did you mean `wait`?\n"
+    );
+    // With `--tools` nobody consults the list.
+    let listed = scene.run(["tools", "list", "--tools-config", "lists.yaml", "--tools", "who"]).await;
+    assert!(!listed.stderr.contains("wiat"), "{}", listed.stderr);
+    scene.file(
+        "catalog.yaml",
+        "registry:\n  fine: {image: i}\n  odd: {image: i, command: ['{{odd.a|or:x|upper}}', '{{odd.b']}\n",
+    );
+    let told = |servers: &'static str| {
+        let scene = &scene;
+        async move {
+            let done =
+                scene.run(["run", "--dry-run", "--catalog", "catalog.yaml", "--servers", servers]).await;
+            done.stderr.lines().filter(|line| line.contains("server `odd`: ")).map(str::to_owned).collect()
+        }
+    };
+    let fine: Vec<String> = told("fine").await;
+    assert_eq!(fine, [""; 0], "nobody runs it");
+    let odd: Vec<String> = told("odd").await;
+    assert_eq!(odd.len(), 2, "{odd:?}");
+    assert!(odd[0].starts_with("catalog.yaml:3:3: server `odd`: `command`: `|upper` is no pipe"), "{odd:?}");
+    assert!(
+        odd[1].ends_with("`{{` without `}}` is taken as text; close it, or write the value itself"),
+        "{odd:?}"
+    );
 }

@@ -22,6 +22,7 @@ pub(crate) enum ConfigCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum CatalogCommand {
     /// The servers of the catalogues
+    #[command(alias = "ls")]
     List {
         /// Where to look
         #[command(flatten)]
@@ -89,6 +90,7 @@ pub(crate) enum SecretCommand {
         place: PlaceArgs,
     },
     /// The secrets that servers and plugins declare, and where each was found; never a value
+    #[command(alias = "ls")]
     List {
         /// Whose secrets
         #[command(flatten)]

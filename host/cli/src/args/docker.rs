@@ -35,8 +35,8 @@ pub(crate) struct FileArgs {
     #[arg(long, value_name = "FILE", value_delimiter = ',', value_hint = ValueHint::FilePath, help_heading = "Files")]
     pub additional_tools_config: Vec<String>,
 
-    /// Where secrets are: `.env` files and folders of mounted secrets, separated by `:`; the first that can be read is the only one,
-    /// and stands before those of the settings
+    /// Where secrets are: `.env` files, folders of mounted secrets and `docker-desktop` (Docker's secrets engine), separated by `:`; the first
+    /// that can be read is the only one, and stands before those of the settings
     #[arg(long, value_name = "PLACES", help_heading = "Files")]
     pub secrets: Option<String>,
 

@@ -2,7 +2,7 @@
 
 use crate::args::CheckArgs;
 use crate::assemble::App;
-use crate::assemble::app::docker;
+use crate::assemble::plugins::docker;
 use crate::output::say;
 use host_gateway::Checks;
 use host_interceptor::{CallLog, Inspecting, Say, Secrets, Surroundings, inspector};

@@ -3,8 +3,8 @@
 //! *Invariant:* `prepare` has succeeded, with all servers placed here, before any `provision`. A failure to load or prepare is not kept: it
 //! reaches those who waited, and the next call tries again.
 
-use crate::assemble::app::ours;
 use crate::assemble::asks::{self, Named};
+use crate::assemble::plugins::ours;
 use async_trait::async_trait;
 use host_provisioner::{
     Blueprint, Call, Class, Description, Failure, FieldReport, Health, Lease, ManagedObject, Phase,

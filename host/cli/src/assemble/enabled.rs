@@ -4,7 +4,7 @@ use crate::args::SourceArgs;
 use crate::assemble::files::{Files, not_found};
 use crate::output::Usage;
 use anyhow::Result;
-use host_config::{Server, Settings, Warning, nearest};
+use host_config::{Place, Server, Settings, Warning, nearest};
 
 /// More names than these are not listed in a message.
 const LISTED: usize = 12;
@@ -16,6 +16,8 @@ pub(crate) struct Enabled {
     pub(crate) servers: Vec<Server>,
     /// What was asked for in a file and is not there.
     pub(crate) warnings: Vec<Warning>,
+    /// Lists of tools for servers that nobody knows.
+    pub(crate) without_effect: Vec<Warning>,
 }
 
 impl Enabled {
@@ -33,9 +35,13 @@ impl Enabled {
         let own = own(settings, files, &mut warnings);
         let known: Vec<&str> =
             own.iter().chain(&files.catalog.servers).map(|server| server.name.as_str()).collect();
+        let lists = files.tool_lists.servers.iter();
+        let lists =
+            lists.filter_map(|(name, list)| no_server(name, "tools", &list.place, known.iter().copied()));
+        let without_effect: Vec<Warning> = lists.collect();
         if !args.servers.is_empty() {
             let servers = named(&args.servers, &own, files, &known)?;
-            return Ok(Self { servers, warnings });
+            return Ok(Self { servers, warnings, without_effect });
         }
         let mut servers = own.clone();
         let has = |servers: &[Server], name: &str| servers.iter().any(|server| server.name == name);
@@ -52,8 +58,27 @@ impl Enabled {
                 }
             }
         }
-        Ok(Self { servers, warnings })
+        Ok(Self { servers, warnings, without_effect })
     }
+}
+
+/// What a file has for a server that nobody knows: most likely its name was mistyped. Nothing where no server is known at all.
+pub(crate) fn no_server<'n>(
+    name: &str,
+    what: &str,
+    place: &Place,
+    known: impl Iterator<Item = &'n str> + Clone,
+) -> Option<Warning> {
+    if known.clone().next().is_none() || known.clone().any(|known| known == name) {
+        return None;
+    }
+    Some(Warning {
+        file: place.file.as_ref().to_owned(),
+        line: place.line,
+        column: place.column,
+        what: format!("there is no server `{name}`, so these {what} have no effect"),
+        hint: nearest(name, known).map(|near| format!("did you mean `{near}`?")),
+    })
 }
 
 /// The servers that run without being enabled by name: the operator wrote them down one by one.
@@ -119,7 +144,7 @@ fn named(names: &[String], own: &[Server], files: &Files, known: &[&str]) -> Res
 mod tests {
     use super::*;
     use crate::args::FileArgs;
-    use host_config::{Catalog, Context, EditorFile, Registry};
+    use host_config::{Catalog, Context, EditorFile, Registry, ToolLists};
     use std::path::Path;
 
     const CATALOG: &str = "registry: {web: {image: w}, notes: {image: n}, clock: {image: c}}";
@@ -176,6 +201,27 @@ mod tests {
                 "registry.yaml:3:3: MCP server not found: zzzzz"
             ]
         );
+    }
+
+    #[test]
+    fn tools_of_a_server_that_nobody_knows_are_said() {
+        let mut files = files("registry: {web: }", &[]);
+        let lists = "web: [x]\nclock: [now]\nnote: [create]\nzzzzz: [y]\n";
+        files.tool_lists = ToolLists::parse(lists, "tools.yaml").unwrap().0;
+        let said = |files: &Files| -> Vec<String> {
+            let enabled = Enabled::of(&asked(&[]), &Settings::default(), files).unwrap();
+            enabled.without_effect.iter().map(ToString::to_string).collect()
+        };
+        // One that is there and does not run is nobody's mistake.
+        assert_eq!(
+            said(&files),
+            [
+                "tools.yaml:3:1: there is no server `note`, so these tools have no effect\n  hint: did you mean `notes`?",
+                "tools.yaml:4:1: there is no server `zzzzz`, so these tools have no effect",
+            ]
+        );
+        files.catalog = Catalog::default();
+        assert_eq!(said(&files), [""; 0], "without any server there is nothing to compare with");
     }
 
     #[test]

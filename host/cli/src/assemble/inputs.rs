@@ -6,7 +6,7 @@ use crate::assemble::direct::Fixed;
 use crate::assemble::enabled::Enabled;
 use crate::assemble::files::Files;
 use crate::assemble::placement::canonical;
-use crate::assemble::providers;
+use crate::assemble::{providers, templates};
 use crate::bundled;
 use crate::environment::Environment;
 use crate::output::{Usage, say};
@@ -45,6 +45,8 @@ pub(crate) struct Inputs {
     pub(crate) source: Option<SourceArgs>,
     /// What was asked for in a file and does not run.
     pub(crate) not_run: Vec<Warning>,
+    /// Lists of tools for servers that nobody knows.
+    pub(crate) without_effect: Vec<Warning>,
     /// The other files: values, tool lists.
     pub(crate) files: Files,
     /// `--secrets`.
@@ -71,7 +73,6 @@ impl Inputs {
     /// # Errors
     /// All problems of a file at once, an unknown name in `--servers`, or no place for state.
     pub(crate) fn load(args: &SourceArgs, environment: &Environment) -> Result<Self> {
-        args.images.refuse_later()?;
         let names: Vec<String> = args.plugin.iter().map(|given| plugin_name(given)).collect();
         let known = known(&names);
         let mut given = Vec::new();
@@ -128,14 +129,15 @@ impl Inputs {
             .into());
         }
         let files = Files::load(args, &settings, environment)?;
-        let Enabled { servers, warnings } = Enabled::of(args, &settings, &files)?;
+        let Enabled { servers, warnings, without_effect } = Enabled::of(args, &settings, &files)?;
         for (name, _) in &args.static_endpoint {
             if !servers.iter().any(|server| server.name == *name) {
                 let text = format!("`--static-endpoint {name}=…`: no server of that name runs");
                 return Err(Usage(text).into());
             }
         }
-        for warning in files.warnings.iter().chain(&warnings) {
+        let templates = templates::warnings(&servers);
+        for warning in files.warnings.iter().chain(&warnings).chain(&without_effect).chain(&templates) {
             say(&warning.to_string());
         }
         let state = match &settings.state {
@@ -148,6 +150,7 @@ impl Inputs {
             servers,
             source: Some(args.clone()),
             not_run: warnings,
+            without_effect,
             files,
             secrets: args.files.secrets.clone(),
             plugins,
@@ -239,7 +242,7 @@ fn add_plugin(plugins: &mut Vec<PluginSettings>, given: &str, name: &str) -> Res
         ))
         .into());
     };
-    plugins.push(PluginSettings { source, ..crate::assemble::app::bundled_settings(name) });
+    plugins.push(PluginSettings { source, ..crate::assemble::plugins::bundled_settings(name) });
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 //! The host function that starts a component checks all of this again, when it matters. Here it is found out before anything runs.
 
 use crate::assemble::App;
-use crate::assemble::app::Placed;
+use crate::assemble::placed::Placed;
 use crate::bundled;
 use host_provisioner::{
     Access, Blueprint, Class, Failure, FieldReport, Honoured, Mount, MountSource, Part, Phase, Provisioner,

@@ -2,7 +2,7 @@
 //! another way to write the settings of the plugin `kubernetes`, so that there is one place to look.
 
 use crate::args::ProviderArgs;
-use crate::assemble::app::bundled_settings;
+use crate::assemble::plugins::bundled_settings;
 use crate::output::Usage;
 use anyhow::Result;
 use host_config::PluginSettings;

@@ -2,12 +2,16 @@
 //! show what no ledger noted. What belongs to a run that lives, or of which that cannot be told, is never touched.
 
 use crate::assemble::App;
+use crate::assemble::direct;
 use crate::output::name;
 use host_provisioner::{Call, Class, Provisioner, RequestId, SweepReport};
+use host_wasm::LeftBehind;
 use std::time::Duration;
 
 /// How long one plugin may take to look through its platform.
 const WITHIN: Duration = Duration::from_secs(60);
+/// How long one lease of a dead run may take to be released.
+const RELEASE_WITHIN: Duration = Duration::from_secs(60);
 
 /// Whose platforms are looked through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +63,48 @@ impl App {
         (lines, clean)
     }
 
+    /// Takes down what dead runs have left; lines for the operator.
+    pub(crate) async fn work_off_ledger(&self) -> Vec<String> {
+        let mut lines = direct::work_off(&self.inputs.state).await;
+        let leases = self.host.abandoned().await;
+        if leases.is_empty() {
+            return lines;
+        }
+        for lease in &leases {
+            // The plugin that made it has to be there to take it down.
+            if let Some(deferred) = self.provisioners.get(&lease.plugin)
+                && let Err(error) = deferred.plugin().await
+            {
+                lines.push(format!("warning: {error}"));
+            }
+        }
+        let left = self.host.work_off(RELEASE_WITHIN).await;
+        // What a session's servers shared goes without a word.
+        for lease in leases.iter().filter(|lease| !lease.server_name.is_empty()) {
+            if left.iter().all(|behind| behind.lease.request != lease.request) {
+                lines.push(format!(
+                    "took down server `{}`, which session {} left",
+                    name(&lease.server_name),
+                    name(&lease.session)
+                ));
+            }
+        }
+        lines.extend(left.iter().map(left_behind));
+        lines
+    }
+
     /// Whether a server of this run is placed on this plugin.
     fn serves(&self, plugin: &str) -> bool {
         self.placed.iter().any(|placed| placed.provisioner.name() == plugin)
     }
+}
+
+/// What could not be taken down, for a person.
+pub(crate) fn left_behind(behind: &LeftBehind) -> String {
+    format!(
+        "warning: server `{}` of session {} is still there: {}",
+        name(&behind.lease.server_name),
+        name(&behind.lease.session),
+        behind.failure.one_line()
+    )
 }

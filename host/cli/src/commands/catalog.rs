@@ -4,7 +4,7 @@ mod lint;
 
 use crate::args::{CatalogCommand, SourceArgs};
 use crate::assemble::Inputs;
-use crate::assemble::app::resolver;
+use crate::assemble::secret_places::resolver;
 use crate::commands::secret;
 use crate::environment::Environment;
 use crate::exit;

@@ -2,9 +2,10 @@
 
 use crate::args::ConfigCommand;
 use crate::assemble::Inputs;
-use crate::assemble::app::resolver;
+use crate::assemble::enabled::no_server;
 use crate::assemble::placement::{Place, Placement};
 use crate::assemble::providers::{self, Providers};
+use crate::assemble::secret_places::resolver;
 use crate::assemble::spec::{server_spec, server_spec_on_platform};
 use crate::assemble::values::misfits;
 use crate::commands::secret;
@@ -55,6 +56,8 @@ pub(super) fn run(command: ConfigCommand, environment: &Environment) -> Result<u
     // What does not run although a file asks for it was told when the files were read.
     let wrong = !inputs.not_run.is_empty() || servers.iter().any(|server| !server.problems.is_empty());
     if json {
+        // For people they were told when the files were read.
+        warnings.extend(inputs.without_effect.iter().map(ToString::to_string));
         print_json(&json!({
             "ok": !wrong,
             "settings": Some(&inputs.settings.source).filter(|file| !file.is_empty()),
@@ -97,40 +100,17 @@ fn page(inputs: &Inputs, servers: &[Checked], warnings: &[String]) -> String {
     lines.join("\n")
 }
 
-/// Values and tool lists for servers that do not exist: most likely a name was mistyped. Those of servers that exist and are not enabled
-/// are nobody's mistake.
+/// Values for servers that do not exist: most likely a name was mistyped. Those of servers that exist and are not enabled are nobody's mistake.
 fn unused(inputs: &Inputs) -> Vec<Warning> {
     let all = inputs.servers.iter().chain(&inputs.files.catalog.servers).chain(&inputs.settings.servers);
-    let names: Vec<String> = all.clone().map(|server| server.name.clone()).collect();
-    let canonical: Vec<String> = all.map(host_config::Server::canonical_name).collect();
-    let mut warnings = Vec::new();
-    if names.is_empty() {
-        return warnings;
-    }
-    let mut unknown = |what: &str, name: &str, place: &host_config::Place, known: &[String]| {
-        if known.iter().any(|known| known == name) {
-            return;
-        }
+    let known: Vec<String> = all.map(host_config::Server::canonical_name).collect();
+    let values = inputs.files.configs.servers.iter().map(|(name, config)| (name, &config.place));
+    let warning = |(name, place): (&String, &host_config::Place)| {
         let dots = name.replace('.', "_");
-        let near = if known.contains(&dots) {
-            Some(format!("write `{dots}`; every `.` of a server's name is a `_` here"))
-        } else {
-            host_config::nearest(name, known.iter().map(String::as_str))
-                .map(|near| format!("did you mean `{near}`?"))
-        };
-        warnings.push(Warning {
-            file: place.file.as_ref().to_owned(),
-            line: place.line,
-            column: place.column,
-            what: format!("there is no server `{name}`, so these {what} have no effect"),
-            hint: near,
-        });
+        let dotted = format!("write `{dots}`; every `.` of a server's name is a `_` here");
+        let hint = known.contains(&dots).then_some(dotted);
+        no_server(name, "values", place, known.iter().map(String::as_str))
+            .map(|warning| Warning { hint: hint.or(warning.hint.clone()), ..warning })
     };
-    for (name, config) in &inputs.files.configs.servers {
-        unknown("values", name, &config.place, &canonical);
-    }
-    for (name, list) in &inputs.files.tool_lists.servers {
-        unknown("tools", name, &list.place, &names);
-    }
-    warnings
+    values.filter_map(warning).collect()
 }

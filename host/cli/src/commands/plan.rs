@@ -1,6 +1,6 @@
 //! What would be run: `gateway run --dry-run`, and a part of `gateway server inspect`.
 
-use crate::assemble::app::{NO_PROVISIONER, Placed};
+use crate::assemble::placed::{NO_PROVISIONER, Placed};
 use crate::assemble::{App, preflight};
 use crate::exit;
 use crate::output::{print, print_json, say};

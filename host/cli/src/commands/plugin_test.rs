@@ -1,8 +1,7 @@
 //! `gateway plugin test`: the contract suite of `sdk/testkit` against one plugin, on the platform that it is granted.
 
 use crate::args::SourceArgs;
-use crate::assemble::app;
-use crate::assemble::{App, Inputs};
+use crate::assemble::{App, Inputs, app, plugins};
 use crate::bundled;
 use crate::environment::Environment;
 use crate::exit;
@@ -31,7 +30,7 @@ impl Bench for Here {
             state_dir: state.to_owned(),
             cache_dir: self.app.inputs.cache.as_ref().map(|folder| folder.join("plugins")),
             embedded: Arc::clone(&self.app.embedded),
-            docker: app::docker(&self.app.inputs, &self.app.environment),
+            docker: plugins::docker(&self.app.inputs, &self.app.environment),
             kubernetes: crate::assemble::kubernetes::surroundings(&self.app.inputs, &self.app.environment),
             outbound: Arc::clone(&self.app.outbound),
             resolver: Arc::clone(&self.app.resolver),
@@ -41,7 +40,7 @@ impl Bench for Here {
                 .collect(),
             compile_limit: app::COMPILE_WITHIN,
         });
-        app::carry_bridge(&host, &self.app.environment);
+        plugins::carry_bridge(&host, &self.app.environment);
         host
     }
 

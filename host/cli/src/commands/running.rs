@@ -191,7 +191,7 @@ fn row(status: &ServerStatus) -> Value {
         "progress": status.progress.as_ref().map(|p| p.text.clone()),
         "failure": status.last_failure.as_ref().map(|f| json!({
             "phase": f.phase.as_str(), "class": f.class.as_str(), "step": f.step, "text": f.text, "hint": f.hint,
-            "details": f.details, "plugin": f.plugin,
+            "details": f.details, "plugin": f.plugin, "secondsAgo": status.failed_for.map(|ago| ago.as_secs()),
         })),
         "fields": status.fields.iter().map(plan::field).collect::<Vec<_>>(),
     })

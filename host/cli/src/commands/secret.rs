@@ -4,7 +4,7 @@ mod keep;
 
 use crate::args::SecretCommand;
 use crate::assemble::Inputs;
-use crate::assemble::app::resolver;
+use crate::assemble::secret_places::resolver;
 use crate::environment::Environment;
 use crate::exit;
 use crate::output::{print, print_json, table};

@@ -247,6 +247,8 @@ pub(crate) async fn serve_with(
 
     let left = end(&app, &front, &pool, &signals).await;
     orphans.abort();
+    let _ = orphans.await;
+    tell_left(&app);
     control_stop.cancel();
     drop(control);
     served?;
@@ -255,6 +257,20 @@ pub(crate) async fn serve_with(
         (true, false) => exit::FAILED,
         (false, false) => exit::DONE,
     })
+}
+
+/// Says that what killed gateways had left was not all taken down, so that nobody takes this ending for a clean one. It is no failure of this run: the
+/// next start goes on.
+fn tell_left(app: &App) {
+    match app.host.not_worked_off().len() {
+        0 => {}
+        1 => say(
+            "note: one thing that a killed gateway left is still there; the next start takes it down, or `gateway server sweep`",
+        ),
+        many => say(&format!(
+            "note: {many} things that killed gateways left are still there; the next start takes them down, or `gateway server sweep`"
+        )),
+    }
 }
 
 /// Cancelled when clients have had their time to finish, or at once with the second signal: a call that hangs holds up no ending.
@@ -271,14 +287,14 @@ fn cut_after(signals: &Signals) -> CancellationToken {
     cut
 }
 
-/// Says which entries of `--tools` fit nothing, as soon as every server has come up or failed.
+/// Says which entries of `--tools`, and which tools of servers' own lists, fit nothing, as soon as every server has come up or failed.
 fn tell_unfit_tools(
     app: &Arc<App>,
     pool: &Arc<host_pool::Pool>,
     front: &Arc<Front>,
     stop: &CancellationToken,
 ) {
-    if app.inputs.tool_words.is_empty() {
+    if !app.tools_asked.asks() {
         return;
     }
     let (app, pool, front, stop) = (Arc::clone(app), Arc::clone(pool), Arc::clone(front), stop.clone());
@@ -287,7 +303,7 @@ fn tell_unfit_tools(
             () = stop.cancelled() => {}
             () = front.ready() => {
                 let failed: Vec<String> = failed(&pool).into_iter().map(|(name, _)| name).collect();
-                app.tools_asked.unfit(&failed).iter().for_each(|line| say(&format!("warning: {line}")));
+                app.tools_asked.unfit(&failed).iter().for_each(|line| say(line));
             }
         }
     });
@@ -324,7 +340,7 @@ pub(crate) async fn end(app: &App, front: &Front, pool: &host_pool::Pool, signal
         ));
     }
     for behind in &left {
-        say(&format!("{}; the next start tries again", crate::assemble::app::left_behind(behind)));
+        say(&format!("{}; the next start tries again", crate::assemble::sweep::left_behind(behind)));
     }
     for (server, group) in app.processes.shutdown(Duration::from_secs(3)).await {
         say(&format!(

@@ -81,11 +81,6 @@ fn state_of(running: &RunningArgs, environment: &Environment) -> Result<PathBuf>
 
 fn line(server: &Value) -> Vec<String> {
     let text = |key: &str| server[key].as_str().unwrap_or_default().to_owned();
-    let note = server
-        .pointer("/failure/text")
-        .or(server.get("progress"))
-        .and_then(Value::as_str)
-        .unwrap_or_default();
     let seconds = server["unchangedForSeconds"].as_u64().unwrap_or_default();
     vec![
         text("name"),
@@ -93,8 +88,26 @@ fn line(server: &Value) -> Vec<String> {
         text("provisioner"),
         server["clients"].to_string(),
         since(seconds),
-        note.to_owned(),
+        note(server),
     ]
+}
+
+/// What happens, or why it did not come up and when. Of one that is up again, nobody asks any more.
+fn note(server: &Value) -> String {
+    let failure = &server["failure"];
+    if server["state"] == "ready" {
+        return String::new();
+    }
+    match (server["progress"].as_str(), failure["text"].as_str()) {
+        (Some(progress), _) => progress.to_owned(),
+        (None, Some(text)) => format!("{text}{}", ago(failure)),
+        (None, None) => String::new(),
+    }
+}
+
+/// How long ago a failure was, in brackets.
+fn ago(failure: &Value) -> String {
+    failure["secondsAgo"].as_u64().map_or_else(String::new, |seconds| format!(" ({} ago)", since(seconds)))
 }
 
 fn since(seconds: u64) -> String {
@@ -118,11 +131,34 @@ fn describe(answer: &Value) -> String {
                 let said =
                     parts.iter().filter(|(_, part)| part.as_str().is_some_and(|text| !text.is_empty()));
                 let said = said.map(|(name, part)| format!("{name}={}", part.as_str().unwrap_or_default()));
-                lines.push(format!("{key}: {}", said.collect::<Vec<_>>().join(" · ")));
+                lines.push(format!("{key}{}: {}", ago(value), said.collect::<Vec<_>>().join(" · ")));
             }
             other => lines.push(format!("{key}: {other}")),
         }
     }
     lines.push(plan::text(&answer["plan"]));
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_note_says_when_it_was_and_goes_when_the_server_is_up() {
+        let failure = json!({"text": "no such image", "secondsAgo": 190});
+        for (server, expected) in [
+            (json!({"state": "failed", "failure": failure}), "no such image (3m ago)"),
+            (json!({"state": "backing-off", "failure": failure, "progress": null}), "no such image (3m ago)"),
+            (json!({"state": "starting", "failure": failure, "progress": "pulling"}), "pulling"),
+            (json!({"state": "ready", "failure": failure}), ""),
+            (json!({"state": "idle", "failure": null}), ""),
+        ] {
+            assert_eq!(note(&server), expected, "{server}");
+        }
+        let status = json!({"state": "ready", "failure": failure});
+        let page = describe(&json!({"status": status, "plan": {}}));
+        assert!(page.contains("failure (3m ago): text=no such image"), "{page}");
+    }
 }

@@ -75,7 +75,7 @@ async fn with_client(
     };
     let failed = serve::failed(&pool);
     let names: Vec<String> = failed.iter().map(|(name, _)| name.clone()).collect();
-    app.tools_asked.unfit(&names).iter().for_each(|line| say(&format!("warning: {line}")));
+    app.tools_asked.unfit(&names).iter().for_each(|line| say(line));
     for (name, why) in &failed {
         say(&format!("failed: server `{name}`: {why}"));
     }

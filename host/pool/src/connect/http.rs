@@ -25,7 +25,7 @@ use answer::{Whole, collect};
 use bytes::Bytes;
 use head::{Common, SESSION};
 use host_message::{Envelope, ErrorBody, Mirror, Revision, code, method};
-use host_provisioner::{BoxBody, Failure, HttpChannel, HttpEndpoint, HttpProtocol};
+use host_provisioner::{Blotter, BoxBody, Failure, HttpChannel, HttpEndpoint, HttpProtocol};
 use http::{Response, StatusCode};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -55,6 +55,8 @@ pub(crate) struct Http {
     url: String,
     protocol: Option<HttpProtocol>,
     limit: usize,
+    /// Takes the server's secrets out of its words.
+    blotter: Blotter,
     tracker: TaskTracker,
     wire: OnceLock<Weak<Wire>>,
     client: OnceLock<Weak<Client>>,
@@ -107,12 +109,18 @@ enum Done {
 }
 
 impl Http {
-    pub(crate) fn new(endpoint: HttpEndpoint, limit: usize, tracker: &TaskTracker) -> Arc<Self> {
+    pub(crate) fn new(
+        endpoint: HttpEndpoint,
+        limit: usize,
+        blotter: Blotter,
+        tracker: &TaskTracker,
+    ) -> Arc<Self> {
         Arc::new(Self {
             channel: endpoint.channel,
             url: endpoint.url,
             protocol: endpoint.protocol,
             limit,
+            blotter,
             tracker: tracker.clone(),
             wire: OnceLock::new(),
             client: OnceLock::new(),

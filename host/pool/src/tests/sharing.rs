@@ -199,6 +199,9 @@ async fn a_dead_server_is_noticed_and_brought_up_anew() {
     assert_eq!(status.state, ServerState::Ready);
     let text = &status.last_failure.as_ref().unwrap().text;
     assert_eq!(text, "the server ended by itself: its output ended");
+    let before = status.failed_for.unwrap();
+    tokio::time::advance(Duration::from_secs(90)).await;
+    assert_eq!(pool.statuses()[0].failed_for.unwrap() - before, Duration::from_secs(90));
 }
 
 #[tokio::test(start_paused = true)]

@@ -64,16 +64,17 @@ impl Wire {
     }
 
     fn unusable(&self, line: &[u8], error: &EnvelopeError, stream: Option<u64>) {
-        let shown = line.get(..SHOWN_RUBBISH.min(line.len())).unwrap_or_default();
-        let shown = match std::str::from_utf8(shown) {
-            Ok(text) => sanitize::line(text, SHOWN_RUBBISH),
-            Err(_) => shown.escape_ascii().to_string(),
-        };
-        let count = self.rubbish.count.fetch_add(1, Ordering::Relaxed);
-        if count < LOGGED_RUBBISH {
+        if self.rubbish.count.fetch_add(1, Ordering::Relaxed) < LOGGED_RUBBISH {
+            // The whole line, so that nothing is left of a value that would be cut.
+            let shown = self.blotter.bytes(line);
+            let shown = shown.get(..SHOWN_RUBBISH.min(shown.len())).unwrap_or_default();
+            let shown = match std::str::from_utf8(shown) {
+                Ok(text) => sanitize::line(text, SHOWN_RUBBISH),
+                Err(_) => shown.escape_ascii().to_string(),
+            };
             tracing::warn!(server = %self.server, %error, line = %shown, "a line of the server is no MCP message");
+            let _ = self.rubbish.first.set(shown);
         }
-        let _ = self.rubbish.first.set(shown);
         if !self.rubbish.heard.load(Ordering::Relaxed) {
             self.rubbish.early.cancel();
         }

@@ -12,7 +12,9 @@ pub fn complaints(template: &str) -> Vec<String> {
                 found.push("a template must stand on one line; this one is taken as text".to_owned());
             }
             Token::Literal(literal) if literal.contains("{{") => {
-                found.push("`{{` without `}}` is taken as text".to_owned());
+                found.push(
+                    "`{{` without `}}` is taken as text; close it, or write the value itself".to_owned(),
+                );
             }
             Token::Literal(_) => {}
             Token::Expression(inside) => expression(inside, &mut found),
@@ -56,7 +58,7 @@ mod tests {
             ("{{a|upper}}", "`|upper` is no pipe and does nothing; there are `or:`"),
             ("{{a..b}}", "`{{a..b}}` has an empty part in its path, which finds nothing"),
             ("{{a\n}}", "a template must stand on one line; this one is taken as text"),
-            ("{{a", "`{{` without `}}` is taken as text"),
+            ("{{a", "`{{` without `}}` is taken as text; close it"),
         ] {
             let found = complaints(template);
             assert_eq!(found.len(), 1, "{template}: {found:?}");

@@ -103,6 +103,8 @@ async fn the_next_start_works_off_what_a_dead_run_left() {
     let fixture = Fixture::in_folder(Arc::clone(&dir), 3);
     assert_eq!(fixture.host.ledger.liveness(dead.as_str()), crate::ledger::Liveness::Dead);
     let found = fixture.host.abandoned().await;
+    // Whoever ends now leaves all of it to the next start.
+    assert_eq!(fixture.host.not_worked_off().len(), found.len());
     // What `prepare` made has no server.
     let servers = found.iter().filter(|lease| !lease.server_name.is_empty());
     let names: Vec<_> = servers.map(|lease| (lease.server_name.as_str(), lease.session.as_str())).collect();
@@ -112,6 +114,8 @@ async fn the_next_start_works_off_what_a_dead_run_left() {
     let _plugin = fixture.plugin().await;
     let left = fixture.host.work_off(LONG).await;
     assert_eq!(left.len(), 1);
+    let rest: Vec<_> = fixture.host.not_worked_off().into_iter().map(|lease| lease.id).collect();
+    assert_eq!(rest, [left[0].lease.id.as_str()]);
     assert_eq!(left[0].failure.text, "plugin `other`, which made it, is not loaded");
     assert_eq!(
         left[0].failure.hint.as_deref(),

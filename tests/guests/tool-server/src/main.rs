@@ -1,7 +1,8 @@
 //! An MCP server over standard streams whose tools do what endings and failures are tested with: take their time, never answer, end
 //! the server, look at what it was given. It answers clients of both protocol eras, one message after the other.
 //!
-//! Arguments: `--late MS` waits before the first message is read; `--only TOOL` offers that one; `--title TEXT` is what `who` answers.
+//! Arguments: `--late MS` waits before the first message is read; `--only TOOL` offers that one; `--title TEXT` is what `who` answers;
+//! `--tell NAME` prints that variable on both streams, where no MCP is, and ends.
 
 #[path = "../../echo-server/src/scan.rs"]
 mod scan;
@@ -30,6 +31,12 @@ fn main() -> io::Result<()> {
             "--late" => std::thread::sleep(Duration::from_millis(value.parse().expect("milliseconds"))),
             "--only" => server.only = Some(value),
             "--title" => server.title = value,
+            "--tell" => {
+                let told = std::env::var(&value).unwrap_or_default();
+                println!("starting with {told}");
+                eprintln!("dying with {told}");
+                std::process::exit(3);
+            }
             _ => panic!("unknown option {name}"),
         }
     }

@@ -3,6 +3,7 @@
 //! What refuses a file is a problem here too; the rest evaluates, and is nearly always a mistake all the same. Shapes of `config` are
 //! those that Docker's snapshots are held to (`docker-mcp-gateway.md` 7.6), in its words.
 
+use crate::assemble::templates::{self, Templated};
 use crate::exit;
 use crate::output::{print, print_json};
 use anyhow::Result;
@@ -56,7 +57,7 @@ fn complaints(server: &Server) -> Vec<String> {
     if let Err(misfit) = server.endpoint() {
         found.push(format!("`transport_type`: {misfit}"));
     }
-    templates(server, &mut found);
+    evaluated(server, &mut found);
     variables(server, &mut found);
     for host in &server.allow_hosts {
         let parsed: Result<AllowedHost, _> = host.parse();
@@ -68,25 +69,13 @@ fn complaints(server: &Server) -> Vec<String> {
     found
 }
 
-fn templates(server: &Server, found: &mut Vec<String>) {
+fn evaluated(server: &Server, found: &mut Vec<String>) {
     let canonical = server.canonical_name();
     let root = template::server_root(&canonical, None);
-    let words = |field: &'static str, words: &[String]| {
-        words.iter().map(|word| (field, word.clone())).collect::<Vec<_>>()
-    };
-    let mut texts = words("command", &server.command);
-    texts.extend(words("volumes", &server.volumes));
-    texts.extend(server.env.iter().map(|variable| ("env", variable.value.clone())));
-    texts.push(("user", server.user.clone()));
-    for (field, text) in texts {
-        // Without both pairs of braces `env` and `user` are no templates, and JSON there is fine.
-        if matches!(field, "env" | "user") && !template::is_template(&text) {
-            continue;
-        }
-        found.extend(
-            template::complaints(&text).into_iter().map(|complaint| format!("`{field}`: {complaint}")),
-        );
-        let evaluated = match template::text(&text, &root) {
+    found.extend(templates::complaints(server));
+    for Templated { field, text, .. } in templates::of_server(server).into_iter().filter(|one| one.evaluated)
+    {
+        let evaluated = match template::text(text, &root) {
             Ok(evaluated) => evaluated,
             Err(error) => {
                 found.push(format!("`{field}`: {error}"));

@@ -2,8 +2,8 @@
 //! could read it.
 
 use crate::args::PlaceArgs;
-use crate::assemble::app::source_of;
 use crate::assemble::inputs::DEFAULT_SETTINGS;
+use crate::assemble::secret_places::source_of;
 use crate::environment::Environment;
 use crate::exit;
 use crate::output::{Usage, print, print_json, say};

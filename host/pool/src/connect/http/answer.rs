@@ -59,7 +59,7 @@ impl Http {
             wire.message(message.into(), Some(id));
             return Ok(Done::Here);
         }
-        let failure = refusal(head.status, &head.headers, &body);
+        let failure = refusal(head.status, &head.headers, &self.blotter.bytes(&body));
         let text = failure.text.clone();
         self.state().refusal = Some(failure);
         Err(Trouble::Call(text))

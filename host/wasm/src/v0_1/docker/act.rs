@@ -127,7 +127,7 @@ impl Docker<'_> {
         let attached = engine.attach(&id).await.map_err(failed)?;
         let watched = attached.watched.clone();
         engine.start(&id).await.map_err(|error| failed(wanted.hide(error)))?;
-        let tail = output::follow(&begun.server, attached);
+        let tail = output::follow(&begun.server, attached, &self.blotter());
         self.host.containers.add(&id, begun, watched, tail);
         Ok(id)
     }

@@ -3,7 +3,7 @@
 
 use super::own::Containers;
 use crate::sanitize::{LINE, line};
-use host_provisioner::{Failure, ObjectRef};
+use host_provisioner::{Blotter, Failure, ObjectRef, Words};
 use host_workload_docker::Attached;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,33 +50,38 @@ impl Tail {
     }
 }
 
-/// Reads both streams to their end, in a task that ends with the container.
-pub(super) fn follow(server: &str, attached: Attached) -> Tail {
+/// Reads both streams to their end, in a task that ends with the container. What is kept and logged is without the server's secrets.
+pub(super) fn follow(server: &str, attached: Attached, blotter: &Blotter) -> Tail {
     let (server, tail) = (server.to_owned(), Tail::default());
+    let words = [blotter.words(), blotter.words()];
     let kept = tail.clone();
     tokio::spawn(async move {
         let Attached { stdout, stderr, stdin, .. } = attached;
         // Kept until then: some engines end both ways of a connection when one is closed.
         let _stdin = stdin;
-        tokio::join!(copy(&server, stdout, &kept), copy(&server, stderr, &kept));
+        let [out, err] = words;
+        tokio::join!(copy(&server, stdout, &kept, out), copy(&server, stderr, &kept, err));
         kept.end();
     });
     tail
 }
 
-async fn copy(server: &str, stream: impl AsyncRead + Unpin, tail: &Tail) {
+async fn copy(server: &str, stream: impl AsyncRead + Unpin, tail: &Tail, mut words: Words) {
     let mut lines = BufReader::new(stream);
     let mut text = Vec::new();
     loop {
         text.clear();
         let most = u64::try_from(LINE).unwrap_or(u64::MAX);
-        match (&mut lines).take(most).read_until(b'\n', &mut text).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {
-                let text = String::from_utf8_lossy(&text);
-                tail.push(text.trim_end());
-                tracing::debug!(server, "{}", line(text.trim_end(), LINE));
-            }
+        let read = (&mut lines).take(most).read_until(b'\n', &mut text).await;
+        let ended = !matches!(read, Ok(1..));
+        let shown = if ended { words.rest() } else { words.take(&text) };
+        // A value with line ends is kept back as a whole, and what is no value comes with the line after it.
+        for shown in String::from_utf8_lossy(&shown).lines() {
+            tail.push(shown.trim_end());
+            tracing::debug!(server, "{}", line(shown.trim_end(), LINE));
+        }
+        if ended {
+            return;
         }
     }
 }

@@ -274,7 +274,9 @@ impl Kubernetes<'_> {
         let closed = object.is_some_and(|object| carries_secrets(object.get("spec")));
         if closed && diagnosis.cause == Cause::Ended {
             let server = self.server.as_ref().map_or("", |server| server.spec.name.as_str());
-            tracing::warn!(server, "{}", sanitize::line(&diagnosis.text, sanitize::LINE));
+            let blotter = self.blotter();
+            let text = blotter.text(&diagnosis.text);
+            tracing::warn!(server, "{}", sanitize::line(&text, sanitize::LINE));
             return "its program has ended; its pod carries secrets, so only the gateway's log says more"
                 .to_owned();
         }
