@@ -294,7 +294,7 @@ impl Directory {
         loop {
             self.dirty.notified().await;
             let (servers, merged) = self.collect();
-            let view = View::merge(servers, &self.config.load());
+            let view = View::merge(servers, &self.order(), &self.config.load());
             for note in unsaid(&mut said, &view.notes) {
                 tracing::warn!("{note}");
             }
