@@ -11,3 +11,4 @@ mod meta;
 mod shaking;
 mod sharing;
 mod streams;
+mod turns;
