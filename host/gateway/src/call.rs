@@ -18,7 +18,7 @@ pub(crate) use slow::pump;
 use crate::answer::{Answer, Hop, relay};
 use crate::caller::{self, Caller};
 use crate::directory::{Route, View};
-use crate::error::{RpcError, SERVER_BUSY, SERVER_GONE};
+use crate::error::{RpcError, SERVER_BUSY, SERVER_GONE, TIMED_OUT};
 use crate::front::Front;
 use crate::unasked::level_of;
 use bytes::Bytes;
@@ -181,8 +181,8 @@ fn begin_plain(
                 let rounds = Rounds::of(&call, &client, own);
                 Ok(Source::Live(Live::new(call.asked, client, in_flight, rounds)))
             }
-            // It died between the look and the call. Nothing was sent, so another one may have it.
-            Err(SendError::Gone { .. }) => Ok(slow::begin(call)),
+            // It died between the look and the call, so another one may have it; or it reads slowly. Nothing was sent.
+            Err(SendError::Gone { .. } | SendError::Backlog { .. }) => Ok(slow::begin(call)),
             Err(error) => Err(refused(client.server(), &error)),
         },
         None => Ok(slow::begin(call)),
@@ -325,8 +325,17 @@ impl Call {
         }
     }
 
-    /// Writes the request to a server, under the server's own name for the thing.
+    /// Writes the request to a server at once, under the server's own name for the thing.
     fn send(&self, client: &Client, own: Option<&[u8]>) -> Result<InFlight, SendError> {
+        client.request(self.outgoing(client, own))
+    }
+
+    /// The same as soon as the server has room for it.
+    async fn send_in_turn(&self, client: &Client, own: Option<&[u8]>) -> Result<InFlight, SendError> {
+        client.request_in_turn(self.outgoing(client, own)).await
+    }
+
+    fn outgoing<'a>(&'a self, client: &Client, own: Option<&'a [u8]>) -> Outgoing<'a> {
         let mut outgoing =
             Outgoing::new(self.asked.wanted.method()).params(&self.params).declared(self.asked.declared());
         if let Some(level) = self.asked.level() {
@@ -350,7 +359,7 @@ impl Call {
             }
             (None, _) => {}
         }
-        client.request(outgoing)
+        outgoing
     }
 }
 
@@ -369,6 +378,10 @@ pub(crate) fn log_at(client: &Client, level: Level, caller: &Caller) {
 
 /// A server that did not take the request.
 fn refused(server: &str, error: &SendError) -> RpcError {
-    let code = if matches!(error, SendError::Gone { .. }) { SERVER_GONE } else { SERVER_BUSY };
+    let code = match error {
+        SendError::Gone { .. } => SERVER_GONE,
+        SendError::TimedOut { .. } => TIMED_OUT,
+        _ => SERVER_BUSY,
+    };
     RpcError::server(code, server, error)
 }

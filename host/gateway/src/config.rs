@@ -14,7 +14,8 @@ pub type ToolFilter = Arc<dyn Fn(&str, &str) -> bool + Send + Sync>;
 /// How tools of several servers share one list of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Names {
-    /// A name stays as it is while it is unique; of equal ones each gets its server's name in front.
+    /// A name stays as it is while it is unique; of equal ones each gets its server's name in front, and so does one that begins with the
+    /// prefix of another server.
     #[default]
     Clash,
     /// Every tool gets its server's name in front.

@@ -18,7 +18,7 @@ use crate::announce::{Announcer, Kinds, Listener};
 use crate::config::FrontConfig;
 use crate::session::{Session, Sessions};
 use arc_swap::ArcSwap;
-use host_pool::{Event, Pool};
+use host_pool::{Event, Owner, Pool};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -86,6 +86,8 @@ struct Slot {
     since: Instant,
     /// It says "changed" all the time, so that its newest lists are not worth waiting for.
     noisy: bool,
+    /// The operator was told that lists are given without it.
+    told: bool,
     /// What its task found out, up to which mark, and the view does not know yet.
     found: Option<(u64, Found)>,
     /// What the view knows.
@@ -102,6 +104,7 @@ impl Slot {
             fresh: 0,
             since: Instant::now(),
             noisy: false,
+            told: false,
             found: None,
             listing: None,
             stale: Listener::new(Kinds::ALL),
@@ -188,11 +191,35 @@ impl Directory {
         }
         let mut merges = self.merges.subscribe();
         while !self.settled.load(Ordering::Acquire) {
-            let Some(deadline) = self.deadline() else { return };
+            let Some(deadline) = self.deadline() else { return self.tell_missing() };
             tokio::select! {
                 changed = merges.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep_until(deadline) => {}
             }
+        }
+    }
+
+    /// Says, once for each server, that lists are given without it.
+    fn tell_missing(&self) {
+        let mut missing = Vec::new();
+        {
+            let mut state = self.lock();
+            let State { order, slots } = &mut *state;
+            for server in order.iter() {
+                let Some(slot) = slots.get_mut(server).filter(|slot| slot.fresh == 0 && !slot.told) else {
+                    continue;
+                };
+                slot.told = true;
+                missing.push((Arc::clone(server), slot.since.elapsed().as_secs()));
+            }
+        }
+        for (server, seconds) in missing {
+            let is_up = self.run.get().is_some_and(|run| run.pool.peek(&server, &Owner::Shared).is_some());
+            let what = if is_up { "listed what it offers" } else { "answered `initialize`" };
+            tracing::warn!(
+                "server `{server}` has not {what} after {seconds} s: lists are given without it; \
+                 clients are told by list_changed when it is there"
+            );
         }
     }
 
@@ -294,7 +321,7 @@ impl Directory {
         loop {
             self.dirty.notified().await;
             let (servers, merged) = self.collect();
-            let view = View::merge(servers, &self.config.load());
+            let view = View::merge(servers, &self.order(), &self.config.load());
             for note in unsaid(&mut said, &view.notes) {
                 tracing::warn!("{note}");
             }

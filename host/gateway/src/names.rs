@@ -1,6 +1,9 @@
 //! Names under which clients see what several servers offer.
 //!
-//! The result depends on the candidates and their order alone, so that a list looks the same after every restart.
+//! The result depends on the servers, on what they offer and on their order alone, so that a list looks the same after every restart.
+//!
+//! *Invariant:* a name that begins with a server's prefix (`SERVER__…`) leads to that server or nowhere, whichever servers are up: what another
+//! server calls so gets that one's own prefix in front. So no server answers under a name that was made for another one.
 
 use crate::config::Names;
 use sha2::{Digest, Sha256};
@@ -12,23 +15,86 @@ const USUAL_LENGTH: usize = 64;
 const LONGEST: usize = 128;
 /// Between prefix and name, as Docker has it.
 const SEPARATOR: &str = "__";
+/// What a name that was cut ends in: a mark and eight digits.
+const TAIL: usize = 9;
+
+/// A server, and how its names are told from those of others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Holder<'a> {
+    /// The server's name.
+    pub(crate) server: &'a str,
+    /// The prefix that the operator's entry asks for.
+    pub(crate) prefix: Option<&'a str>,
+}
+
+impl Holder<'_> {
+    /// What its names get in front: the entry's prefix as it is written, otherwise the server's name in letters that every client takes.
+    fn lead(&self) -> String {
+        let mut lead = self.prefix.map_or_else(|| plain(self.server), str::to_owned);
+        lead.push_str(SEPARATOR);
+        lead
+    }
+}
 
 /// Something a server offers under a name.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Candidate<'a> {
     /// Whose it is.
-    pub(crate) server: &'a str,
-    /// The prefix that the operator's entry asks for.
-    pub(crate) prefix: Option<&'a str>,
+    pub(crate) holder: Holder<'a>,
     /// The server's own name for it.
     pub(crate) name: &'a str,
 }
 
 impl Candidate<'_> {
-    /// The name with its prefix: the entry's as it is written, otherwise the server's name in letters that every client takes.
-    pub(crate) fn prefixed(&self) -> String {
-        let prefix = self.prefix.map_or_else(|| plain(self.server), str::to_owned);
-        shorten(format!("{prefix}{SEPARATOR}{}", self.name), self.name.len())
+    /// The name with its prefix.
+    fn prefixed(&self) -> String {
+        shorten(format!("{}{}", self.holder.lead(), self.name), self.name.len())
+    }
+
+    /// The same with a hash of whose it is, another one in each round.
+    fn hashed(&self, round: u32) -> String {
+        let seed = format!("{}\0{}\0{round}", self.holder.server, self.name);
+        shorten_with(&self.prefixed(), self.name.len(), &seed)
+    }
+}
+
+/// The beginnings of names that are kept for servers, those included that are not up.
+#[derive(Debug, Default)]
+struct Kept<'a>(Vec<(String, &'a str)>);
+
+impl<'a> Kept<'a> {
+    /// Of servers in their order. Of two whose prefixes come out equal without anybody's wish the first has it.
+    fn of(servers: &[Holder<'a>]) -> Self {
+        let mut kept: Vec<(String, &str)> = Vec::with_capacity(servers.len());
+        for holder in servers {
+            let mut lead = holder.lead();
+            // No name has more of it: the rest of a longer prefix is cut.
+            lead.truncate(floor(&lead, USUAL_LENGTH - TAIL));
+            if holder.prefix.is_some() || kept.iter().all(|(known, _)| *known != lead) {
+                kept.push((lead, holder.server));
+            }
+        }
+        Self(kept)
+    }
+
+    /// Whether a name is kept for others than this server. The longest beginning counts, as the name of one server may begin with another's.
+    fn is_foreign(&self, name: &str, server: &str) -> bool {
+        let mut longest = 0;
+        let mut own = true;
+        for (lead, holder) in self.0.iter().filter(|(lead, _)| name.starts_with(&**lead)) {
+            if lead.len() > longest {
+                (longest, own) = (lead.len(), false);
+            }
+            own |= lead.len() == longest && *holder == server;
+        }
+        !own
+    }
+
+    /// What a candidate is called with its prefix.
+    fn prefixed(&self, candidate: &Candidate<'_>) -> String {
+        let name = candidate.prefixed();
+        // Another server's name begins with this one's and the beginning of that name.
+        if self.is_foreign(&name, candidate.holder.server) { candidate.hashed(0) } else { name }
     }
 }
 
@@ -52,28 +118,37 @@ pub(crate) struct Exposed {
     pub(crate) clash: Option<String>,
 }
 
-/// Gives every candidate a name that no other has. `kind` is for the text of a clash: `tool` or `prompt`.
-pub(crate) fn expose(candidates: &[Candidate<'_>], names: Names, kind: &str) -> Exposed {
+/// Gives every candidate a name that no other has. `servers` are all that are configured, in their order; `kind` is for the text of a clash:
+/// `tool` or `prompt`.
+pub(crate) fn expose(
+    servers: &[Holder<'_>],
+    candidates: &[Candidate<'_>],
+    names: Names,
+    kind: &str,
+) -> Exposed {
+    // Where equal names are an error nothing is renamed without the operator's wish.
+    let kept = if names == Names::Fail { Kept::default() } else { Kept::of(servers) };
     let mut seen = HashSet::with_capacity(candidates.len());
     let mut wanted: HashMap<String, usize> = HashMap::with_capacity(candidates.len());
     let mut shown = Vec::with_capacity(candidates.len());
     let mut clash = None;
     let mut first_owner: HashMap<String, &str> = HashMap::new();
     for candidate in candidates {
-        if candidate.name.trim().is_empty() || !seen.insert((candidate.server, candidate.name)) {
+        let Holder { server, prefix } = candidate.holder;
+        if candidate.name.trim().is_empty() || !seen.insert((server, candidate.name)) {
             shown.push(Shown::Hidden);
             continue;
         }
-        let first = if candidate.prefix.is_some() || names == Names::All {
-            Shown::As(candidate.prefixed())
+        let first = if prefix.is_some() || names == Names::All || kept.is_foreign(candidate.name, server) {
+            Shown::As(kept.prefixed(candidate))
         } else {
             Shown::Own
         };
         let name = text(&first, candidate).to_owned();
         if let Some(owner) = first_owner.get(&*name) {
-            clash.get_or_insert_with(|| clash_text(kind, owner, candidate.server, &name));
+            clash.get_or_insert_with(|| clash_text(kind, owner, server, &name));
         } else {
-            first_owner.insert(name.clone(), candidate.server);
+            first_owner.insert(name.clone(), server);
         }
         *wanted.entry(name).or_default() += 1;
         shown.push(first);
@@ -86,11 +161,10 @@ pub(crate) fn expose(candidates: &[Candidate<'_>], names: Names, kind: &str) -> 
         if *shown == Shown::Hidden || wanted.get(text(shown, candidate)) == Some(&1) {
             continue;
         }
-        let mut name = candidate.prefixed();
+        let mut name = kept.prefixed(candidate);
         let mut round = 0;
         while !taken.insert(name.clone()) {
-            let seed = format!("{}\0{}\0{round}", candidate.server, candidate.name);
-            name = shorten_with(&candidate.prefixed(), candidate.name.len(), &seed);
+            name = candidate.hashed(round);
             round += 1;
         }
         *shown = if name == candidate.name { Shown::Own } else { Shown::As(name) };
@@ -128,11 +202,17 @@ fn shorten(name: String, own: usize) -> String {
 fn shorten_with(name: &str, own: usize, seed: &str) -> String {
     let hash = Sha256::digest(seed.as_bytes());
     let tail: String = hash.iter().take(4).map(|b| format!("{b:02x}")).collect();
-    let mut end = name.len().min(limit(own) - tail.len() - 1);
-    while !name.is_char_boundary(end) {
+    let end = floor(name, limit(own) - TAIL);
+    format!("{}_{tail}", name.get(..end).unwrap_or_default())
+}
+
+/// The end of a text, or the last whole character within so many bytes.
+fn floor(text: &str, most: usize) -> usize {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{}_{tail}", name.get(..end).unwrap_or_default())
+    end
 }
 
 const fn limit(own: usize) -> usize {
@@ -144,11 +224,19 @@ mod tests {
     use super::*;
 
     fn candidate<'a>(server: &'a str, prefix: Option<&'a str>, name: &'a str) -> Candidate<'a> {
-        Candidate { server, prefix, name }
+        Candidate { holder: Holder { server, prefix }, name }
     }
 
+    /// The names of candidates whose servers are all there are.
     fn shown(candidates: &[Candidate<'_>], names: Names) -> Vec<String> {
-        expose(candidates, names, "tool")
+        let mut servers: Vec<Holder<'_>> = candidates.iter().map(|candidate| candidate.holder).collect();
+        servers.dedup_by_key(|holder| holder.server);
+        shown_among(&servers, candidates, names)
+    }
+
+    /// The same where more servers are configured than are up.
+    fn shown_among(servers: &[Holder<'_>], candidates: &[Candidate<'_>], names: Names) -> Vec<String> {
+        expose(servers, candidates, names, "tool")
             .shown
             .iter()
             .zip(candidates)
@@ -183,12 +271,70 @@ mod tests {
     }
 
     #[test]
-    fn a_prefixed_name_never_takes_what_another_tool_is_called() {
+    fn a_name_made_for_one_server_is_no_others() {
         let list = [candidate("a", None, "t"), candidate("b", None, "t"), candidate("c", None, "a__t")];
+        assert_eq!(shown(&list, Names::Clash), ["a__t", "b__t", "c__a__t"]);
+        let turned = [list[2], list[1], list[0]];
+        assert_eq!(shown(&turned, Names::Clash), ["c__a__t", "b__t", "a__t"]);
+        // It does not wait for the clash, nor for the server to be up.
+        let servers: Vec<_> = list.iter().map(|candidate| candidate.holder).collect();
+        assert_eq!(shown_among(&servers, &list[2..], Names::Clash), ["c__a__t"]);
+        assert_eq!(shown_among(&servers[1..], &list[2..], Names::Clash), ["a__t"], "there is no such server");
+        // A prefix of an entry is kept like a name.
+        let prefixed =
+            [candidate("a", Some("p"), "t"), candidate("b", None, "p__t"), candidate("b", None, "a__t")];
+        assert_eq!(shown(&prefixed, Names::Clash), ["p__t", "b__p__t", "a__t"]);
+    }
+
+    #[test]
+    fn a_servers_own_name_stays_its_own_when_it_looks_like_a_prefixed_one() {
+        let list = [candidate("a", None, "a__t"), candidate("a", None, "t"), candidate("b", None, "t")];
         let names = shown(&list, Names::Clash);
-        assert_eq!((&*names[1], &*names[2]), ("b__t", "a__t"));
-        assert!(names[0].starts_with("a__t_"), "{names:?}");
-        assert_eq!(names, shown(&list, Names::Clash), "the same again");
+        assert_eq!((&*names[0], &*names[2]), ("a__t", "b__t"));
+        assert!(names[1].starts_with("a__t_") && names[1].len() == "a__t_00000000".len(), "{names:?}");
+        assert_eq!(shown(&list[..2], Names::Clash), ["a__t", "t"], "without the clash");
+    }
+
+    #[test]
+    fn a_name_that_was_cut_is_kept_too() {
+        let long = "s".repeat(60);
+        let cut = shown(&[candidate(&long, None, "one")], Names::All).remove(0);
+        let list = [candidate(&long, None, "one"), candidate("b", None, "one"), candidate("b", None, &cut)];
+        let names = shown(&list, Names::Clash);
+        assert_eq!((&*names[0], &*names[1]), (&*cut, "b__one"));
+        assert!(names[2].starts_with("b__sss") && names[2].len() == 64, "{names:?}");
+    }
+
+    /// Whichever servers are up, in whatever order: one owner per name, and none that changes hands once it has a prefix.
+    #[test]
+    fn names_with_a_prefix_never_change_hands() {
+        let long = "l".repeat(62);
+        let names = ["t", "a__t", "b__t", "a__b__t", "b__a__t", "a-b__t", "t_", &"n".repeat(70)];
+        let servers: Vec<_> =
+            ["a", "b", "a__b", "a/b", "a-b", &long].map(|server| Holder { server, prefix: None }).to_vec();
+        for mode in [Names::Clash, Names::All] {
+            let mut owners: HashMap<String, (&str, &str)> = HashMap::new();
+            for up in 1_u32..1 << servers.len() {
+                let up: Vec<_> = servers.iter().enumerate().filter(|(n, _)| (up >> n) & 1 == 1).collect();
+                let mut list: Vec<_> = up
+                    .iter()
+                    .flat_map(|(_, holder)| names.iter().map(|name| Candidate { holder: **holder, name }))
+                    .collect();
+                for _ in 0..2 {
+                    let shown = shown_among(&servers, &list, mode);
+                    assert_eq!(shown.iter().collect::<HashSet<_>>().len(), list.len(), "{shown:?}");
+                    for (shown, candidate) in shown.into_iter().zip(&list) {
+                        assert!(shown.len() <= limit(candidate.name.len()), "{shown}");
+                        let owner = (candidate.holder.server, candidate.name);
+                        if shown.contains(SEPARATOR) {
+                            let known = *owners.entry(shown.clone()).or_insert(owner);
+                            assert_eq!(known, owner, "{shown}");
+                        }
+                    }
+                    list.reverse();
+                }
+            }
+        }
     }
 
     #[test]
@@ -224,8 +370,8 @@ mod tests {
         let list = [candidate("a", None, "x"), candidate("b", None, "x")];
         let text = "tool name collision: server \"a\" and server \"b\" both expose tool name \"x\"; \
                     enable tool-name-prefix or set unique catalog prefixes";
-        assert_eq!(expose(&list, Names::Fail, "tool").clash.as_deref(), Some(text));
-        assert_eq!(expose(&list, Names::Clash, "tool").clash, None);
-        assert_eq!(expose(&list[..1], Names::Fail, "tool").clash, None);
+        assert_eq!(expose(&[], &list, Names::Fail, "tool").clash.as_deref(), Some(text));
+        assert_eq!(expose(&[], &list, Names::Clash, "tool").clash, None);
+        assert_eq!(expose(&[], &list[..1], Names::Fail, "tool").clash, None);
     }
 }

@@ -37,11 +37,18 @@ const AFTER_END: Duration = Duration::from_secs(30);
 const CHUNK: usize = 64 << 10;
 
 impl Front {
-    /// Serves one client until its input ends or until it is stopped. Requests in flight are finished first.
+    /// Serves one client until its input ends or until it is stopped. Requests in flight are finished first, unless nobody reads the answers:
+    /// `gone` resolves then. It is asked only when the input has ended.
     ///
     /// # Errors
     /// The streams cannot be read or written.
-    pub async fn serve_stdio<R, W>(self: &Arc<Self>, input: R, output: W, stop: Stop) -> io::Result<()>
+    pub async fn serve_stdio<R, W>(
+        self: &Arc<Self>,
+        input: R,
+        output: W,
+        gone: impl Future<Output = ()>,
+        stop: Stop,
+    ) -> io::Result<()>
     where
         R: AsyncRead + Send + Unpin,
         W: AsyncWrite + Send + Unpin + 'static,
@@ -71,6 +78,7 @@ impl Front {
         tokio::select! {
             () = connection.finish() => {}
             () = tokio::time::sleep(AFTER_END), if !stop.drain.is_cancelled() => {}
+            () = gone => {}
             () = stop.cut.cancelled() => {}
         }
         connection.abandon();

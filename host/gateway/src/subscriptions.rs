@@ -367,7 +367,8 @@ async fn ask(client: &Client, method: &'static str, uri: &str) -> Result<(), Rpc
     let failed = |text: String| RpcError::new(START_FAILED, format!("server `{}`: {text}", client.server()));
     let params = Params::scan(raw.freeze()).map_err(|error| failed(error.to_string()))?;
     let mut call = client
-        .request(Outgoing::new(method).params(&params).timeout(PATIENCE))
+        .request_in_turn(Outgoing::new(method).params(&params).timeout(PATIENCE))
+        .await
         .map_err(|error| failed(error.to_string()))?;
     let answer = call.response().await.map_err(|error| failed(error.to_string()))?;
     match answer.error() {

@@ -3,10 +3,11 @@
 use crate::capabilities::RawCapabilities;
 use crate::connect::http::Http;
 use crate::handshake::Agreed;
+use crate::in_flight::{self, Limit};
 use crate::outgoing::{Outgoing, OwnMeta};
 use crate::wire::Wire;
 use crate::{InFlight, Owner, SendError};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use host_message::{Era, Level, Revision, method};
 use host_provisioner::ReleaseReason;
 use std::fmt;
@@ -190,12 +191,10 @@ impl Client {
     /// Sends a request at once.
     ///
     /// # Errors
-    /// Nothing was sent. After [`SendError::Gone`] the pool brings a new client when asked again, and the call may be repeated.
+    /// Nothing was sent. After [`SendError::Gone`] the pool brings a new client when asked again, and the call may be repeated; after
+    /// [`SendError::Backlog`] it may wait for its turn ([`Client::request_in_turn`]).
     pub fn request(&self, outgoing: Outgoing<'_>) -> Result<InFlight, SendError> {
-        let caller = outgoing.caller();
-        // A subscription has no end of its own.
-        let default = self.call_timeout.filter(|_| outgoing.method != method::SUBSCRIPTIONS_LISTEN);
-        let timeout = outgoing.timeout.or(default);
+        let (caller, limit) = (outgoing.caller(), self.limit(&outgoing));
         let name = outgoing.method;
         let only =
             self.once && matches!(name, method::TOOLS_CALL | method::PROMPTS_GET | method::RESOURCES_READ);
@@ -204,13 +203,35 @@ impl Client {
         }
         let sent = self
             .wire
-            .send_request(caller, name, timeout, |id, out| outgoing.write_tail(id, self.own.as_ref(), out));
+            .send_request(caller, name, limit, |id, out| outgoing.write_tail(id, self.own.as_ref(), out));
         if only {
             // The call is in flight by now, so that the end waits for it.
             let drain = Instant::now().checked_add(LONGEST_CALL);
             self.close(Close { reason: ReleaseReason::Ended, text: "it has served its one call", drain });
         }
         sent
+    }
+
+    /// Sends a request as soon as the server has room for it, behind everybody who waits for that already. Dropping the future leaves the line.
+    ///
+    /// # Errors
+    /// Nothing was sent, as for [`Client::request`]: the server has gone, has taken nothing for too long, or the time for the call was over;
+    /// [`SendError::Backlog`] if too much waits already.
+    pub async fn request_in_turn(&self, outgoing: Outgoing<'_>) -> Result<InFlight, SendError> {
+        if self.once {
+            // Nobody else is there.
+            return self.request(outgoing);
+        }
+        let (caller, limit) = (outgoing.caller(), self.limit(&outgoing));
+        let (name, size) = (outgoing.method, outgoing.size());
+        let write = |id, out: &mut BytesMut| outgoing.clone().write_tail(id, self.own.as_ref(), out);
+        self.wire.send_request_in_turn(caller, name, limit, size, write).await
+    }
+
+    fn limit(&self, outgoing: &Outgoing<'_>) -> Limit {
+        // A subscription has no end of its own.
+        let default = self.call_timeout.filter(|_| outgoing.method != method::SUBSCRIPTIONS_LISTEN);
+        in_flight::limit(outgoing.timeout.or(default))
     }
 
     /// Sends a notification at once, `params` raw.

@@ -59,8 +59,12 @@ pub struct PoolConfig {
     pub line_limit: usize,
     /// Calls that one client may have at once, further ones wait in line; `None`: any number. A server's entry says it.
     pub concurrency: Option<usize>,
-    /// Bytes that may wait for a server that does not read.
+    /// Bytes that may be written ahead of a server that reads slowly. Further calls wait until it has read.
     pub backlog_limit: usize,
+    /// Bytes of the calls that wait so; further ones are refused.
+    pub waiting_limit: usize,
+    /// How long a server may take nothing while calls wait for it. Then it does not read, and they fail.
+    pub read_patience: Duration,
     /// Notifications that may wait for a caller that does not read, per call; then the oldest go.
     pub queue_limit: usize,
     /// Bytes of them, per call; one that is longer waits alone.
@@ -89,6 +93,8 @@ impl Default for PoolConfig {
             line_limit: 16 << 20,
             concurrency: None,
             backlog_limit: 16 << 20,
+            waiting_limit: 128 << 20,
+            read_patience: Duration::from_secs(60),
             queue_limit: 1024,
             queue_bytes: 1 << 20,
             blotter: Blotter::default(),

@@ -43,11 +43,23 @@ pub enum SendError {
         /// What happened.
         reason: Arc<str>,
     },
-    /// The server does not read, and too much waits for it already.
-    #[error("the server does not read: more than {limit} bytes wait for it")]
+    /// Too much waits for the server already.
+    #[error("more than {limit} bytes wait for the server already")]
     Backlog {
         /// The limit in bytes.
         limit: usize,
+    },
+    /// The server has taken nothing for too long, and too much waits for it.
+    #[error("the server does not read: it has taken nothing for {after:?}, and there is no room for more")]
+    Unread {
+        /// How long nothing was taken.
+        after: Duration,
+    },
+    /// The limit for this call passed before there was room for it.
+    #[error("the server did not read what came before within {after:?}")]
+    TimedOut {
+        /// The limit.
+        after: Duration,
     },
     /// Too many calls are in flight on one client.
     #[error("the server has too many calls in flight")]

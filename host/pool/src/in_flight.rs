@@ -10,12 +10,21 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// When the time for a call is over, and how long that was from its beginning.
+pub(crate) type Limit = Option<(Instant, Duration)>;
+
+/// The limit of a call that begins now.
+pub(crate) fn limit(timeout: Option<Duration>) -> Limit {
+    // One beyond what the clock can say is no limit.
+    timeout.and_then(|after| Some((Instant::now().checked_add(after)?, after)))
+}
+
 /// One call that was sent. Dropping it before its response tells the server to stop (`notifications/cancelled`) and forgets it; an
 /// answer that comes later is thrown away.
 pub struct InFlight {
     wire: Arc<Wire>,
     id: u64,
-    limit: Option<(Instant, Duration)>,
+    limit: Limit,
     over: bool,
     /// `initialize` must not be cancelled, and a probe must not be followed by messages that an old server does not expect.
     quiet: bool,
@@ -31,9 +40,7 @@ impl fmt::Debug for InFlight {
 }
 
 impl InFlight {
-    pub(crate) fn new(wire: Arc<Wire>, id: u64, timeout: Option<Duration>) -> Self {
-        // A limit beyond what the clock can say is no limit.
-        let limit = timeout.and_then(|after| Some((Instant::now().checked_add(after)?, after)));
+    pub(crate) fn new(wire: Arc<Wire>, id: u64, limit: Limit) -> Self {
         Self { wire, id, limit, over: false, quiet: false }
     }
 

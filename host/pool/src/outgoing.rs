@@ -6,6 +6,9 @@ use bytes::{BufMut, BytesMut};
 use host_message::{Digits, JsonKind, Member, Params, Splice, SpliceError, meta, method, write_string};
 use std::time::Duration;
 
+/// Bytes that are written beside the caller's parameters at the most: the head, and what we say about ourselves.
+const OURS: usize = 1024;
+
 /// A request to be sent to a server.
 #[derive(Debug, Clone)]
 pub struct Outgoing<'a> {
@@ -69,6 +72,11 @@ impl<'a> Outgoing<'a> {
     pub fn declared(mut self, declared: &'a Declared) -> Self {
         self.declared = Some(declared).filter(|declared| !declared.is_none());
         self
+    }
+
+    /// How many bytes it has at the most.
+    pub(crate) fn size(&self) -> usize {
+        self.splice.len_bound() + self.declared.map_or(0, |declared| declared.raw().len()) + OURS
     }
 
     pub(crate) fn caller(&self) -> Caller {

@@ -1,15 +1,18 @@
 //! One server: its clients, one slot per owner, and how it fared so far.
 
+mod health;
+mod lister;
+
+pub(crate) use lister::Handed;
+
 use crate::attempt::Attempt;
-use crate::client::Close;
-use crate::status::{ServerState, ServerStatus};
 use crate::{Client, Owner, ServerEntry};
-use host_provisioner::{Failure, FieldReport, Lifetime, Provisioner, ReleaseReason, ServerSpec};
+use health::Health;
+use host_provisioner::{Lifetime, Provisioner, ServerSpec};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::time::Instant;
 
 /// What an owner has.
@@ -37,15 +40,6 @@ pub(crate) enum Use {
     Lists,
 }
 
-/// What a session gets of the instance that was started to list.
-pub(crate) enum Handed {
-    /// The instance.
-    Client(Arc<Client>),
-    /// Its attempt, joined: it can be asked for again when that is over.
-    Soon(Arc<Attempt>),
-    Nothing,
-}
-
 #[derive(Default)]
 struct Slots {
     map: HashMap<Owner, Slot>,
@@ -62,23 +56,9 @@ pub(crate) enum Found {
     Retired,
 }
 
-struct Health {
-    last_failure: Option<Arc<Failure>>,
-    /// When that was.
-    failed_at: Option<Instant>,
-    /// The last failure was one to come up, so that the server counts as failed.
-    failed: bool,
-    fields: Arc<[FieldReport]>,
-    deaths: u32,
-    not_before: Option<Instant>,
-    changed: Instant,
-    /// What it spoke the last time: true for modern.
-    modern: Option<bool>,
-}
-
 /// One server.
 ///
-/// *Invariant:* `live` counts the slots of all servers; it changes only here, under the lock of the slots.
+/// *Invariant:* `live` counts the slots of all servers; it changes only in this module, under the lock of the slots.
 pub(crate) struct Server {
     pub(crate) spec: Arc<ServerSpec>,
     pub(crate) provisioner: Arc<dyn Provisioner>,
@@ -96,16 +76,7 @@ impl Server {
             provisioner: entry.provisioner,
             name,
             slots: RwLock::default(),
-            health: Mutex::new(Health {
-                last_failure: None,
-                failed_at: None,
-                failed: false,
-                fields: Arc::from([]),
-                deaths: 0,
-                not_before: None,
-                changed: Instant::now(),
-                modern: None,
-            }),
+            health: Mutex::default(),
             live,
         })
     }
@@ -131,10 +102,6 @@ impl Server {
 
     fn write(&self) -> RwLockWriteGuard<'_, Slots> {
         self.slots.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn health(&self) -> MutexGuard<'_, Health> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The client of this owner, if it is there and lives.
@@ -174,76 +141,6 @@ impl Server {
                 Found::Starting(Arc::clone(attempt))
             }
             _ => Found::Nothing,
-        }
-    }
-
-    /// Makes the instance that was started to list the session's own, if it is there, nobody shares it for calls, and what it was told of its
-    /// client `fits` this one's (given whether it speaks the modern era, which tells it with each call). Nothing of one client's calls can be in it.
-    pub(crate) fn hand_over(&self, owner: &Owner, may_wait: bool, fits: impl Fn(bool) -> bool) -> Handed {
-        if self.spec.lifetime == Lifetime::Shared || *owner == Owner::Shared {
-            return Handed::Nothing;
-        }
-        let spoke = self.spoke();
-        let mut slots = self.write();
-        if slots.retired || slots.map.get(owner).is_some_and(Slot::is_good) {
-            return Handed::Nothing;
-        }
-        match slots.map.get(&Owner::Shared) {
-            Some(Slot::Ready(client))
-                if client.is_free() && !client.is_claimed() && fits(client.era().is_modern()) =>
-            {
-                let client = Arc::clone(client);
-                slots.map.remove(&Owner::Shared);
-                client.wire.give(owner);
-                // It takes the place of a dead one that its keeper has not removed yet, which was counted as well.
-                if slots.map.insert(owner.clone(), Slot::Ready(Arc::clone(&client))).is_some() {
-                    self.live.fetch_sub(1, Ordering::SeqCst);
-                }
-                Handed::Client(client)
-            }
-            Some(Slot::Starting(attempt))
-                if may_wait
-                    && fits(spoke == Some(true))
-                    && !attempt.claimed.load(Ordering::Acquire)
-                    && !attempt.promised.swap(true, Ordering::AcqRel) =>
-            {
-                attempt.join();
-                Handed::Soon(Arc::clone(attempt))
-            }
-            _ => Handed::Nothing,
-        }
-    }
-
-    /// Notes that somebody without a session wants to hear of changes: the instance that lists is kept for that.
-    pub(crate) fn keep_lister(&self) {
-        match self.read().map.get(&Owner::Shared) {
-            Some(Slot::Ready(client)) => client.claim(),
-            Some(Slot::Starting(attempt)) => attempt.claimed.store(true, Ordering::Release),
-            None => {}
-        }
-    }
-
-    /// Ends the instance that was started to list, if nobody uses it and a session has one of its own, which tells of changes.
-    pub(crate) fn end_lister(&self) {
-        if self.spec.lifetime == Lifetime::Shared {
-            return;
-        }
-        let ended = {
-            let mut slots = self.write();
-            let sessions = slots.map.iter().any(|(owner, slot)| {
-                *owner != Owner::Shared && matches!(slot, Slot::Ready(client) if client.is_alive())
-            });
-            match slots.map.get(&Owner::Shared) {
-                Some(Slot::Ready(client)) if sessions && !client.is_claimed() && client.is_idle() => {
-                    self.live.fetch_sub(1, Ordering::SeqCst);
-                    slots.map.remove(&Owner::Shared)
-                }
-                _ => None,
-            }
-        };
-        if let Some(Slot::Ready(client)) = ended {
-            let text = "it was started to list, and a session has one of its own";
-            client.close(Close { reason: ReleaseReason::Ended, text, drain: None });
         }
     }
 
@@ -354,115 +251,5 @@ impl Server {
             _ => None,
         });
         idle.min_by_key(|idle| idle.0).map(|(used, client)| (used, Arc::clone(client)))
-    }
-
-    /// What it spoke the last time: true for modern.
-    pub(crate) fn spoke(&self) -> Option<bool> {
-        self.health().modern
-    }
-
-    pub(crate) fn remember(&self, modern: Option<bool>) {
-        self.health().modern = modern;
-    }
-
-    /// Until when a server that keeps dying is left alone.
-    pub(crate) fn not_before(&self) -> Option<Instant> {
-        self.health().not_before.filter(|until| *until > Instant::now())
-    }
-
-    pub(crate) fn came_up(&self, fields: Vec<FieldReport>) {
-        let mut health = self.health();
-        health.fields = Arc::from(fields);
-        health.failed = false;
-        if health.deaths == 0 {
-            health.last_failure = None;
-            health.failed_at = None;
-        }
-        health.changed = Instant::now();
-    }
-
-    /// What became of the fields of its entry when it came up.
-    pub(crate) fn fields(&self) -> Vec<FieldReport> {
-        self.health().fields.to_vec()
-    }
-
-    pub(crate) fn failed(&self, failure: Arc<Failure>) {
-        let mut health = self.health();
-        health.last_failure = Some(failure);
-        health.failed_at = Some(Instant::now());
-        health.failed = true;
-        health.changed = Instant::now();
-    }
-
-    /// A client died after it had lived so long. From the second early death on the next start waits, twice as long each time.
-    pub(crate) fn died(&self, failure: Failure, lived: Duration, stable_after: Duration, longest: Duration) {
-        let mut health = self.health();
-        health.last_failure = Some(Arc::new(failure));
-        health.failed_at = Some(Instant::now());
-        health.deaths = if lived >= stable_after { 1 } else { health.deaths.saturating_add(1) };
-        let doublings = health.deaths.saturating_sub(2).min(16);
-        let wait = (Duration::from_millis(500) * 2u32.pow(doublings)).min(longest);
-        health.not_before = (health.deaths >= 2).then(|| Instant::now() + wait);
-        health.changed = Instant::now();
-    }
-
-    /// A client went because nobody needed it: the server is well.
-    pub(crate) fn went(&self) {
-        let mut health = self.health();
-        health.deaths = 0;
-        health.not_before = None;
-        health.changed = Instant::now();
-    }
-
-    pub(crate) fn status(&self) -> ServerStatus {
-        let slots = self.read();
-        let mut status = ServerStatus {
-            name: Arc::clone(&self.name),
-            id: self.spec.id.clone(),
-            provisioner: self.provisioner.name().to_owned(),
-            state: ServerState::Idle,
-            unchanged_for: Duration::ZERO,
-            clients: 0,
-            calls: 0,
-            rubbish: 0,
-            era: None,
-            last_failure: None,
-            failed_for: None,
-            fields: Arc::from([]),
-            progress: None,
-        };
-        let mut starting = None;
-        for slot in slots.map.values() {
-            match slot {
-                Slot::Starting(attempt) => {
-                    let waits = attempt.backing_off.load(Ordering::Relaxed);
-                    starting = Some(if waits { ServerState::BackingOff } else { ServerState::Starting });
-                    status.progress = attempt.progress().or(status.progress);
-                }
-                Slot::Ready(client) if client.is_alive() => {
-                    status.clients += 1;
-                    status.calls += client.calls();
-                    status.rubbish += client.wire.rubbish.count();
-                    status.era = Some(client.era());
-                }
-                Slot::Ready(_) => {}
-            }
-        }
-        drop(slots);
-        let health = self.health();
-        status.state = match starting {
-            // Also where others are served: whoever waits wants to know why.
-            Some(ServerState::BackingOff) => ServerState::BackingOff,
-            _ if status.clients > 0 => ServerState::Ready,
-            Some(state) => state,
-            None if health.not_before.is_some_and(|until| until > Instant::now()) => ServerState::BackingOff,
-            None if health.failed => ServerState::Failed,
-            None => ServerState::Idle,
-        };
-        status.unchanged_for = health.changed.elapsed();
-        status.last_failure.clone_from(&health.last_failure);
-        status.failed_for = health.failed_at.map(|at| at.elapsed());
-        status.fields = Arc::clone(&health.fields);
-        status
     }
 }

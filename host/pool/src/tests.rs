@@ -11,4 +11,5 @@ mod meta;
 mod shaking;
 mod sharing;
 mod streams;
+mod turns;
 mod words;

@@ -3,7 +3,8 @@
 use crate::SendError;
 use bytes::Bytes;
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
 
 /// A call that waits.
 pub(crate) struct Waiting {
@@ -24,17 +25,25 @@ struct State {
 pub(crate) struct Throttle {
     most: usize,
     bytes: usize,
+    /// Told when there may be room again.
+    room: Arc<Notify>,
     state: Mutex<State>,
 }
 
 impl Throttle {
     /// For so many calls at once, and so many bytes in the line.
-    pub(crate) fn new(most: usize, bytes: usize) -> Self {
-        Self { most, bytes, state: Mutex::default() }
+    pub(crate) fn new(most: usize, bytes: usize, room: Arc<Notify>) -> Self {
+        Self { most, bytes, room, state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a call of so many bytes would be taken.
+    pub(crate) fn has_room(&self, size: usize) -> bool {
+        let state = self.state();
+        state.running.len() < self.most || state.line.is_empty() || state.bytes + size <= self.bytes
     }
 
     /// Gives the call back if it may be sent now; else it waits.
@@ -56,9 +65,10 @@ impl Throttle {
     pub(crate) fn give_up(&self, id: u64) -> bool {
         let mut state = self.state();
         let at = state.line.iter().position(|call| call.id == id);
-        let waited = at.and_then(|at| state.line.remove(at));
-        state.bytes -= waited.as_ref().map_or(0, |call| call.message.len());
-        waited.is_some()
+        let Some(waited) = at.and_then(|at| state.line.remove(at)) else { return false };
+        state.bytes -= waited.message.len();
+        self.room.notify_one();
+        true
     }
 
     /// A call is over that was sent: gives the one that may be sent in its place. Calls that were never held back change nothing.
@@ -67,6 +77,7 @@ impl Throttle {
         if !state.running.remove(&id) {
             return None;
         }
+        self.room.notify_one();
         let next = state.line.pop_front()?;
         state.bytes -= next.message.len();
         state.running.insert(next.id);

@@ -1,11 +1,13 @@
 //! One connection to a server: messages out, messages in, and everybody who waits for something on it.
 
 mod incoming;
+mod turns;
 
 use crate::asked::Declared;
 use crate::connect::Opened;
 use crate::connect::http::Http;
 use crate::event::Event;
+use crate::in_flight::Limit;
 use crate::pending::{Caller, NotTaken, Pending};
 use crate::tail::Tail;
 use crate::throttle::{Throttle, Waiting};
@@ -20,11 +22,12 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use turns::Turns;
 
 /// Calls in flight from which on messages go out together (see [`Writer`]).
 const CROWD: usize = 4;
@@ -40,7 +43,11 @@ pub(crate) struct Wire {
     /// Takes the server's secrets out of its words.
     pub(crate) blotter: Blotter,
     way: Way,
+    /// Bytes that may be written ahead of a server that reads slowly.
+    backlog_limit: usize,
     throttle: Option<Throttle>,
+    /// Who waits for room.
+    turns: Turns,
     events: broadcast::Sender<Event>,
     tail: Arc<Tail>,
     tasks: Mutex<Vec<AbortHandle>>,
@@ -71,9 +78,10 @@ impl Wire {
         events: broadcast::Sender<Event>,
         tracker: &TaskTracker,
     ) -> Arc<Self> {
+        let room = Arc::new(Notify::new());
         let (way, streams) = match opened.into() {
             Opened::Streams(Streams { stdin, stdout, stderr, .. }) => {
-                let writer = Arc::new(Writer::new(stdin, config.backlog_limit));
+                let writer = Arc::new(Writer::new(stdin, Arc::clone(&room)));
                 (Way::Lines(Arc::clone(&writer)), Some((writer, stdout, stderr)))
             }
             Opened::Http(endpoint) => {
@@ -89,7 +97,9 @@ impl Wire {
             rubbish: Rubbish::default(),
             blotter: config.blotter.clone(),
             way,
-            throttle: config.concurrency.map(|most| Throttle::new(most.max(1), config.backlog_limit)),
+            backlog_limit: config.backlog_limit,
+            turns: Turns::new(config.waiting_limit, config.read_patience, Arc::clone(&room)),
+            throttle: config.concurrency.map(|most| Throttle::new(most.max(1), config.backlog_limit, room)),
             events,
             tail: Arc::clone(&tail),
             tasks: Mutex::default(),
@@ -136,6 +146,8 @@ impl Wire {
                 Way::Lines(writer) => writer.close(),
                 Way::Http(http) => http.close(),
             }
+            // Who waits for room hears that there is nobody any more.
+            self.turns.look();
         }
     }
 
@@ -173,12 +185,28 @@ impl Wire {
         self.born + Duration::from_millis(self.last_used.load(Ordering::Relaxed))
     }
 
-    /// Sends a request that `write` completes after its head (`{"jsonrpc":"2.0","id":7,"method":"x"`).
+    /// Sends a request that `write` completes after its head (`{"jsonrpc":"2.0","id":7,"method":"x"`). [`SendError::Backlog`] if there is no
+    /// room for it now, or somebody waits for room.
     pub(crate) fn send_request(
         self: &Arc<Self>,
         caller: Caller,
         name: &str,
-        timeout: Option<Duration>,
+        limit: Limit,
+        write: impl FnOnce(u64, &mut BytesMut) -> Result<(), SendError>,
+    ) -> Result<InFlight, SendError> {
+        // Only calls may be long, and may be in each other's way.
+        if caller == Caller::Client && self.turns.is_taken() {
+            return Err(SendError::Backlog { limit: self.backlog_limit });
+        }
+        self.send_request_now(caller, name, limit, write)
+    }
+
+    /// The same past everybody who waits.
+    fn send_request_now(
+        self: &Arc<Self>,
+        caller: Caller,
+        name: &str,
+        limit: Limit,
         write: impl FnOnce(u64, &mut BytesMut) -> Result<(), SendError>,
     ) -> Result<InFlight, SendError> {
         let (id, in_flight) = match self.pending.insert(caller) {
@@ -187,14 +215,18 @@ impl Wire {
             Err(NotTaken::Full) => return Err(SendError::TooManyCalls),
         };
         // From here on a drop forgets the call.
-        let mut call = InFlight::new(Arc::clone(self), id, timeout);
+        let mut call = InFlight::new(Arc::clone(self), id, limit);
         let write = |out: &mut BytesMut| {
             write_request_head(out, id, name);
             write(id, out)
         };
         let sent = match self.throttle.as_ref().filter(|_| caller == Caller::Client) {
-            None => self.send(Some((id, name)), in_flight >= CROWD, write),
-            Some(throttle) => self.send_in_turn(throttle, id, name, write),
+            None => {
+                // A list is short, and a server that is busy is asked for it all the same.
+                let limit = if caller == Caller::Lister { self.short_limit() } else { self.backlog_limit };
+                self.send(Some((id, name)), in_flight >= CROWD, limit, write)
+            }
+            Some(throttle) => self.send_throttled(throttle, id, name, write),
         };
         if let Err(error) = sent {
             call.forget();
@@ -206,7 +238,7 @@ impl Wire {
     }
 
     /// Sends a call at once, or when one before it has ended.
-    fn send_in_turn(
+    fn send_throttled(
         &self,
         throttle: &Throttle,
         id: u64,
@@ -216,11 +248,11 @@ impl Wire {
         let mut message = BytesMut::new();
         write(&mut message)?;
         let call = Waiting { id, name: name.to_owned(), message: message.freeze() };
-        throttle.admit(call)?.map_or(Ok(()), |call| self.send_waiting(&call))
+        throttle.admit(call)?.map_or(Ok(()), |call| self.send_waiting(&call, self.backlog_limit))
     }
 
-    fn send_waiting(&self, call: &Waiting) -> Result<(), SendError> {
-        self.send(Some((call.id, &call.name)), false, |out| {
+    fn send_waiting(&self, call: &Waiting, limit: usize) -> Result<(), SendError> {
+        self.send(Some((call.id, &call.name)), false, limit, |out| {
             out.put_slice(&call.message);
             Ok(())
         })
@@ -231,7 +263,8 @@ impl Wire {
         let Some(throttle) = &self.throttle else { return };
         let mut next = throttle.end(id);
         while let Some(call) = next {
-            let Err(error) = self.send_waiting(&call) else { return };
+            // It was counted while it stood in the line, so it is taken however much is written ahead.
+            let Err(error) = self.send_waiting(&call, usize::MAX) else { return };
             // It cannot be sent at all, so it is over as well.
             self.answer_for(call.id, &error.to_string());
             next = throttle.end(call.id);
@@ -250,23 +283,30 @@ impl Wire {
         })
     }
 
+    /// How much may wait for a server with what is short and never waits itself.
+    fn short_limit(&self) -> usize {
+        self.backlog_limit.saturating_mul(2)
+    }
+
     /// Sends a complete message without its newline.
     pub(crate) fn send_raw(&self, message: &[u8]) -> Result<(), SendError> {
-        self.send(None, false, |out| {
+        // Answers and notices are what a server that is busy must hear all the same.
+        self.send(None, false, self.short_limit(), |out| {
             out.put_slice(message);
             Ok(())
         })
     }
 
-    /// Sends a message; `call` is the id and the method of one that will be answered.
+    /// Sends a message, unless more than `limit` bytes would wait for the server; `call` is the id and the method of one that will be answered.
     fn send(
         &self,
         call: Option<(u64, &str)>,
         crowd: bool,
+        limit: usize,
         write: impl FnOnce(&mut BytesMut) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
         let sent = match &self.way {
-            Way::Lines(writer) => writer.send(crowd, write),
+            Way::Lines(writer) => writer.send(crowd, limit, write),
             Way::Http(http) => {
                 let mut message = BytesMut::new();
                 write(&mut message).map_err(NotSent::Refused).and_then(|()| http.send(call, message.freeze()))

@@ -16,6 +16,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tokio::io::AsyncWrite;
+use tokio::sync::Notify;
 
 /// A buffer that grew beyond this is given back when it is empty.
 const KEPT_CAPACITY: usize = 256 << 10;
@@ -41,13 +42,18 @@ struct State {
     busy: bool,
     /// The task is to let others go first, once.
     gathers: bool,
+    /// Somebody found no room.
+    wanted: bool,
+    /// Bytes that the server has taken so far.
+    taken: u64,
     task: Option<Waker>,
 }
 
 /// The way to a server.
 pub(crate) struct Writer {
     state: Mutex<State>,
-    limit: usize,
+    /// Told when the server has taken something and somebody had found no room.
+    room: Arc<Notify>,
 }
 
 /// Why nothing was sent.
@@ -61,7 +67,7 @@ pub(crate) enum NotSent {
 }
 
 impl Writer {
-    pub(crate) fn new(out: BoxWrite, limit: usize) -> Self {
+    pub(crate) fn new(out: BoxWrite, room: Arc<Notify>) -> Self {
         let state = State {
             out: Some(out),
             over: false,
@@ -71,19 +77,37 @@ impl Writer {
             spare: BytesMut::new(),
             busy: false,
             gathers: false,
+            wanted: false,
+            taken: 0,
             task: None,
         };
-        Self { state: Mutex::new(state), limit }
+        Self { state: Mutex::new(state), room }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends one message that `write` appends without its newline; in a `crowd` together with others.
+    /// Whether a message of so many bytes would be taken; if not, `room` will be told. Nothing is said about a way that is over.
+    pub(crate) fn has_room(&self, size: usize, limit: usize) -> bool {
+        let mut state = self.lock();
+        let waiting = state.backlog.len() + state.writing;
+        let full = !state.over && waiting > 0 && waiting + size > limit;
+        state.wanted |= full;
+        !full
+    }
+
+    /// Where the server has not taken everything that was sent: how many bytes it has.
+    pub(crate) fn unread(&self) -> Option<u64> {
+        let state = self.lock();
+        (state.backlog.len() + state.writing > 0).then_some(state.taken)
+    }
+
+    /// Sends one message that `write` appends without its newline, unless more than `limit` bytes would wait; in a `crowd` together with others.
     pub(crate) fn send(
         &self,
         crowd: bool,
+        limit: usize,
         write: impl FnOnce(&mut BytesMut) -> Result<(), SendError>,
     ) -> Result<(), NotSent> {
         let mut state = self.lock();
@@ -93,11 +117,10 @@ impl Writer {
         let before = state.backlog.len();
         let result = write(&mut state.backlog);
         // One message may be longer than the limit, but nothing may wait behind or before such a one.
-        let full = before + state.writing > 0 && state.backlog.len() + state.writing > self.limit;
-        if let Err(error) =
-            result.and(if full { Err(SendError::Backlog { limit: self.limit }) } else { Ok(()) })
-        {
+        let full = before + state.writing > 0 && state.backlog.len() + state.writing > limit;
+        if let Err(error) = result.and(if full { Err(SendError::Backlog { limit }) } else { Ok(()) }) {
             state.backlog.truncate(before);
+            state.wanted |= full;
             return Err(NotSent::Refused(error));
         }
         state.backlog.put_u8(b'\n');
@@ -113,10 +136,12 @@ impl Writer {
         state.busy = true;
         for round in 0..MOST_WRITES {
             let mut bytes = state.take();
+            let before = bytes.len();
             drop(state);
             // Nobody is woken by this context: if the server does not take everything at once, the task polls again with its own.
             let written = drain(&mut out, &mut bytes, &mut Context::from_waker(Waker::noop()));
             state = self.lock();
+            state.took(before - bytes.len(), &self.room);
             if state.over {
                 drop(state);
                 end(out);
@@ -171,9 +196,11 @@ impl Writer {
             && let Some(mut out) = state.out.take()
         {
             let mut bytes = state.take();
+            let before = bytes.len();
             drop(state);
             let written = drain(&mut out, &mut bytes, context);
             state = self.lock();
+            state.took(before - bytes.len(), &self.room);
             if state.over {
                 drop(state);
                 end(out);
@@ -245,6 +272,14 @@ fn drain(out: &mut BoxWrite, bytes: &mut BytesMut, context: &mut Context<'_>) ->
 }
 
 impl State {
+    /// Counts what the server has taken, and tells whoever found no room.
+    fn took(&mut self, bytes: usize, room: &Notify) {
+        self.taken += bytes as u64;
+        if bytes > 0 && std::mem::take(&mut self.wanted) {
+            room.notify_one();
+        }
+    }
+
     /// What is to be written now; the next messages go into the other buffer.
     fn take(&mut self) -> BytesMut {
         let spare = std::mem::take(&mut self.spare);
@@ -311,7 +346,7 @@ mod tests {
     }
 
     fn send_in(crowd: bool, writer: &Writer, message: &str) -> Result<(), NotSent> {
-        writer.send(crowd, |out| {
+        writer.send(crowd, 1024, |out| {
             out.put_slice(message.as_bytes());
             Ok(())
         })
@@ -321,7 +356,7 @@ mod tests {
     fn who_sends_while_another_one_writes_leaves_his_message_to_that_one() {
         let (own, seen) = (Arc::new(Mutex::new(Weak::new())), Arc::default());
         let busy = Busy { writer: Arc::clone(&own), seen: Arc::clone(&seen) };
-        let writer = Arc::new(Writer::new(Box::new(busy), 1024));
+        let writer = Arc::new(Writer::new(Box::new(busy), Arc::default()));
         *own.lock().unwrap() = Arc::downgrade(&writer);
         assert!(send(&writer, "one").is_ok());
         assert!(send(&writer, "four").is_ok());
@@ -331,7 +366,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_crowd_sends_goes_in_one_write() {
         let (near, far) = tokio::io::duplex(1024);
-        let writer = Arc::new(Writer::new(Box::new(near), 1024));
+        let writer = Arc::new(Writer::new(Box::new(near), Arc::default()));
         let task = tokio::spawn(Arc::clone(&writer).run());
         let senders: Vec<_> = (0..8)
             .map(|number| {

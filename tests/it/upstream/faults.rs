@@ -118,6 +118,30 @@ async fn long_lines_chatter_and_much_on_standard_error_do_no_harm() {
 }
 
 #[tokio::test]
+async fn calls_with_long_arguments_wait_for_a_server_that_reads_slowly() {
+    // Together more than the gateway writes ahead of a server, which reads the next call when it has answered the one before.
+    let long = "x".repeat(3_500_000);
+    let scene = editor_scene(&json!({"a": entry(&[])}));
+    let gateway = scene.serve(FILE).await;
+    for era in [LEGACY, Era::Modern] {
+        let mut client = gateway.client(era).await;
+        client.await_tools(&["wait", "pid"]).await;
+        let first = client.text("pid", json!({})).await;
+        let mut sent = Vec::new();
+        for number in 0..8 {
+            let arguments = json!({"millis": 50, "text": number.to_string(), "pad": &long});
+            sent.push(client.begin("tools/call", json!({"name": "wait", "arguments": arguments})).await);
+        }
+        for (number, sent) in sent.into_iter().enumerate() {
+            let answer = client.finish(sent).await.unwrap();
+            assert_eq!(answer["content"][0]["text"], number.to_string(), "{era:?}");
+        }
+        assert_eq!(client.text("pid", json!({})).await, first, "{era:?}: it is the same process");
+    }
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn a_silent_server_fails_in_its_time_and_says_which() {
     let scene = editor_scene(&json!({"a": entry(&["--silent"])}));
     let gateway = scene.serve([&FILE[..], &["--max-server-startup-timeout", "3"]].concat()).await;
@@ -143,6 +167,25 @@ async fn a_modern_server_that_answers_late_is_still_a_modern_one() {
     client.await_tools(&["echo"]).await;
     echoes(&mut client).await;
     gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_missing_in_the_first_list_is_named_once() {
+    let (mut late, mut good) = (entry(&["--discover-after", "4000"]), entry(&[]));
+    (late["tools"], good["tools"]) = (json!(["pid"]), json!(["echo"]));
+    let scene = editor_scene(&json!({"late": late, "good": good}));
+    scene.settings("front: {listWait: 1s}\n");
+    let gateway = scene.serve(FILE).await;
+    let mut client = gateway.client(LEGACY).await;
+    client.await_tools(&["echo"]).await;
+    let line = gateway.says("server `late` has not answered `initialize` after ").await;
+    assert!(
+        line.ends_with(" s: lists are given without it; clients are told by list_changed when it is there"),
+        "{line}"
+    );
+    client.await_tools(&["echo", "pid"]).await;
+    let said = gateway.end().await.finished.stderr;
+    assert_eq!(said.matches("`late` has not ").count(), 1, "{said}");
 }
 
 #[tokio::test]

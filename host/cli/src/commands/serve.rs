@@ -212,7 +212,7 @@ pub(crate) async fn serve_with(
             let (input, output) = streams::standard();
             let mut beside = beside(None);
             let served = tokio::select! {
-                served = front.serve_stdio(input, output, stop) => served.context("serve the client on the standard streams"),
+                served = front.serve_stdio(input, output, streams::output_gone(), stop) => served.context("serve the client on the standard streams"),
                 ended = &mut beside => ended,
             };
             (front, served)

@@ -61,7 +61,7 @@ async fn with_client(
     let stop = Stop { drain: signals.drain.clone(), cut: signals.cut.clone() };
     let serving = tokio::spawn({
         let front = Arc::clone(&front);
-        async move { front.serve_stdio(input, output, stop).await }
+        async move { front.serve_stdio(input, output, std::future::pending(), stop).await }
     });
     let done = tokio::select! {
         done = async {

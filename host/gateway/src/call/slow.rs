@@ -1,4 +1,4 @@
-//! The way of a call whose server is not up, or whose name is not known yet: a task that does what is missing.
+//! The way of a call whose server is not up or has no room for it, or whose name is not known yet: a task that does what is missing.
 
 use super::held::{self, Lane};
 use super::live::Live;
@@ -95,7 +95,10 @@ async fn work(call: Call, events: &mpsc::Sender<Event>) {
         Ok(Brought::Sent(client, in_flight, rising, own)) => {
             let rounds = Rounds::of(&call, &client, own);
             let session = call.asked.caller.session.clone();
-            let mut live = Live::inside_task(call.asked, client, in_flight, rising, rounds);
+            let Call { asked, params } = call;
+            // They may be long, and the server has them.
+            drop(params);
+            let mut live = Live::inside_task(asked, client, in_flight, rising, rounds);
             while let Some(event) = live.next().await {
                 give(events, event, session.as_deref()).await;
             }
@@ -163,7 +166,7 @@ async fn bring(call: &Call, events: &mpsc::Sender<Event>) -> Result<Brought, Rpc
         if let Some(answer) = call.answer_without(&client) {
             return Ok(Brought::Answered(answer));
         }
-        match call.send(&client, route.own.as_deref()) {
+        match call.send_in_turn(&client, route.own.as_deref()).await {
             Ok(in_flight) => {
                 let rising = sink.as_ref().map_or_else(Rising::default, |sink| sink.end());
                 return Ok(match lane {
@@ -207,7 +210,7 @@ async fn search(call: &Call) -> Result<Answer, RpcError> {
     }
     for server in view.resource_servers() {
         let Some(client) = call.asked.front.pool().peek(server, call.asked.caller.owner()) else { continue };
-        let Ok(mut in_flight) = call.send(&client, None) else { continue };
+        let Ok(mut in_flight) = call.send_in_turn(&client, None).await else { continue };
         while let Ok(incoming) = in_flight.next().await {
             let Incoming::Response(envelope) = incoming else { continue };
             let not_found = envelope.kind() == Kind::Error

@@ -136,9 +136,10 @@ impl Own {
             differs |= own.is_some();
             Some((Arc::clone(server), Arc::clone(own.or(base)?)))
         };
-        let servers: Vec<Listed> = directory.order().iter().filter_map(listed).collect();
+        let order = directory.order();
+        let servers: Vec<Listed> = order.iter().filter_map(listed).collect();
         drop(slots);
-        let view = differs.then(|| Arc::new(View::merge(servers, &directory.config.load())));
+        let view = differs.then(|| Arc::new(View::merge(servers, &order, &directory.config.load())));
         self.merged.store(Some(Arc::new(Merged { base: Arc::downgrade(base), view: view.clone() })));
         view
     }

@@ -6,7 +6,7 @@ use crate::announce::Kinds;
 use crate::config::{FrontConfig, Names};
 use crate::directory::template::Template;
 use crate::error;
-use crate::names::{Candidate, Shown, expose};
+use crate::names::{Candidate, Holder, Shown, expose};
 use bytes::{BufMut, Bytes, BytesMut};
 use host_message::{Mirror, find_member, mirrors, write_string};
 use std::collections::HashMap;
@@ -127,11 +127,11 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Merges the lists of the servers, which come in the order of the configuration.
-    pub(crate) fn merge(servers: Vec<Listed>, config: &FrontConfig) -> Self {
+    /// Merges the lists of the servers, which come in the order of the configuration. `all` are those too that have no lists, in that order.
+    pub(crate) fn merge(servers: Vec<Listed>, all: &[Arc<str>], config: &FrontConfig) -> Self {
         let mut view = Self::default();
-        (view.tools, view.tool_routes) = named(&servers, config, "tool", &mut view.notes);
-        (view.prompts, view.prompt_routes) = named(&servers, config, "prompt", &mut view.notes);
+        (view.tools, view.tool_routes) = named(&servers, all, config, "tool", &mut view.notes);
+        (view.prompts, view.prompt_routes) = named(&servers, all, config, "prompt", &mut view.notes);
         view.merge_resources(&servers);
         view.instructions = instructions(&servers);
         for (server, listing) in &servers {
@@ -251,9 +251,16 @@ impl Shelf {
     }
 }
 
+/// Prefixes are for tools alone, as in the original; a prompt gets its server's name only when it clashes.
+fn holder<'a>(server: &'a str, config: &'a FrontConfig, tools: bool) -> Holder<'a> {
+    let prefix = config.prefixes.get(server).filter(|_| tools).map(String::as_str);
+    Holder { server, prefix }
+}
+
 /// Merges tools or prompts, whose names must differ.
 fn named(
     servers: &[Listed],
+    all: &[Arc<str>],
     config: &FrontConfig,
     kind: &'static str,
     notes: &mut Vec<String>,
@@ -267,14 +274,13 @@ fn named(
             if tools && !(config.filter)(server, &item.key) {
                 continue;
             }
-            // Prefixes are for tools alone, as in the original; a prompt gets one only when it clashes.
-            let prefix = config.prefixes.get(&**server).filter(|_| tools).map(String::as_str);
-            candidates.push(Candidate { server, prefix, name: &item.key });
+            candidates.push(Candidate { holder: holder(server, config, tools), name: &item.key });
             items.push((server, item));
         }
     }
     let names = if tools || config.names == Names::Fail { config.names } else { Names::Clash };
-    let exposed = expose(&candidates, names, kind);
+    let all: Vec<_> = all.iter().map(|server| holder(server, config, tools)).collect();
+    let exposed = expose(&all, &candidates, names, kind);
     let mut shelf =
         Shelf::of(servers.iter().map(|(_, listing)| if tools { &listing.tools } else { &listing.prompts }));
     shelf.clash = exposed.clash;
@@ -293,7 +299,7 @@ fn named(
             }
             Shown::Hidden => notes.push(format!(
                 "server `{}` lists a {kind} `{}` twice, or without a name; it is left out",
-                candidate.server,
+                candidate.holder.server,
                 error::shown(candidate.name)
             )),
         }

@@ -70,6 +70,60 @@ async fn clashing_names_are_prefixed_and_undone() {
 }
 
 #[tokio::test]
+async fn a_name_made_for_one_server_leads_to_no_other_whoever_is_up() {
+    let scripts = || {
+        let prompt = |name: &str| vec![format!("{{\"name\":\"{name}\"}}")];
+        vec![
+            Script::new("one", Speaks::Legacy).tools(&["echo"]).raw("prompts", prompt("p")),
+            Script::new("two", Speaks::Legacy).tools(&["echo"]).raw("prompts", prompt("p")),
+            Script::new("three", Speaks::Modern).tools(&["one__echo"]).raw("prompts", prompt("one__p")),
+        ]
+    };
+    for turned in [false, true] {
+        let mut scripts = scripts();
+        scripts[0].open.send_replace(false);
+        if turned {
+            scripts.reverse();
+        }
+        let order = |mut names: Vec<&'static str>| {
+            if turned {
+                names.reverse();
+            }
+            names
+        };
+        let config = FrontConfig { list_wait: Duration::from_millis(300), ..FrontConfig::default() };
+        let world = World::with(scripts, config, HttpConfig::default()).await;
+        let mut http = world.http().await;
+        http.initialize("2025-11-25").await;
+        // Its owner is not up yet, and the name is nobody else's all the same.
+        while names(&http.ask("tools/list", json!({})).await, "tools")
+            != order(vec!["echo", "three__one__echo"])
+        {
+            tokio::task::yield_now().await;
+        }
+        let listed = names(&http.ask("prompts/list", json!({})).await, "prompts");
+        assert_eq!(listed, order(vec!["p", "three__one__p"]));
+        world.servers["one"].open.send_replace(true);
+        let all = order(vec!["one__echo", "two__echo", "three__one__echo"]);
+        while names(&http.ask("tools/list", json!({})).await, "tools") != all {
+            tokio::task::yield_now().await;
+        }
+        let listed = names(&http.ask("prompts/list", json!({})).await, "prompts");
+        assert_eq!(listed, order(vec!["one__p", "two__p", "three__one__p"]));
+        for (name, text) in [("one__echo", "one:"), ("two__echo", "two:"), ("three__one__echo", "three:")] {
+            let answer = http.ask("tools/call", json!({"name":name})).await;
+            assert_eq!(answer["result"]["content"][0]["text"], text, "{name}");
+        }
+        for (name, text) in
+            [("one__p", "p of one"), ("two__p", "p of two"), ("three__one__p", "one__p of three")]
+        {
+            let answer = http.ask("prompts/get", json!({"name":name})).await;
+            assert_eq!(answer["result"]["description"], text, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn names_by_flag_prefix_and_filter() {
     let scripts = || {
         vec![

@@ -305,7 +305,7 @@ impl Script {
         self.complete(&members)
     }
 
-    /// The tools: what a tool does is what its name says, up to a dash.
+    /// The tools: what a tool does is what its name says, after what looks like a prefix and up to a dash.
     fn call(&self, line: &str, id: &Value, params: &Value) -> Reply {
         let name = params["name"].as_str().unwrap_or_default();
         let done = |text: &str| {
@@ -313,7 +313,8 @@ impl Script {
             let result = self.complete(&format!("\"content\":{content},\"x-odd\":[ 1.50 , \"\\u00e4\" ]"));
             format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}")
         };
-        match name.split('-').next().unwrap_or_default() {
+        let what = name.rsplit("__").next().unwrap_or_default();
+        match what.split('-').next().unwrap_or_default() {
             // Says who it is and what it was given.
             "echo" => Reply::Lines(vec![done(&format!(
                 "{}:{}",

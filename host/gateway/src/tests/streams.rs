@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::io;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 pub(super) struct Pipe {
     input: Option<WriteHalf<DuplexStream>>,
@@ -18,12 +19,17 @@ pub(super) struct Pipe {
 
 impl Pipe {
     pub(super) fn open(world: &World) -> Self {
+        Self::open_until(world, std::future::pending())
+    }
+
+    /// The same, with what tells that nobody reads the output.
+    fn open_until(world: &World, gone: impl Future<Output = ()> + Send + 'static) -> Self {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let (output, input) = tokio::io::split(ours);
         let (stdin, stdout) = tokio::io::split(theirs);
         let stop = Stop::default();
         let (front, stopped) = (world.front.clone(), stop.clone());
-        let serving = tokio::spawn(async move { front.serve_stdio(stdin, stdout, stopped).await });
+        let serving = tokio::spawn(async move { front.serve_stdio(stdin, stdout, gone, stopped).await });
         Self { input: Some(input), output: BufReader::new(output).lines(), stop, serving }
     }
 
@@ -51,6 +57,27 @@ impl Pipe {
         }
         self.serving.await.unwrap().unwrap();
         rest
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_of_a_client_that_reads_no_answers_are_not_waited_for() {
+    let world = World::of(vec![Script::new("a", Speaks::Legacy).tools(&["hang"])]).await;
+    for gone in [false, true] {
+        let mut pipe = if gone { Pipe::open_until(&world, async {}) } else { Pipe::open(&world) };
+        pipe.ask(1, "initialize", json!({"protocolVersion":"2025-06-18"})).await;
+        pipe.ask(2, "tools/list", json!({})).await;
+        let call = json!({"name":"hang","arguments":{"gone":gone}});
+        pipe.write(&json!({"jsonrpc":"2.0","id":3,"method":"tools/call","params":call}).to_string()).await;
+        let seen = world.servers["a"].saw(|line| line.contains(&format!("\"gone\":{gone}"))).await;
+        let begun = Instant::now();
+        assert_eq!(pipe.end().await, [json!(null); 0]);
+        assert_eq!(begun.elapsed().as_secs(), if gone { 0 } else { 30 });
+        let id = serde_json::from_str::<Value>(&seen).unwrap()["id"].clone();
+        let taken_back = format!("\"requestId\":{id},");
+        world.servers["a"]
+            .saw(|line| line.contains("notifications/cancelled") && line.contains(&taken_back))
+            .await;
     }
 }
 

@@ -7,8 +7,8 @@
 //! So an [`Http`] has a task per message and hands every message that comes to [`Wire::message`], with the call's id where there is one. Nothing
 //! of this is on the way of servers with standard streams.
 //!
-//! A legacy session that the server has forgotten (404) is begun anew in the place of the old one and the call repeated, because the server has
-//! not seen it. A stream that breaks off is resumed after its last event where the server numbers its events. Both are the transport's own
+//! A legacy session that the server has forgotten (404, or a 400 that can mean nothing else) is begun anew in the place of the old one and the call
+//! repeated once, because the server has not seen it; what it answers then is that call's answer. A stream that breaks off is resumed after its last event where the server numbers its events. Both are the transport's own
 //! matter (`mcp-ecosystem.md` 3); what is lost with a session, such as subscriptions, is told by events.
 
 mod answer;

@@ -16,7 +16,10 @@ use tokio::sync::broadcast;
 use tokio_util::task::TaskTracker;
 
 /// A wire and its other ends: input, output and standard error of the server.
-fn wire(room: usize, config: &PoolConfig) -> (Arc<Wire>, DuplexStream, DuplexStream, DuplexStream) {
+pub(super) fn wire(
+    room: usize,
+    config: &PoolConfig,
+) -> (Arc<Wire>, DuplexStream, DuplexStream, DuplexStream) {
     wire_of(room, config, &TaskTracker::new())
 }
 

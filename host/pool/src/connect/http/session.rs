@@ -1,4 +1,4 @@
-//! The session with a server: who lost it gets another one, and his call is sent once more.
+//! The session with a server: who lost it gets another one, and his call is sent once more, if it cannot have been carried out.
 
 use super::answer::{Whole, collect, media};
 use super::head::{Common, SESSION};
@@ -6,7 +6,7 @@ use super::{Http, PATIENCE, REFUSAL_LIMIT, Trouble};
 use crate::connect::events::Events;
 use crate::event::{Changed, Event};
 use bytes::Bytes;
-use host_message::{Envelope, ErrorBody, Mirror, find_member, method};
+use host_message::{Envelope, ErrorBody, Mirror, code, find_member, method};
 use host_provisioner::{BoxBody, Class, Failure, HttpFailure, Phase};
 use http::{Response, StatusCode};
 use std::sync::Arc;
@@ -15,54 +15,71 @@ fn lost(why: &str) -> Trouble {
     Trouble::Dead(format!("it has ended the session and does not begin another: {why}"))
 }
 
+/// Whether the body of a 400 says that there is no such session. Only an error without an id can: it answers no request, so none was looked at;
+/// with the request's id it may be what a tool has to say about sessions of its own. The words are those of the TypeScript SDK, its example
+/// that many servers are made from, and the Python SDK, which writes them as plain text.
+fn says_lost(body: &Bytes) -> bool {
+    let Ok(envelope) = Envelope::parse(body.clone()) else {
+        return body.trim_ascii().starts_with(b"Bad Request: No valid session ID provided");
+    };
+    if envelope.id_raw().is_some_and(|id| id != b"null") {
+        return false;
+    }
+    envelope.error().is_some_and(|error| {
+        let error = ErrorBody::scan(&error);
+        let message = error.message.to_ascii_lowercase();
+        let is_transports = (-32099..=-32000).contains(&error.code) || error.code == code::INVALID_REQUEST;
+        is_transports && (message.contains("session") || message.contains("server not initialized"))
+    })
+}
+
 impl Http {
-    /// Sends a message and gives what comes back; begins a lost session anew and sends it once more.
+    /// Sends a message and gives what comes back; begins a lost session anew and sends it once more. What comes back then is the answer,
+    /// whatever it says.
     pub(super) async fn post(
         self: &Arc<Self>,
         message: &Bytes,
         tool: Option<Arc<[Mirror]>>,
     ) -> Result<Response<BoxBody>, Trouble> {
         let tool = tool.unwrap_or_default();
-        for renewed in [false, true] {
-            let (common, generation, url) = {
-                let state = self.state();
-                let url = state.posts_to.clone().unwrap_or_else(|| self.url.clone());
-                (state.common.clone(), state.generation, url)
-            };
-            let request = common.post(&url, message, &tool);
-            let request =
-                request.map_err(|error| Trouble::Call(format!("the request cannot be sent: {error}")))?;
-            let response = self.channel.send(request).await.map_err(|failure| self.unsent(failure))?;
-            let response = match common.session {
-                Some(_) => match self.knows_session(response).await? {
-                    Some(response) => response,
-                    None if !renewed => {
-                        self.renew(generation).await?;
-                        continue;
-                    }
-                    None => break,
-                },
-                None => response,
-            };
-            return Ok(response);
+        let (response, session) = self.post_once(message, &tool).await?;
+        let Some(generation) = session else { return Ok(response) };
+        match self.knows_session(response).await? {
+            Some(response) => Ok(response),
+            None => {
+                self.renew(generation).await?;
+                self.post_once(message, &tool).await.map(|(response, _)| response)
+            }
         }
-        Err(Trouble::Dead("it forgets its session as soon as one is begun".to_owned()))
     }
 
-    /// The same answer, or `None` if it says that there is no such session: 404 as the protocol wants, or 400 with an error that speaks of
-    /// sessions, as servers do that follow an early example of the TypeScript SDK.
+    /// Sends a message, and says with which session, if there is one.
+    async fn post_once(
+        &self,
+        message: &Bytes,
+        tool: &[Mirror],
+    ) -> Result<(Response<BoxBody>, Option<u64>), Trouble> {
+        let (common, generation, url) = {
+            let state = self.state();
+            let url = state.posts_to.clone().unwrap_or_else(|| self.url.clone());
+            (state.common.clone(), state.generation, url)
+        };
+        let request = common.post(&url, message, tool);
+        let request =
+            request.map_err(|error| Trouble::Call(format!("the request cannot be sent: {error}")))?;
+        let response = self.channel.send(request).await.map_err(|failure| self.unsent(failure))?;
+        Ok((response, common.session.map(|_| generation)))
+    }
+
+    /// The same answer, or `None` if it says that there is no such session and the message has reached nobody: 404 as the protocol wants (2025-11-25,
+    /// session management), or a 400 that servers give in its place.
     async fn knows_session(&self, response: Response<BoxBody>) -> Result<Option<Response<BoxBody>>, Trouble> {
         match response.status() {
             StatusCode::NOT_FOUND => Ok(None),
             StatusCode::BAD_REQUEST => {
                 let (head, body) = response.into_parts();
                 let body = collect(body, REFUSAL_LIMIT).await?;
-                let error = Envelope::parse(body.clone()).ok().and_then(|envelope| envelope.error());
-                let lost = error.is_some_and(|error| {
-                    let error = ErrorBody::scan(&error);
-                    (-32099..=-32000).contains(&error.code)
-                        && error.message.to_ascii_lowercase().contains("session")
-                });
+                let lost = says_lost(&body);
                 Ok((!lost).then(|| Response::from_parts(head, BoxBody::new(Whole(body)))))
             }
             _ => Ok(Some(response)),
