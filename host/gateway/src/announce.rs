@@ -4,6 +4,7 @@
 //! once about ten changes. What is a message (a log message, a request of a server) waits in a bounded box. So nothing here can grow
 //! without end, and nothing waits for a client.
 
+use crate::asks::Question;
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use std::collections::{BTreeSet, VecDeque};
@@ -74,11 +75,30 @@ pub(crate) struct Listener {
     updated: Mutex<BTreeSet<Arc<str>>>,
 }
 
-/// Messages that wait for a client. A client that does not read loses the oldest, with one exception that is bounded elsewhere: requests.
+/// Messages that wait for a client. A client that does not read loses the oldest, with one exception: requests that somebody still waits for,
+/// which are bounded where they are made. What is taken back meanwhile goes.
 #[derive(Debug, Default)]
 struct Outbox {
-    messages: VecDeque<Bytes>,
+    messages: VecDeque<Waiting>,
     bytes: usize,
+}
+
+#[derive(Debug)]
+enum Waiting {
+    Message(Bytes),
+    Question(Question),
+}
+
+impl Waiting {
+    fn message(&self) -> &Bytes {
+        match self {
+            Self::Message(message) | Self::Question(Question { message, .. }) => message,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self, Self::Question(question) if question.is_over())
+    }
 }
 
 /// Messages that may wait for one client, and bytes of them.
@@ -86,24 +106,31 @@ const OUTBOX: usize = 1024;
 const OUTBOX_BYTES: usize = 1 << 20;
 
 impl Outbox {
-    fn push(&mut self, message: Bytes) {
-        // In memory of its own: a short message would keep the block that it was read into.
-        let message = Bytes::copy_from_slice(&message);
-        while self.messages.len() >= OUTBOX || self.bytes.saturating_add(message.len()) > OUTBOX_BYTES {
-            // Requests have an id right behind the version; whoever made one waits for its answer.
-            let request = |message: &Bytes| message.starts_with(b"{\"jsonrpc\":\"2.0\",\"id\":");
-            let oldest = self.messages.iter().position(|message| !request(message));
-            let Some(oldest) = oldest.and_then(|at| self.messages.remove(at)) else { break };
-            self.bytes -= oldest.len();
+    fn push(&mut self, waiting: Waiting) {
+        let Self { messages, bytes } = self;
+        messages.retain(|waiting| {
+            let over = waiting.is_over();
+            *bytes -= if over { waiting.message().len() } else { 0 };
+            !over
+        });
+        let length = waiting.message().len();
+        while messages.len() >= OUTBOX || bytes.saturating_add(length) > OUTBOX_BYTES {
+            let oldest = messages.iter().position(|waiting| matches!(waiting, Waiting::Message(_)));
+            let Some(oldest) = oldest.and_then(|at| messages.remove(at)) else { break };
+            *bytes -= oldest.message().len();
         }
-        self.bytes += message.len();
-        self.messages.push_back(message);
+        *bytes += length;
+        messages.push_back(waiting);
     }
 
     fn pop(&mut self) -> Option<Bytes> {
-        let message = self.messages.pop_front()?;
-        self.bytes -= message.len();
-        Some(message)
+        loop {
+            let waiting = self.messages.pop_front()?;
+            self.bytes -= waiting.message().len();
+            if !waiting.is_over() {
+                return Some(waiting.message().clone());
+            }
+        }
     }
 }
 
@@ -175,9 +202,19 @@ impl Listener {
         (!updated.is_empty()).then_some(News::Updated(updated))
     }
 
-    /// Hands over a whole message.
-    pub(crate) fn post(&self, message: Bytes) {
-        self.outbox.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+    /// Hands over a whole notification.
+    pub(crate) fn post(&self, message: &[u8]) {
+        // In memory of its own: a short message would keep the block that it was read into.
+        self.push(Waiting::Message(Bytes::copy_from_slice(message)));
+    }
+
+    /// Hands over a request.
+    pub(crate) fn ask(&self, question: Question) {
+        self.push(Waiting::Question(question));
+    }
+
+    fn push(&self, waiting: Waiting) {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner).push(waiting);
         self.more.store(true, Ordering::Release);
         self.waker.wake();
     }
@@ -244,6 +281,8 @@ impl Announcer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::asks::{Asker, Asks};
+    use tokio::sync::oneshot;
 
     #[tokio::test]
     async fn ten_changes_are_told_once_and_only_to_who_wants_them() {
@@ -268,24 +307,41 @@ mod tests {
     #[tokio::test]
     async fn messages_come_in_order_and_a_client_that_does_not_read_loses_the_oldest() {
         let listener = Listener::new(Kinds::NONE);
-        let request = Bytes::from_static(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"roots/list\"}");
-        listener.post(request.clone());
+        let asks = Asks::default();
+        let ask = || asks.ask("roots/list", None, Asker::Round(oneshot::channel().0)).unwrap();
+        let (question, taken_back) = (ask().1, ask());
+        listener.ask(taken_back.1);
+        listener.ask(question.clone());
         for n in 0..=OUTBOX {
-            listener.post(format!("{n}").into());
+            listener.post(format!("{n}").as_bytes());
         }
+        asks.withdraw(taken_back.0);
         listener.tell_updated(&Arc::from("b:"));
         listener.tell_updated(&Arc::from("a:"));
         listener.tell_updated(&Arc::from("b:"));
-        assert_eq!(listener.news().await, News::Message(request), "somebody waits for its answer");
-        for n in 2..=OUTBOX {
+        assert_eq!(listener.news().await, News::Message(question.message), "somebody waits for its answer");
+        for n in 3..=OUTBOX {
             assert_eq!(listener.news().await, News::Message(format!("{n}").into()));
         }
         assert_eq!(listener.news().await, News::Updated([Arc::from("a:"), Arc::from("b:")].into()));
-        listener.post(Bytes::from(vec![b'x'; OUTBOX_BYTES + 1]));
-        listener.post("y".into());
+        listener.post(&vec![b'x'; OUTBOX_BYTES + 1]);
+        listener.post(b"y");
         assert_eq!(listener.news().await, News::Message("y".into()));
         listener.close();
         assert_eq!(listener.news().await, News::Closed);
+    }
+
+    #[test]
+    fn requests_that_are_taken_back_take_no_room() {
+        let listener = Listener::new(Kinds::NONE);
+        let asks = Asks::default();
+        for _ in 0..1000 {
+            let (id, question) = asks.ask("roots/list", None, Asker::Round(oneshot::channel().0)).unwrap();
+            listener.ask(question);
+            asks.withdraw(id);
+        }
+        let outbox = listener.outbox.lock().unwrap();
+        assert_eq!((outbox.messages.len(), outbox.bytes), (1, outbox.messages[0].message().len()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! call is repeated upward with the answers (`mcp-ecosystem.md` 2, "sampling, elicitation, roots").
 
 use super::{Asked, Call, Wanted};
-use crate::asks::Asker;
+use crate::asks::{Asker, Question};
 use crate::error::{NOT_RELAYED, RpcError, shown};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -39,7 +39,7 @@ pub(super) struct Rounds {
 
 /// A round that is not over.
 struct Open {
-    to_ask: VecDeque<Bytes>,
+    to_ask: VecDeque<Question>,
     /// Each with its raw key; the answer is missing when the client has gone.
     waiting: FuturesUnordered<Waiting>,
     got: Vec<(Bytes, Bytes)>,
@@ -53,7 +53,7 @@ type Waiting = Pin<Box<dyn Future<Output = (Bytes, Option<Envelope>)> + Send>>;
 /// What is to be done next.
 pub(super) enum Round {
     /// Send this request to the client.
-    Ask(Bytes),
+    Ask(Question),
     /// Repeat the call with these parameters.
     Again(Box<Params>),
     /// The call cannot go on.
@@ -126,10 +126,10 @@ impl Rounds {
             let params = params.map(|member| downward(&name, member.value(request), session.id.as_bytes()));
             let (sender, receiver) = oneshot::channel();
             let ask = session.asks.ask(&name, params.as_deref(), Asker::Round(sender));
-            let (_, message) = ask
+            let (_, question) = ask
                 .filter(|_| open.to_ask.len() < MOST_ASKS)
                 .ok_or_else(|| odd("asks for too much at once".to_owned()))?;
-            open.to_ask.push_back(message);
+            open.to_ask.push_back(question);
             open.waiting.push(Box::pin(async move { (key, receiver.await.ok()) }));
         }
         if open.to_ask.is_empty() {
@@ -146,8 +146,8 @@ impl Rounds {
     /// What is to be done next. May be dropped and called again without losing anything.
     pub(super) async fn next(&mut self) -> Round {
         let Some(open) = self.open.as_mut() else { return std::future::pending().await };
-        if let Some(message) = open.to_ask.pop_front() {
-            return Round::Ask(message);
+        if let Some(question) = open.to_ask.pop_front() {
+            return Round::Ask(question);
         }
         if let Some(pause) = &mut open.pause {
             pause.await;
