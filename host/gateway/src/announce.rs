@@ -72,7 +72,31 @@ pub(crate) struct Listener {
     /// Messages that are no facts, in their order.
     outbox: Mutex<Outbox>,
     /// Resources that were updated.
-    updated: Mutex<BTreeSet<Arc<str>>>,
+    updated: Mutex<Updated>,
+}
+
+/// Resources that were updated and that a client was not told about yet.
+#[derive(Debug, Default)]
+struct Updated {
+    uris: BTreeSet<Arc<str>>,
+    bytes: usize,
+}
+
+/// Resources that wait to be told to one client, and bytes of one of their URIs.
+const UPDATED: usize = 1000;
+const LONGEST_URI: usize = 8 << 10;
+
+impl Updated {
+    /// Notes a resource; where it finds no room, the one that was subscribed to and of which it is a part: a server may invent any number of parts.
+    fn note(&mut self, uri: &Arc<str>, subscribed: &Arc<str>) {
+        let fits = uri.len() <= LONGEST_URI
+            && self.uris.len() < UPDATED
+            && self.bytes.saturating_add(uri.len()) <= OUTBOX_BYTES;
+        let told = if fits || self.uris.contains(uri) { uri } else { subscribed };
+        if self.uris.insert(Arc::clone(told)) {
+            self.bytes += told.len();
+        }
+    }
 }
 
 /// Messages that wait for a client. A client that does not read loses the oldest, with one exception: requests that somebody still waits for,
@@ -199,7 +223,7 @@ impl Listener {
             return Some(News::Message(message));
         }
         let updated = std::mem::take(&mut *self.updated.lock().unwrap_or_else(PoisonError::into_inner));
-        (!updated.is_empty()).then_some(News::Updated(updated))
+        (!updated.uris.is_empty()).then_some(News::Updated(updated.uris))
     }
 
     /// Hands over a whole notification.
@@ -219,9 +243,9 @@ impl Listener {
         self.waker.wake();
     }
 
-    /// Notes that a resource was updated. Ten updates are told once.
-    pub(crate) fn tell_updated(&self, uri: &Arc<str>) {
-        self.updated.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(uri));
+    /// Notes that a resource was updated, which is the one that was subscribed to or a part of it. Ten updates are told once.
+    pub(crate) fn tell_updated(&self, uri: &Arc<str>, subscribed: &Arc<str>) {
+        self.updated.lock().unwrap_or_else(PoisonError::into_inner).note(uri, subscribed);
         self.more.store(true, Ordering::Release);
         self.waker.wake();
     }
@@ -316,9 +340,9 @@ mod tests {
             listener.post(format!("{n}").as_bytes());
         }
         asks.withdraw(taken_back.0);
-        listener.tell_updated(&Arc::from("b:"));
-        listener.tell_updated(&Arc::from("a:"));
-        listener.tell_updated(&Arc::from("b:"));
+        for uri in ["b:", "a:", "b:"].map(Arc::from) {
+            listener.tell_updated(&uri, &uri);
+        }
         assert_eq!(listener.news().await, News::Message(question.message), "somebody waits for its answer");
         for n in 3..=OUTBOX {
             assert_eq!(listener.news().await, News::Message(format!("{n}").into()));
@@ -342,6 +366,21 @@ mod tests {
         }
         let outbox = listener.outbox.lock().unwrap();
         assert_eq!((outbox.messages.len(), outbox.bytes), (1, outbox.messages[0].message().len()));
+    }
+
+    #[tokio::test]
+    async fn parts_without_end_are_told_as_what_was_subscribed_to() {
+        let listener = Listener::new(Kinds::NONE);
+        let subscribed = Arc::from("r:");
+        for (parts, size, told) in
+            [(3, LONGEST_URI - 2, 3), (1, LONGEST_URI - 1, 1), (1500, 4, 1001), (200, 8000, 132)]
+        {
+            for n in 0..parts {
+                listener.tell_updated(&format!("r:{n:0size$}").into(), &subscribed);
+            }
+            let News::Updated(uris) = listener.news().await else { panic!("{parts}") };
+            assert_eq!((uris.len(), uris.contains(&subscribed)), (told, told != 3), "{parts} of {size}");
+        }
     }
 
     #[test]
