@@ -4,6 +4,7 @@
 //! once about ten changes. What is a message (a log message, a request of a server) waits in a bounded box. So nothing here can grow
 //! without end, and nothing waits for a client.
 
+use crate::asks::Question;
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use std::collections::{BTreeSet, VecDeque};
@@ -71,14 +72,57 @@ pub(crate) struct Listener {
     /// Messages that are no facts, in their order.
     outbox: Mutex<Outbox>,
     /// Resources that were updated.
-    updated: Mutex<BTreeSet<Arc<str>>>,
+    updated: Mutex<Updated>,
 }
 
-/// Messages that wait for a client. A client that does not read loses the oldest, with one exception that is bounded elsewhere: requests.
+/// Resources that were updated and that a client was not told about yet.
+#[derive(Debug, Default)]
+struct Updated {
+    uris: BTreeSet<Arc<str>>,
+    bytes: usize,
+}
+
+/// Resources that wait to be told to one client, and bytes of one of their URIs.
+const UPDATED: usize = 1000;
+const LONGEST_URI: usize = 8 << 10;
+
+impl Updated {
+    /// Notes a resource; where it finds no room, the one that was subscribed to and of which it is a part: a server may invent any number of parts.
+    fn note(&mut self, uri: &Arc<str>, subscribed: &Arc<str>) {
+        let fits = uri.len() <= LONGEST_URI
+            && self.uris.len() < UPDATED
+            && self.bytes.saturating_add(uri.len()) <= OUTBOX_BYTES;
+        let told = if fits || self.uris.contains(uri) { uri } else { subscribed };
+        if self.uris.insert(Arc::clone(told)) {
+            self.bytes += told.len();
+        }
+    }
+}
+
+/// Messages that wait for a client. A client that does not read loses the oldest, with one exception: requests that somebody still waits for,
+/// which are bounded where they are made. What is taken back meanwhile goes.
 #[derive(Debug, Default)]
 struct Outbox {
-    messages: VecDeque<Bytes>,
+    messages: VecDeque<Waiting>,
     bytes: usize,
+}
+
+#[derive(Debug)]
+enum Waiting {
+    Message(Bytes),
+    Question(Question),
+}
+
+impl Waiting {
+    fn message(&self) -> &Bytes {
+        match self {
+            Self::Message(message) | Self::Question(Question { message, .. }) => message,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self, Self::Question(question) if question.is_over())
+    }
 }
 
 /// Messages that may wait for one client, and bytes of them.
@@ -86,24 +130,31 @@ const OUTBOX: usize = 1024;
 const OUTBOX_BYTES: usize = 1 << 20;
 
 impl Outbox {
-    fn push(&mut self, message: Bytes) {
-        // In memory of its own: a short message would keep the block that it was read into.
-        let message = Bytes::copy_from_slice(&message);
-        while self.messages.len() >= OUTBOX || self.bytes.saturating_add(message.len()) > OUTBOX_BYTES {
-            // Requests have an id right behind the version; whoever made one waits for its answer.
-            let request = |message: &Bytes| message.starts_with(b"{\"jsonrpc\":\"2.0\",\"id\":");
-            let oldest = self.messages.iter().position(|message| !request(message));
-            let Some(oldest) = oldest.and_then(|at| self.messages.remove(at)) else { break };
-            self.bytes -= oldest.len();
+    fn push(&mut self, waiting: Waiting) {
+        let Self { messages, bytes } = self;
+        messages.retain(|waiting| {
+            let over = waiting.is_over();
+            *bytes -= if over { waiting.message().len() } else { 0 };
+            !over
+        });
+        let length = waiting.message().len();
+        while messages.len() >= OUTBOX || bytes.saturating_add(length) > OUTBOX_BYTES {
+            let oldest = messages.iter().position(|waiting| matches!(waiting, Waiting::Message(_)));
+            let Some(oldest) = oldest.and_then(|at| messages.remove(at)) else { break };
+            *bytes -= oldest.message().len();
         }
-        self.bytes += message.len();
-        self.messages.push_back(message);
+        *bytes += length;
+        messages.push_back(waiting);
     }
 
     fn pop(&mut self) -> Option<Bytes> {
-        let message = self.messages.pop_front()?;
-        self.bytes -= message.len();
-        Some(message)
+        loop {
+            let waiting = self.messages.pop_front()?;
+            self.bytes -= waiting.message().len();
+            if !waiting.is_over() {
+                return Some(waiting.message().clone());
+            }
+        }
     }
 }
 
@@ -172,19 +223,29 @@ impl Listener {
             return Some(News::Message(message));
         }
         let updated = std::mem::take(&mut *self.updated.lock().unwrap_or_else(PoisonError::into_inner));
-        (!updated.is_empty()).then_some(News::Updated(updated))
+        (!updated.uris.is_empty()).then_some(News::Updated(updated.uris))
     }
 
-    /// Hands over a whole message.
-    pub(crate) fn post(&self, message: Bytes) {
-        self.outbox.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+    /// Hands over a whole notification.
+    pub(crate) fn post(&self, message: &[u8]) {
+        // In memory of its own: a short message would keep the block that it was read into.
+        self.push(Waiting::Message(Bytes::copy_from_slice(message)));
+    }
+
+    /// Hands over a request.
+    pub(crate) fn ask(&self, question: Question) {
+        self.push(Waiting::Question(question));
+    }
+
+    fn push(&self, waiting: Waiting) {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner).push(waiting);
         self.more.store(true, Ordering::Release);
         self.waker.wake();
     }
 
-    /// Notes that a resource was updated. Ten updates are told once.
-    pub(crate) fn tell_updated(&self, uri: &Arc<str>) {
-        self.updated.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(uri));
+    /// Notes that a resource was updated, which is the one that was subscribed to or a part of it. Ten updates are told once.
+    pub(crate) fn tell_updated(&self, uri: &Arc<str>, subscribed: &Arc<str>) {
+        self.updated.lock().unwrap_or_else(PoisonError::into_inner).note(uri, subscribed);
         self.more.store(true, Ordering::Release);
         self.waker.wake();
     }
@@ -244,6 +305,8 @@ impl Announcer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::asks::{Asker, Asks};
+    use tokio::sync::oneshot;
 
     #[tokio::test]
     async fn ten_changes_are_told_once_and_only_to_who_wants_them() {
@@ -268,24 +331,56 @@ mod tests {
     #[tokio::test]
     async fn messages_come_in_order_and_a_client_that_does_not_read_loses_the_oldest() {
         let listener = Listener::new(Kinds::NONE);
-        let request = Bytes::from_static(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"roots/list\"}");
-        listener.post(request.clone());
+        let asks = Asks::default();
+        let ask = || asks.ask("roots/list", None, Asker::Round(oneshot::channel().0)).unwrap();
+        let (question, taken_back) = (ask().1, ask());
+        listener.ask(taken_back.1);
+        listener.ask(question.clone());
         for n in 0..=OUTBOX {
-            listener.post(format!("{n}").into());
+            listener.post(format!("{n}").as_bytes());
         }
-        listener.tell_updated(&Arc::from("b:"));
-        listener.tell_updated(&Arc::from("a:"));
-        listener.tell_updated(&Arc::from("b:"));
-        assert_eq!(listener.news().await, News::Message(request), "somebody waits for its answer");
-        for n in 2..=OUTBOX {
+        asks.withdraw(taken_back.0);
+        for uri in ["b:", "a:", "b:"].map(Arc::from) {
+            listener.tell_updated(&uri, &uri);
+        }
+        assert_eq!(listener.news().await, News::Message(question.message), "somebody waits for its answer");
+        for n in 3..=OUTBOX {
             assert_eq!(listener.news().await, News::Message(format!("{n}").into()));
         }
         assert_eq!(listener.news().await, News::Updated([Arc::from("a:"), Arc::from("b:")].into()));
-        listener.post(Bytes::from(vec![b'x'; OUTBOX_BYTES + 1]));
-        listener.post("y".into());
+        listener.post(&vec![b'x'; OUTBOX_BYTES + 1]);
+        listener.post(b"y");
         assert_eq!(listener.news().await, News::Message("y".into()));
         listener.close();
         assert_eq!(listener.news().await, News::Closed);
+    }
+
+    #[test]
+    fn requests_that_are_taken_back_take_no_room() {
+        let listener = Listener::new(Kinds::NONE);
+        let asks = Asks::default();
+        for _ in 0..1000 {
+            let (id, question) = asks.ask("roots/list", None, Asker::Round(oneshot::channel().0)).unwrap();
+            listener.ask(question);
+            asks.withdraw(id);
+        }
+        let outbox = listener.outbox.lock().unwrap();
+        assert_eq!((outbox.messages.len(), outbox.bytes), (1, outbox.messages[0].message().len()));
+    }
+
+    #[tokio::test]
+    async fn parts_without_end_are_told_as_what_was_subscribed_to() {
+        let listener = Listener::new(Kinds::NONE);
+        let subscribed = Arc::from("r:");
+        for (parts, size, told) in
+            [(3, LONGEST_URI - 2, 3), (1, LONGEST_URI - 1, 1), (1500, 4, 1001), (200, 8000, 132)]
+        {
+            for n in 0..parts {
+                listener.tell_updated(&format!("r:{n:0size$}").into(), &subscribed);
+            }
+            let News::Updated(uris) = listener.news().await else { panic!("{parts}") };
+            assert_eq!((uris.len(), uris.contains(&subscribed)), (told, told != 3), "{parts} of {size}");
+        }
     }
 
     #[test]

@@ -6,9 +6,24 @@ use host_pool::ServerRequest;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 /// Requests that one client may have open.
 const MOST: usize = 256;
+
+/// A request on its way to a client. It must reach it, unless nobody wants its answer any more.
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    pub(crate) message: Bytes,
+    over: CancellationToken,
+}
+
+impl Question {
+    /// Whether it was answered or taken back, or who asked has gone: then nothing is to hold it.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.is_cancelled()
+    }
+}
 
 /// The requests of one session.
 #[derive(Debug, Default)]
@@ -17,7 +32,13 @@ pub(crate) struct Asks(Mutex<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     last: u64,
-    open: HashMap<u64, Asker>,
+    open: HashMap<u64, Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    asker: Asker,
+    over: CancellationToken,
 }
 
 /// Who wants the answer.
@@ -30,20 +51,21 @@ pub(crate) enum Asker {
 }
 
 impl Asks {
-    /// A new request: its id and the whole message. `None` if the client has too many open, which refuses this one.
-    pub(crate) fn ask(&self, name: &str, params: Option<&[u8]>, asker: Asker) -> Option<(u64, Bytes)> {
+    /// A new request: its id and the whole of it. `None` if the client has too many open, which refuses this one.
+    pub(crate) fn ask(&self, name: &str, params: Option<&[u8]>, asker: Asker) -> Option<(u64, Question)> {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.open.len() >= MOST {
             return None;
         }
         inner.last += 1;
         let id = inner.last;
-        inner.open.insert(id, asker);
-        Some((id, request(id, name, params)))
+        let over = CancellationToken::new();
+        inner.open.insert(id, Open { asker, over: over.clone() });
+        Some((id, Question { message: request(id, name, params), over }))
     }
 
     /// The same for a request that a legacy server made. Its token for progress stays here, because the client's progress would lead nowhere.
-    pub(crate) fn ask_for(&self, asked: ServerRequest) -> Option<(u64, Bytes)> {
+    pub(crate) fn ask_for(&self, asked: ServerRequest) -> Option<(u64, Question)> {
         let params = asked.params().map(|params| without_token(&params));
         let name = asked.method().to_owned();
         self.ask(&name, params.as_deref(), Asker::Server(asked))
@@ -71,13 +93,15 @@ impl Asks {
     }
 
     fn take(&self, id: u64) -> Option<Asker> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).open.remove(&id)
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner).open.remove(&id)?;
+        open.over.cancel();
+        Some(open.asker)
     }
 
     /// Forgets all of them, because the client has gone; whoever asked is told.
     pub(crate) fn clear(&self) {
         let open = std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).open);
-        drop(open);
+        open.values().for_each(|open| open.over.cancel());
     }
 }
 
@@ -104,14 +128,19 @@ mod tests {
     fn answers_find_who_asked_once() {
         let asks = Asks::default();
         let (sender, mut receiver) = oneshot::channel();
-        let (id, message) = asks.ask("roots/list", Some(b"{}"), Asker::Round(sender)).unwrap();
-        assert_eq!(message, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"roots/list\",\"params\":{}}");
+        let (id, question) = asks.ask("roots/list", Some(b"{}"), Asker::Round(sender)).unwrap();
+        assert_eq!(
+            question.message,
+            "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"roots/list\",\"params\":{}}"
+        );
         let answer = |text: &'static str| Envelope::parse(Bytes::from_static(text.as_bytes())).unwrap();
         assert!(
             !asks.resolve(&answer("{\"jsonrpc\":\"2.0\",\"id\":\"1\",\"result\":{}}")),
             "text is another id"
         );
+        assert!(!question.is_over());
         assert!(asks.resolve(&answer("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"a\":1}}")));
+        assert!(question.is_over());
         assert_eq!(receiver.try_recv().unwrap().result().unwrap(), "{\"a\":1}");
         assert!(!asks.resolve(&answer("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}")));
         assert!(!asks.withdraw(id));

@@ -16,6 +16,7 @@ pub(crate) use live::Live;
 pub(crate) use slow::pump;
 
 use crate::answer::{Answer, Hop, relay};
+use crate::asks::Question;
 use crate::caller::{self, Caller};
 use crate::directory::{Route, View};
 use crate::error::{RpcError, SERVER_BUSY, SERVER_GONE, TIMED_OUT};
@@ -38,17 +39,34 @@ const WAITING: usize = 16;
 pub(crate) enum Event {
     /// A whole notification. Worth nothing to who does not take it.
     Progress(Bytes),
-    /// A whole request to the client. It must reach it, on this way or another.
-    Request(Bytes),
+    /// A request to the client. It must reach it, on this way or another.
+    Request(Question),
     Answer(Answer),
 }
 
 impl Event {
     /// The message, whichever it is.
+    pub(crate) fn message(&self) -> &Bytes {
+        match self {
+            Self::Progress(message) | Self::Request(Question { message, .. }) => message,
+            Self::Answer(answer) => &answer.message,
+        }
+    }
+
+    /// The same.
     pub(crate) fn into_message(self) -> Bytes {
         match self {
-            Self::Progress(message) | Self::Request(message) => message,
+            Self::Progress(message) | Self::Request(Question { message, .. }) => message,
             Self::Answer(answer) => answer.message,
+        }
+    }
+
+    /// Whether somebody waits for it still.
+    pub(crate) fn is_needed(&self) -> bool {
+        match self {
+            Self::Progress(_) => false,
+            Self::Request(question) => !question.is_over(),
+            Self::Answer(_) => true,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! A stream that was written to its end is kept a while longer, because what was written to a broken connection looks like what was read. Then it
 //! is forgotten, so that a session that rests holds nothing here.
 
+use crate::call::Event;
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use std::collections::VecDeque;
@@ -15,7 +16,8 @@ use tokio::time::Instant;
 
 /// Streams of calls that one session may come back to; the oldest go.
 const STREAMS: usize = 32;
-/// Events of one stream that are kept, and bytes of them. What is neither an answer nor a request goes first.
+/// Events of one stream that are kept, and bytes of them. More bytes are kept only of what somebody waits for: the answer, and requests that are
+/// not answered or taken back, of which their server has few.
 const EVENTS: usize = 512;
 const BYTES: usize = 256 << 10;
 /// How long a stream that was written to its end is kept, if it is no longer than that.
@@ -129,9 +131,7 @@ struct State {
 #[derive(Debug)]
 struct Kept {
     number: u64,
-    message: Bytes,
-    /// An answer or a request, which somebody waits for.
-    needed: bool,
+    event: Event,
 }
 
 impl Log {
@@ -144,18 +144,19 @@ impl Log {
     }
 
     /// Adds an event and gives its number.
-    pub(crate) fn push(&self, message: Bytes, needed: bool) -> u64 {
+    pub(crate) fn push(&self, event: Event) -> u64 {
         let mut state = self.lock();
-        while state.events.len() >= EVENTS || state.bytes.saturating_add(message.len()) > BYTES {
-            let oldest = state.events.iter().position(|kept| !kept.needed);
+        let length = event.message().len();
+        while state.events.len() >= EVENTS || state.bytes.saturating_add(length) > BYTES {
+            let oldest = state.events.iter().position(|kept| !kept.event.is_needed());
             let oldest = oldest.or((state.events.len() >= EVENTS).then_some(0));
             let Some(gone) = oldest.and_then(|at| state.events.remove(at)) else { break };
-            state.bytes -= gone.message.len();
+            state.bytes -= gone.event.message().len();
         }
         state.last += 1;
         let number = state.last;
-        state.bytes += message.len();
-        state.events.push_back(Kept { number, message, needed });
+        state.bytes += length;
+        state.events.push_back(Kept { number, event });
         drop(state);
         self.waker.wake();
         number
@@ -172,7 +173,7 @@ impl Log {
         self.waker.register(context.waker());
         let state = self.lock();
         match state.events.iter().find(|kept| kept.number > number) {
-            Some(kept) => Poll::Ready(Some((kept.number, kept.message.clone()))),
+            Some(kept) => Poll::Ready(Some((kept.number, kept.event.message().clone()))),
             None if state.over => Poll::Ready(None),
             None => Poll::Pending,
         }
@@ -182,7 +183,7 @@ impl Log {
     pub(crate) fn after(&self, number: u64) -> Vec<(u64, Bytes)> {
         let state = self.lock();
         let later = state.events.iter().filter(|kept| kept.number > number);
-        later.map(|kept| (kept.number, kept.message.clone())).collect()
+        later.map(|kept| (kept.number, kept.event.message().clone())).collect()
     }
 
     /// The number of the last event.
@@ -194,6 +195,13 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::Answer;
+    use crate::asks::{Asker, Asks};
+    use tokio::sync::oneshot;
+
+    fn answer(text: impl Into<Bytes>) -> Event {
+        Event::Answer(Answer { message: text.into(), code: 0 })
+    }
 
     #[test]
     fn ids() {
@@ -208,8 +216,8 @@ mod tests {
     async fn what_was_written_to_its_end_is_kept_a_while() {
         let replays = Replays::default();
         let (short, long, open) = (replays.begin(), replays.begin(), replays.begin());
-        short.push("x".into(), true);
-        long.push(vec![b'x'; BYTES + 1].into(), true);
+        short.push(answer("x"));
+        long.push(answer(vec![b'x'; BYTES + 1]));
         replays.end(&short);
         replays.end(&long);
         tokio::time::advance(KEPT_FOR / 2).await;
@@ -224,17 +232,39 @@ mod tests {
     fn what_somebody_waits_for_is_kept_longest() {
         let replays = Replays::default();
         let log = replays.begin();
-        log.push("answer".into(), true);
+        log.push(answer("answer"));
         for n in 0..2 * EVENTS {
-            log.push(format!("{n}").into(), false);
+            log.push(Event::Progress(format!("{n}").into()));
         }
         let kept = log.after(0);
         assert_eq!((kept.len(), &kept[0].1[..]), (EVENTS, &b"answer"[..]));
         assert_eq!(log.after(kept[EVENTS - 1].0 - 1).len(), 1);
-        log.push(vec![b'x'; BYTES + 1].into(), true);
+        log.push(answer(vec![b'x'; BYTES + 1]));
         assert_eq!(log.after(0).len(), 2, "the long one and what is waited for");
         let others: Vec<_> = (0..STREAMS).map(|_| replays.begin().stream).collect();
         assert!(replays.find(log.stream).is_none(), "the oldest stream made room");
         assert!(others.iter().all(|stream| replays.find(*stream).is_some()));
+    }
+
+    #[test]
+    fn requests_are_kept_until_they_are_answered_or_taken_back() {
+        let (asks, log) = (Asks::default(), Log::new(1));
+        let params = format!("\"{}\"", "x".repeat(BYTES / 2));
+        let ask = || {
+            let asker = Asker::Round(oneshot::channel().0);
+            let (id, question) = asks.ask("roots/list", Some(params.as_bytes()), asker).unwrap();
+            (id, log.push(Event::Request(question)))
+        };
+        let numbers = || log.after(0).iter().map(|(number, _)| *number).collect::<Vec<_>>();
+        let first = ask();
+        for _ in 0..100 {
+            let (id, _) = ask();
+            asks.withdraw(id);
+        }
+        let last = ask();
+        assert_eq!(numbers(), [first.1, last.1]);
+        asks.withdraw(first.0);
+        let again = ask();
+        assert_eq!(numbers(), [last.1, again.1]);
     }
 }

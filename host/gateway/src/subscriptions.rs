@@ -134,9 +134,10 @@ impl Subscriptions {
         let groups = self.lock();
         let Some(group) = groups.get(&(Arc::clone(server), owner.clone())) else { return };
         // What was updated may be a part of what is subscribed to.
-        let about = group.wanted.iter().filter(|(wanted, _)| uri.starts_with(&***wanted));
-        for listener in about.flat_map(|(_, listeners)| listeners).filter_map(Weak::upgrade) {
-            listener.tell_updated(&uri);
+        for (wanted, listeners) in group.wanted.iter().filter(|(wanted, _)| uri.starts_with(&***wanted)) {
+            for listener in listeners.iter().filter_map(Weak::upgrade) {
+                listener.tell_updated(&uri, wanted);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! What servers say without having been asked: requests outside of calls, log messages, and that something is finished.
 
-use crate::asks::withdrawn;
+use crate::asks::{Question, withdrawn};
 use crate::session::{Session, Sessions};
 use crate::subscriptions::{Subscriptions, about};
 use bytes::Bytes;
@@ -24,16 +24,16 @@ pub(crate) async fn read(
             Ok(Event::Asked { owner: Owner::Session(session), request, .. }) => {
                 // Who is nobody's client any more refuses by letting the request go.
                 if let Some(session) = sessions.get(&session)
-                    && let Some(message) = ask(&session, request, &tasks)
+                    && let Some(question) = ask(&session, request, &tasks)
                 {
-                    session.listener.post(message);
+                    session.listener.ask(question);
                 }
             }
             Ok(Event::Notification { server, owner, message }) => match message.method() {
                 Some(method::MESSAGE) => {
                     let tell = |session: &Session| {
                         if session.wants_log(&message) {
-                            session.listener.post(plain(&message));
+                            session.listener.post(&plain(&message));
                         }
                     };
                     match owner {
@@ -56,7 +56,7 @@ pub(crate) async fn read(
                     if let Owner::Session(session) = owner
                         && let Some(session) = sessions.get(&session)
                     {
-                        session.listener.post(plain(&message));
+                        session.listener.post(&plain(&message));
                     }
                 }
                 Some(method::RESOURCE_UPDATED) => {
@@ -70,21 +70,21 @@ pub(crate) async fn read(
     }
 }
 
-/// Asks a legacy client for a server. The message is for whoever can deliver it; `None` if the client has too many requests open. When the
-/// server takes it back the client is told.
-pub(crate) fn ask(session: &Arc<Session>, request: ServerRequest, tasks: &TaskTracker) -> Option<Bytes> {
+/// Asks a legacy client for a server. The question is for whoever can deliver it; `None` if the client has too many open. When the server
+/// takes it back the client is told.
+pub(crate) fn ask(session: &Arc<Session>, request: ServerRequest, tasks: &TaskTracker) -> Option<Question> {
     let over = request.withdrawn().clone();
-    let (id, message) = session.asks.ask_for(request)?;
+    let (id, question) = session.asks.ask_for(request)?;
     let session = Arc::downgrade(session);
     tasks.spawn(async move {
         over.cancelled().await;
         if let Some(session) = session.upgrade()
             && session.asks.withdraw(id)
         {
-            session.listener.post(withdrawn(id));
+            session.listener.post(&withdrawn(id));
         }
     });
-    Some(message)
+    Some(question)
 }
 
 /// The notification as a legacy client gets it: all of a message that is not the envelope of its hop.

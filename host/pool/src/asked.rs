@@ -5,13 +5,67 @@
 use crate::wire::Wire;
 use bytes::Bytes;
 use host_message::{Envelope, JsonKind, Params, code, find_member, members, method};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use tokio_util::sync::CancellationToken;
 
 /// Requests that one server may have open.
-pub(crate) const MOST_OPEN: usize = 64;
+const MOST_OPEN: usize = 64;
+/// Bytes of them. Sampling shows models pictures: one of 5 MB, the most that well-known models take, has 6.7 MB in base64. A request is held up
+/// to twice, as the server wrote it and as its client gets it.
+const MOST_OPEN_BYTES: usize = 8 << 20;
+
+/// The requests of one server that are not answered yet, by their raw ids.
+///
+/// *Invariant:* a request keeps its place until it is answered or nobody holds it any more. That its server takes it back frees nothing, because
+/// it may still wait in a queue: a server that asks and takes back without end gets no further than its places.
+#[derive(Default)]
+pub(crate) struct Open {
+    places: HashMap<Bytes, Place>,
+    bytes: usize,
+}
+
+struct Place {
+    size: usize,
+    withdrawn: CancellationToken,
+}
+
+impl Open {
+    /// Takes a place for a request of so many bytes. The error tells the server why there is none.
+    pub(crate) fn enter(
+        &mut self,
+        id: &[u8],
+        size: usize,
+        withdrawn: &CancellationToken,
+    ) -> Result<(), String> {
+        if self.places.len() >= MOST_OPEN || self.places.contains_key(id) {
+            return Err("too many requests are open, or two with one id".to_owned());
+        }
+        if self.bytes.saturating_add(size) > MOST_OPEN_BYTES {
+            return Err(format!(
+                "the request has {size} bytes, and all that are open may have {MOST_OPEN_BYTES} together"
+            ));
+        }
+        self.bytes += size;
+        let place = Place { size, withdrawn: withdrawn.clone() };
+        self.places.insert(Bytes::copy_from_slice(id), place);
+        Ok(())
+    }
+
+    /// Frees the place of a request.
+    pub(crate) fn leave(&mut self, id: &[u8]) {
+        if let Some(place) = self.places.remove(id) {
+            self.bytes -= place.size;
+        }
+    }
+
+    /// The server takes a request back: what tells whoever holds it.
+    pub(crate) fn withdrawn(&self, id: &[u8]) -> Option<CancellationToken> {
+        self.places.get(id).map(|place| place.withdrawn.clone())
+    }
+}
 
 /// What a client below can be asked for, in its own words: the members `roots`, `sampling` and `elicitation` of its capabilities. All others
 /// are left out, because nothing of them is relayed.
@@ -183,12 +237,13 @@ impl Inner {
         if self.answered.swap(true, Ordering::AcqRel) {
             return;
         }
-        // A server that took it back, or has gone, wants no answer.
-        if !self.withdrawn.is_cancelled()
-            && let (Some(wire), Some(id)) = (self.wire.upgrade(), self.envelope.id_raw())
-        {
+        if let (Some(wire), Some(id)) = (self.wire.upgrade(), self.envelope.id_raw()) {
+            // Before the answer, behind which the next request may come.
             wire.close_asked(id);
-            if let Err(error) = wire.send_raw(&message(id)) {
+            // A server that took it back, or has gone, wants no answer.
+            if !self.withdrawn.is_cancelled()
+                && let Err(error) = wire.send_raw(&message(id))
+            {
                 tracing::debug!(server = %wire.server, %error, "an answer to the server was not sent");
             }
         }

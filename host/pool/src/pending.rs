@@ -34,9 +34,13 @@ impl Incoming {
         match self {
             Self::Progress(params) => params.raw().len(),
             Self::Notification(envelope) | Self::Response(envelope) => envelope.bytes().len(),
-            // Counted by its connection, which has few of them.
+            // Counted by its connection, which has few of them and few bytes of them.
             Self::Request(_) => 0,
         }
+    }
+
+    fn is_withdrawn(&self) -> bool {
+        matches!(self, Self::Request(request) if request.withdrawn().is_cancelled())
     }
 
     fn detached(&self) -> Self {
@@ -185,6 +189,19 @@ impl Pending {
         None
     }
 
+    /// Takes the requests that their server has taken back out of the queues: they are to be dropped, so that it may ask something else.
+    #[must_use]
+    pub(crate) fn take_withdrawn(&self) -> Vec<Incoming> {
+        let mut table = self.lock();
+        let mut withdrawn = Vec::new();
+        for place in &mut table.places {
+            while let Some(at) = place.queue.iter().position(Incoming::is_withdrawn) {
+                withdrawn.extend(place.queue.remove(at));
+            }
+        }
+        withdrawn
+    }
+
     /// What comes next for a call; the response ends it. Everything that came before the server went is still handed out.
     pub(crate) fn poll_next(&self, id: u64, context: &mut Context<'_>) -> Poll<Result<Incoming, Arc<str>>> {
         let mut table = self.lock();
@@ -197,8 +214,9 @@ impl Pending {
             return Poll::Ready(Ok(incoming));
         }
         if let Some(response) = place.response.take() {
-            table.forget(id);
+            let left = table.forget(id);
             self.rested(table);
+            drop(left);
             return Poll::Ready(Ok(Incoming::Response(response)));
         }
         if let Some(reason) = gone {
@@ -215,8 +233,9 @@ impl Pending {
     pub(crate) fn remove(&self, id: u64) -> bool {
         let mut table = self.lock();
         let unanswered = table.gone.is_none() && table.find(id).is_some_and(|place| place.response.is_none());
-        table.forget(id);
+        let left = table.forget(id);
         self.rested(table);
+        drop(left);
         unanswered
     }
 
@@ -320,12 +339,16 @@ impl Table {
         self.places.get_mut(at).filter(|place| place.id == id && id != 0)
     }
 
-    fn forget(&mut self, id: u64) {
-        let Some(place) = self.find(id) else { return };
+    /// Forgets a call. What it gives is dropped without the lock: letting a request of the server go refuses it, which writes to the server, and
+    /// where that fails the connection ends, which takes the lock.
+    #[must_use]
+    fn forget(&mut self, id: u64) -> Vec<Incoming> {
+        let Some(place) = self.find(id) else { return Vec::new() };
         place.id = 0;
         place.waker = None;
         place.response = None;
-        place.queue.clear();
+        let requests = place.queue.drain(..).filter(|incoming| matches!(incoming, Incoming::Request(_)));
+        let requests = requests.collect();
         place.queued = 0;
         place.queue.shrink_to(16);
         match place.caller {
@@ -334,5 +357,6 @@ impl Table {
             Caller::Pool => {}
         }
         self.free.push((id & (MOST_CALLS as u64 - 1)) as usize);
+        requests
     }
 }

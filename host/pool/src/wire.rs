@@ -3,7 +3,7 @@
 mod incoming;
 mod turns;
 
-use crate::asked::Declared;
+use crate::asked::{Declared, Open};
 use crate::connect::Opened;
 use crate::connect::http::Http;
 use crate::event::Event;
@@ -18,7 +18,6 @@ use bytes::{BufMut, Bytes, BytesMut};
 use host_message::{Envelope, Revision, code, write_request_head};
 use host_provisioner::{Blotter, Failure, Streams};
 use incoming::Rubbish;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -53,8 +52,8 @@ pub(crate) struct Wire {
     tasks: Mutex<Vec<AbortHandle>>,
     /// What the client below can be asked for.
     declared: Declared,
-    /// Requests of the server that are not answered yet, by their raw ids, each with what takes it back.
-    asked: Mutex<HashMap<Bytes, CancellationToken>>,
+    /// Requests of the server that are not answered yet.
+    asked: Mutex<Open>,
     born: Instant,
     last_used: AtomicU64,
 }

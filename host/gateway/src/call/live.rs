@@ -89,7 +89,7 @@ impl Live {
             };
             let event = match step {
                 Step::Upward(incoming) => self.upward(incoming),
-                Step::Downward(Round::Ask(message)) => Some(Event::Request(message)),
+                Step::Downward(Round::Ask(question)) => Some(Event::Request(question)),
                 Step::Downward(Round::Again(params)) => self.again(&params),
                 Step::Downward(Round::Over(error)) => Some(self.over(&error)),
             };
@@ -198,9 +198,9 @@ impl Drop for Live {
                         Incoming::Response(_) => return,
                         Incoming::Request(request) => {
                             if let Some(session) = &session
-                                && let Some(message) = ask(session, request, &tasks)
+                                && let Some(question) = ask(session, request, &tasks)
                             {
-                                session.listener.post(message);
+                                session.listener.ask(question);
                             }
                         }
                         Incoming::Progress(_) | Incoming::Notification(_) => {}

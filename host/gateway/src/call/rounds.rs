@@ -2,8 +2,9 @@
 //! call is repeated upward with the answers (`mcp-ecosystem.md` 2, "sampling, elicitation, roots").
 
 use super::{Asked, Call, Wanted};
-use crate::asks::Asker;
+use crate::asks::{Asker, Question, withdrawn};
 use crate::error::{NOT_RELAYED, RpcError, shown};
+use crate::session::Session;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -11,6 +12,7 @@ use host_message::{
     Envelope, ErrorBody, JsonKind, Kind, Params, Splice, find_member, members, method, write_string,
 };
 use host_pool::Client;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use tokio::time::Sleep;
 const MOST_ROUNDS: u32 = 32;
 /// Requests of one round.
 const MOST_ASKS: usize = 32;
+const TOO_MUCH: &str = "asks for too much at once";
 /// How long to wait before a call is repeated for which the server wants nothing but its own state; doubled up to the second.
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MOST: Duration = Duration::from_millis(800);
@@ -37,9 +40,12 @@ pub(super) struct Rounds {
     open: Option<Open>,
 }
 
-/// A round that is not over.
+/// A round that is not over. What its client has not answered when it is dropped is taken back.
 struct Open {
-    to_ask: VecDeque<Bytes>,
+    session: Arc<Session>,
+    to_ask: VecDeque<(u64, Question)>,
+    /// Requests that are on their way to the client.
+    asked: Vec<u64>,
     /// Each with its raw key; the answer is missing when the client has gone.
     waiting: FuturesUnordered<Waiting>,
     got: Vec<(Bytes, Bytes)>,
@@ -53,7 +59,7 @@ type Waiting = Pin<Box<dyn Future<Output = (Bytes, Option<Envelope>)> + Send>>;
 /// What is to be done next.
 pub(super) enum Round {
     /// Send this request to the client.
-    Ask(Bytes),
+    Ask(Question),
     /// Repeat the call with these parameters.
     Again(Box<Params>),
     /// The call cannot go on.
@@ -101,8 +107,24 @@ impl Rounds {
         let session = asked.caller.session.as_ref();
         let session =
             session.ok_or_else(|| odd("wants input of a client that cannot be asked".to_owned()))?;
+        let requests =
+            find_member(&result, "inputRequests").filter(|member| member.kind() == JsonKind::Object);
+        let requests = requests.map(|member| result.slice(member.value_range())).unwrap_or_default();
+        // All of them are looked at before the first one takes a place among those of all servers.
+        for (at, member) in members(&requests).map_while(Result::ok).enumerate() {
+            let name = method_of(member.value(&requests));
+            if !session.declared.allows(&name) {
+                let text = format!("asks for `{}`, which this client did not declare", shown(&name));
+                return Err(odd(text));
+            }
+            if at >= MOST_ASKS {
+                return Err(odd(TOO_MUCH.to_owned()));
+            }
+        }
         let mut open = Open {
+            session: Arc::clone(session),
             to_ask: VecDeque::new(),
+            asked: Vec::new(),
             waiting: FuturesUnordered::new(),
             got: Vec::new(),
             state: find_member(&result, "requestState")
@@ -110,18 +132,10 @@ impl Rounds {
                 .map(|member| result.slice(member.value_range())),
             pause: None,
         };
-        let requests =
-            find_member(&result, "inputRequests").filter(|member| member.kind() == JsonKind::Object);
-        let requests = requests.map(|member| result.slice(member.value_range())).unwrap_or_default();
         for member in members(&requests).map_while(Result::ok) {
             let request = member.value(&requests);
             let key = requests.slice(member.key_range());
-            let name =
-                find_member(request, "method").and_then(|name| name.string(request)).unwrap_or_default();
-            if !session.declared.allows(&name) {
-                let text = format!("asks for `{}`, which this client did not declare", shown(&name));
-                return Err(odd(text));
-            }
+            let name = method_of(request);
             let params = find_member(request, "params").filter(|member| member.kind() == JsonKind::Object);
             let lack =
                 params.as_ref().and_then(|params| session.declared.lacks(&name, params.value(request)));
@@ -132,10 +146,7 @@ impl Rounds {
             let params = params.map(|member| downward(&name, member.value(request), session.id.as_bytes()));
             let (sender, receiver) = oneshot::channel();
             let ask = session.asks.ask(&name, params.as_deref(), Asker::Round(sender));
-            let (_, message) = ask
-                .filter(|_| open.to_ask.len() < MOST_ASKS)
-                .ok_or_else(|| odd("asks for too much at once".to_owned()))?;
-            open.to_ask.push_back(message);
+            open.to_ask.push_back(ask.ok_or_else(|| odd(TOO_MUCH.to_owned()))?);
             open.waiting.push(Box::pin(async move { (key, receiver.await.ok()) }));
         }
         if open.to_ask.is_empty() {
@@ -152,8 +163,9 @@ impl Rounds {
     /// What is to be done next. May be dropped and called again without losing anything.
     pub(super) async fn next(&mut self) -> Round {
         let Some(open) = self.open.as_mut() else { return std::future::pending().await };
-        if let Some(message) = open.to_ask.pop_front() {
-            return Round::Ask(message);
+        if let Some((id, question)) = open.to_ask.pop_front() {
+            open.asked.push(id);
+            return Round::Ask(question);
         }
         if let Some(pause) = &mut open.pause {
             pause.await;
@@ -228,6 +240,24 @@ impl Rounds {
         }
         Params::scan(splice.build().ok()?).ok()
     }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        for (id, _) in &self.to_ask {
+            self.session.asks.withdraw(*id);
+        }
+        for id in &self.asked {
+            if self.session.asks.withdraw(*id) {
+                self.session.listener.post(&withdrawn(*id));
+            }
+        }
+    }
+}
+
+/// What one of the requests asks for.
+fn method_of(request: &[u8]) -> Cow<'_, str> {
+    find_member(request, "method").and_then(|name| name.string(request)).unwrap_or_default()
 }
 
 /// Whether a JSON text may hold this string, spelled as it is or escaped: a quick look that spares nearly every answer a walk through it.

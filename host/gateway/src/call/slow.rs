@@ -58,10 +58,10 @@ pub(crate) fn pump(mut live: Live, first: Option<Event>) -> mpsc::Receiver<Event
 /// Hands an event to whoever delivers it. Nobody may be left: that matters only to a client that takes its request back this way, and for what
 /// the client is asked, which finds it on another stream.
 pub(super) async fn give(events: &mpsc::Sender<Event>, event: Event, session: Option<&Session>) {
-    if let Err(mpsc::error::SendError(Event::Request(message))) = events.send(event).await
+    if let Err(mpsc::error::SendError(Event::Request(question))) = events.send(event).await
         && let Some(session) = session
     {
-        session.listener.post(message);
+        session.listener.ask(question);
     }
 }
 

@@ -4,6 +4,7 @@ use super::body::{Answering, Stream};
 use super::media::Accepts;
 use super::respond;
 use crate::answer::Answer;
+use crate::asks::Question;
 use crate::call::Event;
 use crate::caller::{Caller, Link};
 use crate::dispatch;
@@ -77,7 +78,7 @@ pub(crate) async fn handle(
                 requests = requests.saturating_sub(1);
                 answers.push(answer.message);
             }
-            Event::Progress(message) | Event::Request(message) if accepts.events => {
+            Event::Progress(message) | Event::Request(Question { message, .. }) if accepts.events => {
                 answers.push(message);
                 let keep_alive = front.config().keep_alive;
                 return respond::events(Stream::answers(
@@ -89,7 +90,7 @@ pub(crate) async fn handle(
                 ));
             }
             Event::Progress(_) => {}
-            Event::Request(message) => visit.session().listener.post(message),
+            Event::Request(question) => visit.session().listener.ask(question),
         }
     }
     if answers.is_empty() {

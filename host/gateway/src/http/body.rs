@@ -175,11 +175,11 @@ impl Stream {
         match &mut self.origin {
             Origin::Events { events, .. } => {
                 Poll::Ready(ready!(events.poll_recv(context)).map(|next| match next {
-                    Event::Progress(message) | Event::Request(message) => event(&message),
                     Event::Answer(answer) => {
                         self.left -= 1;
                         event(&answer.message)
                     }
+                    other => event(&other.into_message()),
                 }))
             }
             Origin::Connection { events, end, open } => {
@@ -218,7 +218,7 @@ impl Stream {
                 };
                 let log = &session.replays.unasked;
                 let events = messages.into_iter().map(|message| {
-                    let event = log.push(message.clone(), false);
+                    let event = log.push(Event::Progress(message.clone()));
                     numbered(EventId { stream: UNASKED, event }, &message)
                 });
                 Poll::Ready(Some(joined(events)))

@@ -182,9 +182,9 @@ async fn deliver(
             }
             // A client that takes nothing but JSON goes without progress, and is asked on its other stream.
             Some(Event::Progress(_)) => {}
-            Some(Event::Request(message)) => {
+            Some(Event::Request(question)) => {
                 if let Some(visit) = &visit {
-                    visit.session().listener.post(message);
+                    visit.session().listener.ask(question);
                 }
             }
             // Taken back by its client: there is nothing to say about it, and 202 says that in HTTP.
@@ -223,8 +223,7 @@ fn stream(
             first => first,
         };
         while let Some(event) = next {
-            let needed = !matches!(event, Event::Progress(_));
-            written.push(event.into_message(), needed);
+            written.push(event);
             next = source.next().await;
         }
         written.finish();

@@ -145,6 +145,46 @@ async fn a_client_on_standard_streams_is_asked() {
 }
 
 #[tokio::test]
+async fn what_is_not_answered_takes_no_place_of_what_others_ask() {
+    let tools = ["flood", "mixed", "ask-elicit"];
+    let world = World::of(vec![Script::new("a", Speaks::Modern).tools(&tools)]).await;
+    world.front.ready().await;
+    let mut pipe = Pipe::open(&world);
+    let hello = json!({"protocolVersion":"2025-11-25","capabilities":{"elicitation":{}}});
+    pipe.ask(1, "initialize", hello).await;
+    pipe.write("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}").await;
+    // A client may have 256 open.
+    for id in 2..12 {
+        let flood = pipe.ask(id, "tools/call", json!({"name":"flood"})).await;
+        assert_eq!(flood["error"]["message"], "server `a`: asks for too much at once");
+    }
+    for id in 12..300 {
+        let mixed = pipe.ask(id, "tools/call", json!({"name":"mixed"})).await;
+        let message = "server `a`: asks for `sampling/createMessage`, which this client did not declare";
+        assert_eq!(mixed["error"]["message"], message);
+    }
+    let call =
+        |id: i64| json!({"jsonrpc":"2.0","id":id,"method":"tools/call","params":{"name":"ask-elicit"}});
+    let cancelled =
+        |id: &Value| json!({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":id}});
+    for id in 300..600 {
+        pipe.write(&call(id).to_string()).await;
+        let asked = pipe.read().await.unwrap();
+        assert_eq!(asked["method"], "elicitation/create", "{asked}");
+        pipe.write(&cancelled(&json!(id)).to_string()).await;
+        let told = pipe.read().await.unwrap();
+        assert_eq!(
+            (&told["method"], &told["params"]["requestId"]),
+            (&json!("notifications/cancelled"), &asked["id"])
+        );
+    }
+    pipe.write(&call(600).to_string()).await;
+    let asked = pipe.read().await.unwrap();
+    pipe.write(&json!({"jsonrpc":"2.0","id":asked["id"],"result":{"action":"accept"}}).to_string()).await;
+    assert_eq!(pipe.read().await.unwrap()["id"], 600);
+}
+
+#[tokio::test]
 async fn a_modern_client_is_asked_by_a_modern_server() {
     let world = world(Speaks::Modern).await;
     let mut http = world.http().await;
@@ -289,15 +329,17 @@ async fn a_server_asks_without_a_call_on_the_stream_for_the_unasked() {
     let answer = json!({"jsonrpc":"2.0","id":asked["id"],"result":{"roots":[]}});
     assert_eq!(http.post(&answer.to_string()).await.status, 202);
     script.saw(|line| line.contains("\"roots\":[]")).await;
-    // One that the server takes back is taken back below too.
-    script.say(&json!({"jsonrpc":"2.0","id":"own 2","method":"roots/list"})).await;
-    let asked = stream.event().await.unwrap();
-    script
-        .say(&json!({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"own 2"}}))
-        .await;
-    let cancelled = stream.event().await.unwrap();
-    assert_eq!(cancelled["method"], "notifications/cancelled");
-    assert_eq!(cancelled["params"]["requestId"], asked["id"]);
+    // One that the server takes back is taken back below too, and leaves its place to the next: it may have 64 open.
+    for n in 0..70 {
+        script.say(&json!({"jsonrpc":"2.0","id":n,"method":"roots/list"})).await;
+        let asked = stream.event().await.unwrap();
+        script
+            .say(&json!({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":n}}))
+            .await;
+        let cancelled = stream.event().await.unwrap();
+        assert_eq!(cancelled["method"], "notifications/cancelled");
+        assert_eq!(cancelled["params"]["requestId"], asked["id"]);
+    }
     // The client's roots change: its servers hear of it.
     http.post("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/roots/list_changed\"}").await;
     script.saw(|line| line.contains("notifications/roots/list_changed")).await;

@@ -350,6 +350,13 @@ impl Script {
             }
             // Asks its client for what the name says, and answers with what it got.
             "ask" | "again" => self.ask(id, params),
+            // Wants more than it may at once, or something that few declare beside what many do.
+            "flood" => {
+                let questions = (0..33).map(|n| (format!("q{n}"), Self::question("elicit")));
+                let questions: serde_json::Map<_, _> = questions.collect();
+                wants(id, &questions.into())
+            }
+            "mixed" => wants(id, &json!({"a": Self::question("elicit"), "b": Self::question("sample")})),
             // Says three things of three levels before it answers.
             "log" => {
                 let say = |level: &str| {
@@ -385,6 +392,12 @@ impl Script {
 enum Reply {
     Lines(Vec<String>),
     Die,
+}
+
+/// The result of a modern server that wants more input.
+fn wants(id: &Value, questions: &Value) -> Reply {
+    let result = json!({"resultType":"input_required","inputRequests":questions,"requestState":"one"});
+    Reply::Lines(vec![json!({"jsonrpc":"2.0","id":id,"result":result}).to_string()])
 }
 
 fn error(id: &Value, code: i64, text: &str) -> Reply {

@@ -44,6 +44,8 @@ async fn a_legacy_client_hears_of_what_it_subscribed_to() {
         // A part of what is subscribed to.
         update(&mut http, "r://one/part").await;
         assert_eq!(stream.event().await, Some(updated("r://one/part")));
+        update(&mut http, &format!("r://one/{}", "x".repeat(9000))).await;
+        assert_eq!(stream.event().await, Some(updated("r://one")), "the part has too long a name");
         assert_eq!(http.ask("resources/subscribe", json!({"uri":"r://two"})).await["result"], json!({}));
         assert_eq!(http.ask("resources/unsubscribe", json!({"uri":"r://one"})).await["result"], json!({}));
         update(&mut http, "r://one").await;

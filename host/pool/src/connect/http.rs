@@ -31,6 +31,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -76,6 +77,9 @@ struct State {
     common: Common,
     /// How often the session was begun anew.
     generation: u64,
+    /// When it was begun anew the last time, and the pause before that.
+    renewed: Option<Instant>,
+    pause: Duration,
     /// HTTP+SSE: where messages go.
     posts_to: Option<String>,
     /// Calls on their way, each with what ends it.

@@ -1,8 +1,15 @@
 //! Servers that ask: who is asked, who answers, and that nobody is left waiting.
 
 use super::harness::*;
-use crate::{Declared, Event, Incoming, Owner, ServerRequest};
+use crate::pending::Caller;
+use crate::wire::Wire;
+use crate::{Declared, Event, Incoming, Owner, PoolConfig, ServerRequest};
+use bytes::BufMut;
+use host_provisioner::Streams;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::sync::broadcast;
+use tokio_util::task::TaskTracker;
 
 fn declared(value: &Value) -> Declared {
     Declared::of(value.to_string().as_bytes())
@@ -128,6 +135,103 @@ async fn a_server_that_asks_too_much_is_refused_and_one_that_is_shared_may_not_a
     peer.says(&json!({ "jsonrpc": "2.0", "id": 1, "method": "roots/list" }));
     assert_eq!(peer.sees("error").await["error"]["code"], -32601);
     assert_eq!((pool.is_shared("a"), pool.is_shared("b")), (Some(false), None));
+}
+
+fn roots(id: usize, params: &Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "method": "roots/list", "params": params })
+}
+
+fn taken_back(id: usize) -> Value {
+    json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": id } })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_server_takes_back_waits_for_nobody_and_has_its_place_while_it_is_held() {
+    let mut stage = Stage::one(legacy(silence));
+    let pool = stage.pool();
+    pool.declare("s", declared(&json!({ "roots": {} })));
+    let client = pool.acquire("a", &session("s"), None).await.unwrap();
+    let mut peer = stage.peer().await;
+    let mut one = call(&client, "tools/call", &json!({}));
+    // Nobody looks at the call meanwhile.
+    for n in 0..200 {
+        peer.says(&roots(n, &json!({ "n": n })));
+        peer.says(&taken_back(n));
+    }
+    peer.says(&roots(200, &json!({ "n": 200 })));
+    peer.says(&json!({ "jsonrpc": "2.0", "id": "p", "method": "ping" }));
+    assert_eq!(peer.sees("result").await["id"], "p");
+    let mut held = vec![asked(&mut one).await];
+    assert_eq!(held[0].params().unwrap().raw(), "{\"n\":200}", "the others are gone");
+    for n in 201..264 {
+        peer.says(&roots(n, &json!({})));
+        held.push(asked(&mut one).await);
+    }
+    for n in 200..264 {
+        peer.says(&taken_back(n));
+    }
+    for request in &held {
+        request.withdrawn().cancelled().await;
+    }
+    peer.says(&roots(300, &json!({})));
+    assert_eq!(peer.sees("error").await["id"], 300, "64 are still held");
+    held.pop();
+    peer.says(&roots(301, &json!({})));
+    asked(&mut one).await.answer(b"{\"roots\":[]}");
+    assert_eq!(peer.sees("result").await["id"], 301);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_server_asks_is_bounded_in_bytes() {
+    let mut stage = Stage::one(legacy(silence));
+    let pool = stage.pool();
+    pool.declare("s", declared(&json!({ "roots": {} })));
+    let client = pool.acquire("a", &session("s"), None).await.unwrap();
+    let mut peer = stage.peer().await;
+    let mut one = call(&client, "tools/call", &json!({}));
+    let ask = |id: usize, size: usize| roots(id, &json!({ "x": "x".repeat(size) }));
+    let too_long = |ask: &Value| {
+        let size = ask.to_string().len();
+        format!("the request has {size} bytes, and all that are open may have 8388608 together")
+    };
+    peer.says(&ask(1, 6 << 20));
+    let first = asked(&mut one).await;
+    peer.says(&ask(2, 3 << 20));
+    let refused = peer.sees("error").await;
+    assert_eq!(
+        (&refused["id"], &refused["error"]["message"]),
+        (&json!(2), &json!(too_long(&ask(2, 3 << 20))))
+    );
+    // The place is free before its answer is there.
+    first.answer(b"{\"roots\":[]}");
+    assert_eq!(peer.sees("result").await["id"], 1);
+    peer.says(&ask(3, 3 << 20));
+    let third = asked(&mut one).await;
+    peer.says(&ask(4, 8 << 20));
+    assert_eq!(peer.sees("error").await["error"]["message"], too_long(&ask(4, 8 << 20)));
+    drop((first, third));
+    assert_eq!(peer.sees("error").await["id"], 3, "nobody answers it");
+    peer.says(&ask(5, 7 << 20));
+    asked(&mut one).await.answer(b"{\"roots\":[]}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_goes_with_a_question_in_it_ends_a_server_that_takes_no_answer() {
+    let ((stdin, their_stdin), (stdout, _their_stdout)) = (tokio::io::duplex(1 << 10), tokio::io::duplex(64));
+    let streams =
+        Streams { label: "test".to_owned(), stdin: Box::new(stdin), stdout: Box::new(stdout), stderr: None };
+    let (declared, config) = (declared(&json!({ "roots": {} })), PoolConfig::default());
+    let (events, tracker) = (broadcast::Sender::new(16), TaskTracker::new());
+    let wire = Wire::start(Arc::from("a"), session("s"), streams, declared, &config, events, &tracker);
+    let call = wire.send_request(Caller::Client, "tools/call", None, |_, out| {
+        out.put_u8(b'}');
+        Ok(())
+    });
+    wire.line(roots(1, &json!({})).to_string().into());
+    drop(their_stdin);
+    // Refuses the question, which nobody reads.
+    drop(call.unwrap());
+    assert_eq!(wire.pending.gone().as_deref(), Some("writing to it failed: broken pipe"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! What comes from a server: answers to those who wait, requests and notifications to those whom they are meant for, and what is no message.
 
 use super::Wire;
-use crate::asked::{MOST_OPEN, ServerRequest};
+use crate::asked::ServerRequest;
 use crate::event::{Changed, Event};
 use crate::pending::Incoming;
 use bytes::Bytes;
@@ -145,14 +145,14 @@ impl Wire {
             return refuse(code::INVALID_PARAMS, &text);
         }
         let withdrawn = self.dead.child_token();
-        {
-            let mut open = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-            let key = Bytes::copy_from_slice(id.as_bytes());
-            if open.len() >= MOST_OPEN || open.contains_key(&key) {
-                drop(open);
-                return refuse(code::INTERNAL, "too many requests are open, or two with one id");
-            }
-            open.insert(key, withdrawn.clone());
+        let entered = self.asked.lock().unwrap_or_else(PoisonError::into_inner).enter(
+            id.as_bytes(),
+            request.bytes().len(),
+            &withdrawn,
+        );
+        if let Err(why) = entered {
+            tracing::debug!(server = %self.server, method = name, %why, "a request of the server is refused");
+            return refuse(code::INTERNAL, &why);
         }
         let request = ServerRequest::new(self, request.detached(), withdrawn);
         // Over HTTP the stream says which call it belongs to (revision 2025-11-25, streamable HTTP); elsewhere nothing does.
@@ -166,16 +166,17 @@ impl Wire {
         }
     }
 
-    /// Forgets a request of the server that is answered.
+    /// Frees the place of a request of the server that is answered, or that nobody holds any more.
     pub(crate) fn close_asked(&self, id: &[u8]) {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).leave(id);
     }
 
     /// The server takes a request back.
     fn withdraw(&self, id: &[u8]) {
-        let open = self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-        if let Some(open) = open {
+        let open = self.asked.lock().unwrap_or_else(PoisonError::into_inner).withdrawn(id);
+        if let Some(open) = open.filter(|open| !open.is_cancelled()) {
             open.cancel();
+            drop(self.pending.take_withdrawn());
         }
     }
 

@@ -2,7 +2,8 @@
 
 use super::answer::{Whole, collect, media};
 use super::head::{Common, SESSION};
-use super::{Http, PATIENCE, REFUSAL_LIMIT, Trouble};
+use super::stream::{LASTING, RESUME_AFTER, RESUME_MOST};
+use super::{Http, PATIENCE, REFUSAL_LIMIT, State, Trouble};
 use crate::connect::events::Events;
 use crate::event::{Changed, Event};
 use bytes::Bytes;
@@ -10,6 +11,8 @@ use host_message::{Envelope, ErrorBody, Mirror, code, find_member, method};
 use host_provisioner::{BoxBody, Class, Failure, HttpFailure, Phase};
 use http::{Response, StatusCode};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
 fn lost(why: &str) -> Trouble {
     Trouble::Dead(format!("it has ended the session and does not begin another: {why}"))
@@ -31,6 +34,15 @@ fn says_lost(body: &Bytes) -> bool {
         let is_transports = (-32099..=-32000).contains(&error.code) || error.code == code::INVALID_REQUEST;
         is_transports && (message.contains("session") || message.contains("server not initialized"))
     })
+}
+
+impl State {
+    /// How long the server is left alone before its session is begun anew: not at all, unless it has lost one that had just been begun anew.
+    fn pause_to_renew(&mut self) -> Duration {
+        let lasted = self.renewed.is_none_or(|renewed| renewed.elapsed() >= LASTING);
+        self.pause = if lasted { Duration::ZERO } else { (self.pause * 2).clamp(RESUME_AFTER, RESUME_MOST) };
+        self.pause
+    }
 }
 
 impl Http {
@@ -126,22 +138,25 @@ impl Http {
         Ok(common)
     }
 
-    /// Begins the session anew, unless somebody did since this generation.
+    /// Begins the session anew, unless somebody did since this generation. A server that loses one after the other is left alone in between: what
+    /// follows a renewal, such as fetching lists, would bring about the next one.
     pub(super) async fn renew(self: &Arc<Self>, generation: u64) -> Result<(), Trouble> {
         let _one = self.renewing.lock().await;
-        let (message, common) = {
-            let state = self.state();
+        let (message, common, pause) = {
+            let mut state = self.state();
             if state.generation != generation {
                 return Ok(());
             }
-            (state.initialize.clone(), state.common.clone())
+            (state.initialize.clone(), state.common.clone(), state.pause_to_renew())
         };
+        tokio::time::sleep(pause).await;
         let begun = tokio::time::timeout(PATIENCE, self.begin(message, common))
             .await
             .unwrap_or_else(|_| Err(lost(&format!("it did not answer within {} s", PATIENCE.as_secs()))))?;
         let generation = {
             let mut state = self.state();
             state.common = begun;
+            state.renewed = Some(Instant::now());
             state.generation += 1;
             state.generation
         };

@@ -14,13 +14,13 @@ use tokio::time::Instant;
 /// How often a stream is resumed without a single event between.
 const MOST_RESUMES: usize = 5;
 /// How long a server is left alone before a stream is resumed, unless it says otherwise.
-const RESUME_AFTER: Duration = Duration::from_secs(1);
+pub(super) const RESUME_AFTER: Duration = Duration::from_secs(1);
 /// However short it says.
 const RESUME_LEAST: Duration = Duration::from_millis(100);
 /// However long it says.
-const RESUME_MOST: Duration = Duration::from_secs(60);
-/// A stream for unsolicited messages that lived this long was no failure.
-const LASTING: Duration = Duration::from_secs(10);
+pub(super) const RESUME_MOST: Duration = Duration::from_secs(60);
+/// A stream for unsolicited messages, or a session, that lived this long was no failure.
+pub(super) const LASTING: Duration = Duration::from_secs(10);
 
 impl Http {
     /// Hands over what comes on the stream of a call, until its answer is there.
@@ -114,6 +114,7 @@ impl Http {
     async fn unsolicited(self: Arc<Self>) {
         let mut events = Events::new(self.limit);
         let mut wait = RESUME_AFTER;
+        let mut stood = false;
         loop {
             let (common, generation) = {
                 let state = self.state();
@@ -123,6 +124,7 @@ impl Http {
             let last = events.last_id().map(str::to_owned);
             match self.get(&common, last.as_deref()).await {
                 Ok(response) if streams(&response) => {
+                    stood = true;
                     events.reconnect();
                     let mut stream = response.into_body();
                     if let Err(Trouble::Call(text) | Trouble::Dead(text)) =
@@ -131,7 +133,10 @@ impl Http {
                         return self.die(&text);
                     }
                 }
-                Ok(response) if response.status() == StatusCode::NOT_FOUND && common.session.is_some() => {
+                // Where it never had one, 404 says so, as frameworks do for a method without a route; that the session is gone a POST will say.
+                Ok(response)
+                    if response.status() == StatusCode::NOT_FOUND && common.session.is_some() && stood =>
+                {
                     // Whoever begins it anew listens anew, and ends this task by that.
                     let http = Arc::clone(&self);
                     self.tracker.spawn(async move {

@@ -68,3 +68,48 @@ async fn a_server_that_takes_no_answers_gets_no_more_of_them() {
     }
     assert!(client.is_alive());
 }
+
+fn initializes(scene: &Scene) -> usize {
+    scene.all().iter().filter(|short| *short == "POST initialize").count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_whose_stream_is_nowhere_keeps_its_session() {
+    let asked = AtomicUsize::new(0);
+    let manner = legacy(echo);
+    let mut scene = Scene::new(None, move |seen| match seen.method {
+        // So that it ends, whoever asks without end.
+        Method::GET if asked.fetch_add(1, Ordering::Relaxed) > 3 => Say::Never,
+        Method::GET => Say::Text(404, "text/html", "Cannot GET /mcp"),
+        _ => manner(seen),
+    });
+    let client = scene.client().await;
+    scene.sees("GET").await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    answer(call(&client, "tools/call", &json!({"name": "x"}))).await;
+    let gets = scene.all().iter().filter(|short| *short == "GET").count();
+    assert_eq!((initializes(&scene), gets), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_loses_one_session_after_the_other_is_left_alone() {
+    let asked = AtomicUsize::new(0);
+    let manner = legacy(echo);
+    let mut scene = Scene::new(None, move |seen| match seen.short().as_str() {
+        // Each session has a stream that ends at once, and is lost by the time that it is asked for again.
+        "GET" if asked.fetch_add(1, Ordering::Relaxed) % 2 == 0 => Say::Stream(mpsc::unbounded_channel().1),
+        "GET" => Say::Text(404, "text/plain", "gone"),
+        _ => manner(seen),
+    });
+    let _client = scene.client().await;
+    let mut gaps = Vec::new();
+    scene.sees("POST initialize").await;
+    let mut last = Instant::now();
+    while gaps.len() < 9 {
+        scene.sees("POST initialize").await;
+        gaps.push(last.elapsed().as_secs());
+        last = Instant::now();
+    }
+    // After the two seconds before the stream is asked for again.
+    assert_eq!(gaps, [2, 2 + 1, 2 + 2, 2 + 4, 2 + 8, 2 + 16, 2 + 32, 2 + 60, 2 + 60]);
+}
