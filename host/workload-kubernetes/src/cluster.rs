@@ -18,6 +18,9 @@ use tokio::time::{Instant, timeout};
 /// How long one request may take that is no stream, or until a stream is open.
 const REQUEST: Duration = Duration::from_secs(30);
 
+/// Who had less time to answer cannot be said not to.
+const FAIR: Duration = Duration::from_secs(1);
+
 tokio::task_local! {
     /// When requests of this work end at the latest.
     static ENDS: Instant;
@@ -161,6 +164,10 @@ impl Cluster {
     }
 
     fn silent(&self, what: &str, patience: Duration) -> Error {
+        if patience < FAIR {
+            let text = format!("{what}: no time was left for {} to answer", self.api_server());
+            return Error::new(ErrorKind::Unreachable, text);
+        }
         Error::cut(what, &self.api_server(), &format!("nothing came in {patience:.1?}"))
     }
 
@@ -221,7 +228,7 @@ mod tests {
     #[tokio::test]
     async fn an_api_server_that_says_nothing_is_named_before_the_caller_s_time_is_over() {
         let (cluster, address) = cluster(usize::MAX).await;
-        let ends = Instant::now() + Duration::from_millis(500);
+        let ends = Instant::now() + Duration::from_secs(2);
         let error = within(ends, cluster.version()).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unreachable);
         let text = format!(
@@ -229,6 +236,11 @@ mod tests {
         );
         assert!(error.text.starts_with(&text), "{error}");
         assert_eq!(error.hint.as_deref(), Some("see whether it is up and can be reached from here"));
+        let error = within(Instant::now(), cluster.version()).await.unwrap_err();
+        let text = format!(
+            "ask for the cluster's version: no time was left for the API server at http://{address} of context `far` to answer"
+        );
+        assert_eq!((error.text, error.hint), (text, None));
     }
 
     #[tokio::test]
