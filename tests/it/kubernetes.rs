@@ -20,13 +20,14 @@ mod objects;
 mod placement;
 mod pulls;
 mod secrets;
+mod security;
 mod sessions;
 mod suite;
 mod tools;
 mod workflow;
 
 use crate::program::scene;
-use gateway_tests::harness::{Era, Gateway, Scene, eventually, part};
+use gateway_tests::harness::{Client, Era, Gateway, Scene, eventually, part};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::process::Command;
@@ -34,6 +35,9 @@ use tokio::process::Command;
 const LEGACY: Era = Era::Legacy("2025-11-25");
 /// What a gateway makes, and asks for.
 const KINDS: &str = "pods,services,secrets,networkpolicies,leases,deployments,replicasets,configmaps";
+
+/// An entry whose server speaks HTTP in its pod.
+const HTTP: &str = "image: REGISTRY/mcp/everything:1\ncommand: [streamableHttp]\ntransport: http\nports: [{containerPort: 3001}]";
 
 #[expect(clippy::disallowed_methods, reason = "only this function of these tests reads the environment")]
 fn variable(name: &str) -> String {
@@ -118,6 +122,17 @@ impl World {
         })
         .await;
     }
+}
+
+/// Calls a tool until it answers.
+async fn answers(client: &mut Client, tool: &str) {
+    eventually(&format!("`{tool}` to answer"), async || {
+        match client.call(tool, json!({"message": "again"})).await {
+            Ok(answer) if answer["isError"] != true => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
 }
 
 fn registry() -> String {

@@ -3,20 +3,11 @@
 use crate::refusal::Refusal;
 use crate::registry::{How, Missing, Registries};
 use bytes::Bytes;
-use host_workload_docker::{Login, Reference};
+use host_workload_docker::{ImageConfiguration, ImageWords, Login, Reference};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-
-/// Words of an image.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ImageWords {
-    /// What it starts.
-    pub entrypoint: Vec<String>,
-    /// What it gives to that, where nobody says otherwise.
-    pub arguments: Vec<String>,
-}
 
 /// What is asked about an image.
 pub struct ImageQuestion<'a> {
@@ -28,27 +19,6 @@ pub struct ImageQuestion<'a> {
     pub login: Option<&'a Login>,
     /// Whether the registry may be at an address that is not public.
     pub inside: bool,
-}
-
-/// What an image says about itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageConfiguration {
-    /// What the reference names: of an image for several platforms their list.
-    pub digest: String,
-    /// What was found: `linux/amd64`.
-    pub platform: String,
-    /// Its words.
-    pub words: ImageWords,
-    /// As whom it runs; empty: as root.
-    pub user: String,
-    /// Where it runs; empty: at the root.
-    pub working_directory: String,
-    /// Its labels.
-    pub labels: Vec<(String, String)>,
-    /// Names of the variables that it sets.
-    pub environment_names: Vec<String>,
-    /// Ports that it says it listens on.
-    pub exposed_ports: Vec<u16>,
 }
 
 /// Why nothing is known about an image.

@@ -16,7 +16,7 @@ mod refusal;
 mod registry;
 mod signed;
 
-pub use image::{ImageConfiguration, ImageQuestion, ImageWords, Unknown};
+pub use image::{ImageQuestion, Unknown};
 pub use key::Key;
 pub use policy::{Policy, Rule, Trust};
 pub use refusal::Refusal;

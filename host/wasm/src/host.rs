@@ -16,17 +16,24 @@ use crate::tape::Tape;
 use crate::v0_1::docker::{Containers, EgressProgram};
 use crate::v0_1::embedded::Workloads;
 use crate::v0_1::kubernetes::KubernetesState;
-use host_provisioner::{Failure, Lease, ReleaseReason};
+use host_provisioner::{Failure, Lease, ReleaseReason, sanitize};
 use host_resolver::Resolver;
 use host_workload_docker::DockerEngine;
 use host_workload_embedded::{Compilations, EmbeddedEngine};
 use host_workload_kubernetes::Surroundings;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+/// Of the time of an ending, what is kept for that which the servers of a plugin share: a release that hangs must not take it.
+const SHARED_ENDS: Duration = Duration::from_secs(5);
+/// Objects that a line about something left behind names.
+const OBJECTS_SHOWN: usize = 5;
 
 /// Id of an installation or of a run of the gateway: `[a-z][a-z0-9]{15}`, as the contract has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,13 +103,37 @@ pub struct PluginSpec {
     pub settings: serde_json::Value,
 }
 
-/// Something that could not be taken down.
+/// Something that could not be taken down. Shown as one line without control characters: whose it is, its objects, why it is still there.
 #[derive(Debug, Clone)]
 pub struct LeftBehind {
     /// What it was made for, by which plugin, with its objects.
     pub lease: Lease,
     /// Why it is still there, with the way out as hint.
     pub failure: Failure,
+}
+
+impl fmt::Display for LeftBehind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // They may come from a file of another run.
+        let name = |text: &str| sanitize::line(text, 200);
+        let Lease { server_name, plugin, session, objects, .. } = &self.lease;
+        // What `prepare` made belongs to no server.
+        if server_name.is_empty() {
+            write!(f, "what plugin `{}` made for all servers", name(plugin))?;
+        } else {
+            write!(f, "server `{}`", name(server_name))?;
+        }
+        write!(f, " of session {} is still there", name(session))?;
+        let shown = objects.iter().take(OBJECTS_SHOWN);
+        let mut shown: Vec<_> = shown.map(|o| format!("{} `{}`", name(&o.kind), name(&o.name))).collect();
+        if objects.len() > OBJECTS_SHOWN {
+            shown.push(format!("{} more", objects.len() - OBJECTS_SHOWN));
+        }
+        if !shown.is_empty() {
+            write!(f, " ({})", shown.join(", "))?;
+        }
+        write!(f, ": {}", self.failure.one_line())
+    }
 }
 
 /// See the module.
@@ -298,19 +329,24 @@ impl PluginHost {
     }
 
     /// Ends: waits for clean-up that runs, tries once more what is still in the ledger, calls each plugin's `shutdown`, and reports what is
-    /// left. To be called after all releases. Takes at most `deadline`.
+    /// left. To be called after all releases. Takes at most `deadline`, of which servers that are released leave something for the rest.
     pub async fn shutdown(self: &Arc<Self>, deadline: Duration) -> Vec<LeftBehind> {
-        let ends = tokio::time::Instant::now() + deadline;
-        self.reaper.drain(ends).await;
-        let left = || ends.saturating_duration_since(tokio::time::Instant::now());
+        let ends = Instant::now() + deadline;
+        let servers_end = ends - SHARED_ENDS.min(deadline / 3);
+        let until = |end: Instant| end.saturating_duration_since(Instant::now());
+        self.reaper.drain(servers_end).await;
         let mut left_behind = Vec::new();
         let servers = self.ledger.open().into_iter().filter(|record| record.begin.subject != Subject::Shared);
         let mut releases = Endings::default();
         for record in servers {
-            let (host, plugin, each) = (Arc::clone(self), self.plugin(&record.begin.plugin), left());
+            let (host, plugin, each) =
+                (Arc::clone(self), self.plugin(&record.begin.plugin), until(servers_end));
             releases.add(vec![Arc::clone(&record)], async move {
-                let done =
-                    crate::reaper::once(&host, plugin.as_ref(), &record, ReleaseReason::Shutdown, each).await;
+                let done = if each.is_zero() {
+                    Err(crate::reaper::unfinished())
+                } else {
+                    crate::reaper::once(&host, plugin.as_ref(), &record, ReleaseReason::Shutdown, each).await
+                };
                 Vec::from_iter(done.err().map(|failure| LeftBehind { lease: record.lease(), failure }))
             });
         }
@@ -318,7 +354,7 @@ impl PluginHost {
         let plugins: Vec<Arc<Plugin>> = self.plugins().values().filter_map(Weak::upgrade).collect();
         let mut ends_of = Endings::default();
         for plugin in plugins {
-            let (each, record) = (left(), plugin.shared_record());
+            let (each, record) = (until(ends), plugin.shared_record());
             ends_of.add(vec![Arc::clone(&record)], async move {
                 let done = plugin.end(&record, each).await;
                 Vec::from_iter(done.err().map(|failure| LeftBehind { lease: record.lease(), failure }))

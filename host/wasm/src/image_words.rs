@@ -3,18 +3,9 @@
 
 use crate::image_policy::NotTrusted;
 use async_trait::async_trait;
-use host_workload_docker::LoginFile;
+use host_workload_docker::{ImageConfiguration, ImageWords, LoginFile};
 use std::fmt;
 use zeroize::Zeroizing;
-
-/// Words of an image.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ImageWords {
-    /// What it starts.
-    pub entrypoint: Vec<String>,
-    /// What it gives to that, where nobody says otherwise.
-    pub arguments: Vec<String>,
-}
 
 /// A login for one registry.
 pub struct ImageLogin {
@@ -41,27 +32,6 @@ pub struct ImageQuestion<'a> {
     pub login: Option<ImageLogin>,
     /// Whether its registry may be at an address that is not public.
     pub inside: bool,
-}
-
-/// What an image says about itself.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ImageConfiguration {
-    /// What the reference names: of an image for several platforms their list.
-    pub digest: String,
-    /// What was found: `linux/amd64`.
-    pub platform: String,
-    /// Its words.
-    pub words: ImageWords,
-    /// As whom it runs.
-    pub user: String,
-    /// Where it runs.
-    pub working_directory: String,
-    /// Its labels.
-    pub labels: Vec<(String, String)>,
-    /// Names of the variables that it sets.
-    pub environment_names: Vec<String>,
-    /// Ports that it says it listens on.
-    pub exposed_ports: Vec<u16>,
 }
 
 /// Why nothing is known about an image.

@@ -51,8 +51,7 @@ pub use grants::{
 pub use host::{LeftBehind, PluginHost, PluginHostConfig, PluginSpec, RunId};
 pub use image_policy::{ImagePolicy, NotTrusted};
 pub use image_words::{
-    BridgeProgram, ImageCatalog, ImageConfiguration, ImageLogin, ImageQuestion, ImageUnknown,
-    ImageUnknownWhy, ImageWords,
+    BridgeProgram, ImageCatalog, ImageLogin, ImageQuestion, ImageUnknown, ImageUnknownWhy,
 };
 pub use limits::Limits;
 pub use load::PluginSource;

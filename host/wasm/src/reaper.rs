@@ -180,6 +180,11 @@ pub(crate) fn unadopted(left: &Left, error: &std::io::Error) -> LeftBehind {
     LeftBehind { lease: left.lease(), failure }
 }
 
+/// A release that went on when the time for all of them was over.
+pub(crate) fn unfinished() -> Failure {
+    Failure::new(Phase::Release, Class::Timeout, "it was still being taken down when the time was over")
+}
+
 /// Takes a lease down unless it is told not to: for calls that fail, trap, are cut, or whose future is dropped.
 pub(crate) struct Unfinished {
     plugin: Option<Arc<Plugin>>,

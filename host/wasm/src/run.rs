@@ -98,14 +98,18 @@ pub(crate) async fn run<E: Export>(
         tokio::select! {
             biased;
             answer = Metered { work, meter: &meter } => Ok(answer),
-            () = tokio::time::sleep_until(ends) => Err(over(name, phase, limits, ours <= asked)),
-            () = after(&cancelled) => {
-                let text = format!("nobody waits for plugin `{name}` any more");
-                Err(named(Failure::new(phase, Class::Cancelled, text), name))
-            }
+            () = tokio::time::sleep_until(ends) => Err(Cut::Over),
+            () = after(&cancelled) => Err(Cut::Unwanted),
         }
     };
     let state = store.data();
+    let outcome = outcome.map_err(|cut| match cut {
+        Cut::Over => over(name, phase, limits, ours <= asked, state.entered),
+        Cut::Unwanted => {
+            let text = format!("nobody waits for plugin `{name}` any more");
+            named(Failure::new(phase, Class::Cancelled, text), name)
+        }
+    });
     state.lines.finish(name);
     if state.output.written() > 0 && tracing::enabled!(tracing::Level::DEBUG) {
         for line in state.output.last_lines(20) {
@@ -143,11 +147,26 @@ async fn after(cancelled: &tokio_util::sync::CancellationToken) {
     tokio::time::sleep(CANCEL_GRACE).await;
 }
 
-fn over(name: &str, phase: Phase, limits: &Limits, ours: bool) -> Failure {
-    if ours {
-        return limit(name, phase, &Met::Call(limits.call));
+/// Why a call was ended from outside.
+enum Cut {
+    /// Its time was over.
+    Over,
+    /// Nobody waited any more.
+    Unwanted,
+}
+
+/// What it asked for last is what it waited for, or near it.
+fn over(name: &str, phase: Phase, limits: &Limits, ours: bool, entered: Option<&str>) -> Failure {
+    let mut failure = if ours {
+        limit(name, phase, &Met::Call(limits.call))
+    } else {
+        let text = format!("plugin `{name}` did not answer in time");
+        named(Failure::new(phase, Class::Timeout, text), name)
+    };
+    if let Some(function) = entered {
+        failure.details.push(format!("the last that it asked the gateway for is `{function}`"));
     }
-    named(Failure::new(phase, Class::Timeout, format!("plugin `{name}` did not answer in time")), name)
+    failure
 }
 
 /// A place in the plugin's own queue and one in the engine's pool.

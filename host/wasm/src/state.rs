@@ -97,7 +97,9 @@ pub(crate) struct CallState {
     /// What `hand-over-output` was given last.
     pub(crate) handed_output: Option<crate::v0_1::connection::RunOutput>,
     wasi: WasiCtx,
-    /// What happens to the host function that was entered last.
+    /// The host function that was entered last, other than those that answer at once.
+    pub(crate) entered: Option<&'static str>,
+    /// What happens to it.
     fault: Option<Fault>,
     /// Where on the tape this call is, where there is one.
     pub(crate) section: Option<usize>,
@@ -126,6 +128,7 @@ impl CallState {
             handed_over: None,
             handed_output: None,
             wasi,
+            entered: None,
             fault: None,
             section,
             lost: false,
@@ -143,6 +146,9 @@ impl CallState {
         let quiet = function.starts_with("settings.") || function.starts_with("log.");
         if self.scope.phase == Phase::Describe && !quiet {
             return Err(Broken(format!("it called `{function}` in `describe`")).into());
+        }
+        if !quiet {
+            self.entered = Some(function);
         }
         if let Some(faults) = self.scope.host.faults() {
             if self.lost {

@@ -6,6 +6,7 @@ mod embedded;
 mod endings;
 mod hostile;
 mod http;
+mod http_guest;
 mod kubernetes;
 mod loading;
 mod parallel;

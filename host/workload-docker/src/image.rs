@@ -1,5 +1,6 @@
 //! Images: what is there, what a registry has, and fetching.
 
+pub(crate) mod configuration;
 mod pull;
 pub(crate) mod reference;
 

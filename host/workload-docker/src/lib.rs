@@ -40,6 +40,7 @@ pub use endpoint::{Endpoint, Surroundings, TlsFiles};
 pub use engine::{DockerEngine, EngineConfig, EngineInfo};
 pub use error::{Error, ErrorKind};
 pub use exec::ExecOutput;
+pub use image::configuration::{ImageConfiguration, ImageWords};
 pub use image::reference::Reference;
 pub use image::{ImageInfo, ImageRequest, PullPolicy, PullProgress};
 pub use list::{Page, PageRequest};

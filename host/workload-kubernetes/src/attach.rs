@@ -90,8 +90,7 @@ impl Cluster {
         let request = Request::get(path)
             .body(Vec::new())
             .map_err(|error| Error::specification(format!("{what}: {error}")))?;
-        let client = self.client().await?;
-        let connection = client.connect(request).await.map_err(|error| Error::of(&what, &right, &error))?;
+        let connection = self.connect(&what, &right, request).await?;
         let half_close = connection.supports_stream_close();
         let (sink, stream) = connection.into_stream().split();
         let (stdin, from_us) = tokio::io::duplex(BUFFER);

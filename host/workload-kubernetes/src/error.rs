@@ -63,22 +63,23 @@ impl Error {
         self.kind == ErrorKind::NotFound
     }
 
-    /// Translates an error of a request; `what` completes "failed to …", `right` is what the request needed.
-    pub(crate) fn of(what: &str, right: &Right, error: &kube::Error) -> Self {
+    /// Translates an error of a request; `what` completes "failed to …", `server` is who was asked, `right` is what the request needed.
+    pub(crate) fn of(what: &str, server: &str, right: &Right, error: &kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => Self::answered(what, right, status),
             kube::Error::HyperError(_)
             | kube::Error::Service(_)
             | kube::Error::ReadEvents(_)
-            | kube::Error::UpgradeConnection(_) => Self::cut(what, &deepest(error)),
+            | kube::Error::UpgradeConnection(_) => Self::cut(what, server, &deepest(error)),
             kube::Error::Auth(_) => Self::new(ErrorKind::Denied, format!("{what}: {}", deepest(error)))
                 .with_hint("look at `users` of the kubeconfig: its credential plugin or token does not work"),
             other => Self::new(ErrorKind::Cluster, format!("{what}: {}", deepest(other))),
         }
     }
 
-    pub(crate) fn cut(what: &str, how: &str) -> Self {
-        Self::new(ErrorKind::Unreachable, format!("{what}: the API server does not answer: {how}"))
+    pub(crate) fn cut(what: &str, server: &str, how: &str) -> Self {
+        Self::new(ErrorKind::Unreachable, format!("{what}: {server} does not answer: {how}"))
+            .with_hint("see whether it is up and can be reached from here")
     }
 
     /// The API server answered, but not with success. Its words are those of `kubectl`.

@@ -147,10 +147,9 @@ impl Way {
             let request = Request::get(path)
                 .body(Vec::new())
                 .map_err(|error| Error::specification(format!("{what}: {error}")))?;
-            let client = self.cluster.client().await?;
-            let error = match client.connect(request).await {
+            let error = match self.cluster.connect(what, &self.right, request).await {
                 Ok(connection) => return Ok(connection),
-                Err(error) => Error::of(what, &self.right, &error),
+                Err(error) => error,
             };
             let Lead::Ready(watched, _) = &mut self.lead else { return Err(error) };
             // Only one that has gone has another in its place, of which the watch may not have heard yet.

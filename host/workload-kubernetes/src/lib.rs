@@ -4,8 +4,8 @@
 //! The crate must never know about plugins, MCP, the catalogue or the contract, and it reads no environment: whoever uses it says in
 //! [`Surroundings`] what the environment says. (Credential plugins of a kubeconfig are programs, and run with the process's own.)
 //!
-//! **Deadlines** are the caller's, but for [`Cluster::request`]'s own: no function here gives up by itself, and each may be dropped at any
-//! point. What was created by then is there under the name that the caller chose, so a caller notes the name first.
+//! **Deadlines** are the caller's, but for that of a request, which [`within`] makes shorter: no function here gives up by itself, and each may be
+//! dropped at any point. What was created by then is there under the name that the caller chose, so a caller notes the name first.
 //!
 //! *Invariant:* names that reach the path of a request have been checked, so that no name can address another object.
 //!
@@ -29,7 +29,7 @@ mod test;
 mod watch;
 
 pub use attach::{Attached, Stderr, Stdin, Stdout};
-pub use cluster::Cluster;
+pub use cluster::{Cluster, within};
 pub use config::{ClusterConfig, Surroundings};
 pub use diagnose::{Cause, Diagnosis, diagnose_pod, diagnose_set};
 pub use error::{Error, ErrorKind};

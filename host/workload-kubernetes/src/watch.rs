@@ -197,7 +197,7 @@ impl Follow {
         let events = match client.request_events::<Value>(request).await {
             Ok(events) => events,
             Err(error) => {
-                let error = Error::of("watch", &self.kind.right("watch", namespace), &error);
+                let error = cluster.failed("watch", &self.kind.right("watch", namespace), &error);
                 if error.kind == ErrorKind::Denied {
                     *lock(&self.store.error) = Some(error);
                     self.changed();

@@ -8,7 +8,7 @@ use crate::release;
 use crate::settings::Place;
 use gateway_plugin::http::Effect;
 use gateway_plugin::types::{ObjectRef, Prepared, ToolEntry};
-use gateway_plugin::{Call, Error, FailureCategory, Leftovers, Result, Server, State};
+use gateway_plugin::{Call, Error, FailureCategory, Leftovers, Result, Server, State, each};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -94,5 +94,5 @@ pub(crate) fn shutdown(call: &Call<Ecs>, leftovers: &Leftovers) -> Result<()> {
             objects.push(object);
         }
     }
-    objects.iter().rev().try_for_each(|object| release::remove(call, object, None, false))
+    each(objects.iter().rev(), |object| release::remove(call, object, None, false))
 }

@@ -8,7 +8,7 @@ use crate::settings::Place;
 use crate::wait::{Pauses, all_gone};
 use gateway_plugin::http::Effect;
 use gateway_plugin::types::ObjectRef;
-use gateway_plugin::{Call, Error, FailureCategory, Lease, Result};
+use gateway_plugin::{Call, Error, FailureCategory, Lease, Result, each};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -35,14 +35,13 @@ pub(crate) fn release(call: &Call<Ecs>, lease: &Lease) -> Result<()> {
     }
     let task = kept.as_ref().and_then(|kept| kept.task.clone());
     // What all servers share is the end of the session to take down.
-    for kind in [TASK, DEFINITION, SECRET] {
-        for object in objects.iter().filter(|object| object.kind == kind) {
-            // Nothing is known of a task that the ledger still holds, and whose ARN never came.
-            let unseen = kind == TASK && task.is_none() && lease.objects.contains(object);
-            remove(call, object, task.as_deref(), unseen)?;
-        }
-    }
-    Ok(())
+    let of = |kind: &'static str| objects.iter().filter(move |object| object.kind == kind);
+    each(of(TASK), |object| {
+        // Nothing is known of a task that the ledger still holds, and whose ARN never came.
+        let unseen = task.is_none() && lease.objects.contains(object);
+        remove(call, object, task.as_deref(), unseen)
+    })?;
+    each(of(DEFINITION).chain(of(SECRET)), |object| remove(call, object, None, false))
 }
 
 /// Takes one object down. What is gone already is success.

@@ -6,7 +6,7 @@ use crate::names::{SECRET, SERVICE};
 use crate::provision::{Kept, Pauses, STATE};
 use gateway_plugin::http::{Effect, Request};
 use gateway_plugin::types::ObjectRef;
-use gateway_plugin::{Call, Error, FailureCategory, Lease, Result};
+use gateway_plugin::{Call, Error, FailureCategory, Lease, Result, each};
 
 /// Takes down what a lease names: by its state where there is one, and by what the ledger holds.
 ///
@@ -23,10 +23,9 @@ pub(crate) fn release(call: &Call<CloudRun>, lease: &Lease) -> Result<()> {
             objects.push(object.clone());
         }
     }
-    for kind in [SERVICE, SECRET] {
-        objects.iter().filter(|object| object.kind == kind).try_for_each(|object| remove(call, object))?;
-    }
-    Ok(())
+    let of = |kind: &'static str| objects.iter().filter(move |object| object.kind == kind);
+    each(of(SERVICE), |object| remove(call, object))?;
+    each(of(SECRET), |object| remove(call, object))
 }
 
 /// Takes one object down. What is gone already is success.

@@ -6,7 +6,7 @@ use gateway_plugin::docker::{Condition, ContainerInfo, EgressProxy, EngineInfo, 
 use gateway_plugin::types::{Finding, ObjectRef, Pin, PullPolicy, Severity};
 use gateway_plugin::{
     Blueprint, Call, Document, Error, FailureCategory, Health, Host, Lease, Provisioned, Result, Server,
-    State, Status, Validation,
+    State, Status, Validation, each,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -241,10 +241,8 @@ pub(crate) fn release(host: &Host, lease: &Lease) -> Result<()> {
     remove_all(host, lease.objects.iter().rev())?;
     let besides = kept.map(|kept| kept.besides).unwrap_or_default();
     let known = |kind: &str, name: &str| lease.objects.iter().any(|o| o.kind == kind && o.name == name);
-    for (kind, name) in besides.iter().rev().filter(|(kind, name)| !known(kind, name)) {
-        remove(host, kind, name)?;
-    }
-    Ok(())
+    let unknown = besides.iter().rev().filter(|(kind, name)| !known(kind, name));
+    each(unknown, |(kind, name)| remove(host, kind, name))
 }
 
 /// A server whose standard input was closed ends by itself, if it is well-behaved; then by its signal; then it is killed.
@@ -256,10 +254,7 @@ fn end(host: &Host, container: &str) -> Result<()> {
 }
 
 pub(crate) fn remove_all<'a>(host: &Host, objects: impl Iterator<Item = &'a ObjectRef>) -> Result<()> {
-    for object in objects {
-        remove(host, &object.kind, &object.name)?;
-    }
-    Ok(())
+    each(objects, |object| remove(host, &object.kind, &object.name))
 }
 
 pub(crate) fn remove(host: &Host, kind: &str, name: &str) -> Result<()> {

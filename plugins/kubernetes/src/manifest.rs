@@ -1,12 +1,17 @@
 //! The pod of a server (`provisioning.md` 3.4, target manifest), and the Deployment that keeps one (4.4-7). Pure functions with golden files.
 
-use crate::late::{self, Late};
+mod container;
+mod limits;
+
+pub use container::escaped;
+
 use crate::names;
 use crate::secret;
-use crate::settings::{ClusterSettings, PullPolicy, Security, Stdio};
-use gateway_plugin::types::{Access, ImageWorkload, Lifetime, MountSource};
-use gateway_plugin::{Context, Error, Fields, Result, Server, Transport, Workload, value};
-use serde_json::{Map, Value, json};
+use crate::settings::{ClusterSettings, Security, Stdio};
+use container::{Volumes, container};
+use gateway_plugin::types::{ImageWorkload, Lifetime};
+use gateway_plugin::{Context, Error, Fields, Result, Server, Transport, Workload};
+use serde_json::{Value, json};
 
 /// Name of the server's container in its pod.
 pub const CONTAINER: &str = "mcp-server";
@@ -122,7 +127,7 @@ pub fn pod(server: &Server, around: &Around<'_>, fields: &mut Fields) -> Result<
         "terminationGracePeriodSeconds": GRACE,
         "automountServiceAccountToken": false,
         "enableServiceLinks": false,
-        "securityContext": pod_security(server, around.security),
+        "securityContext": limits::of_pod(server, around.security),
         "containers": [container],
     });
     if let Some(map) = spec.as_object_mut() {
@@ -193,162 +198,6 @@ pub fn deployment(mut pod: Value, around: &Around<'_>) -> Value {
     })
 }
 
-#[derive(Default)]
-struct Volumes {
-    volumes: Vec<Value>,
-    mounts: Vec<Value>,
-}
-
-fn container(
-    server: &Server,
-    around: &Around<'_>,
-    fields: &mut Fields,
-    volumes: &mut Volumes,
-) -> Result<Value> {
-    let image = image(server)?;
-    let mut container = json!({
-        "name": CONTAINER,
-        "image": reference(image),
-        "imagePullPolicy": match around.settings.image_pull_policy.unwrap_or(PullPolicy::Missing) {
-            PullPolicy::Always => "Always",
-            PullPolicy::Missing => "IfNotPresent",
-            PullPolicy::Never => "Never",
-        },
-        "securityContext": container_security(server, around.security, fields)?,
-        "resources": resources(server, around.settings, fields),
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-    });
-    mounts(server, around, volumes)?;
-    let Some(map) = container.as_object_mut() else { return Ok(container) };
-    let mut late = Late::new(server, around);
-    let words = image.arguments.iter().map(|argument| late.word(argument)).collect::<Result<Vec<_>>>()?;
-    if !words.is_empty() {
-        map.insert("args".to_owned(), json!(words));
-    }
-    if let Some(entrypoint) = &image.entrypoint {
-        map.insert(
-            "command".to_owned(),
-            json!(entrypoint.iter().map(|word| escaped(word)).collect::<Vec<_>>()),
-        );
-    }
-    if let Some(directory) = &image.working_directory {
-        map.insert("workingDir".to_owned(), Value::from(directory.as_str()));
-    }
-    let own =
-        server.environment.iter().map(|variable| late.variable(variable)).collect::<Result<Vec<_>>>()?;
-    let mut env = late.helpers();
-    env.extend(own.into_iter().flatten());
-    if !env.is_empty() {
-        map.insert("env".to_owned(), Value::Array(env));
-    }
-    if let Some(config) = late::config_name(around.settings) {
-        map.insert("envFrom".to_owned(), json!([{ "configMapRef": { "name": config, "optional": true } }]));
-    }
-    match (&server.transport, port(server)) {
-        (Transport::Stdio, _) if around.is_bridged(server) => {}
-        (Transport::Stdio, _) => {
-            // A gateway that vanishes ends the server by the end of its input.
-            map.insert("stdin".to_owned(), Value::from(true));
-            map.insert("stdinOnce".to_owned(), Value::from(true));
-        }
-        (_, Some(port)) => {
-            map.insert(
-                "ports".to_owned(),
-                json!([{ "name": "mcp", "containerPort": port, "protocol": "TCP" }]),
-            );
-            map.insert("readinessProbe".to_owned(), probe(server));
-        }
-        (_, None) => {
-            return Err(Error::unsupported(
-                "speak with the server over a transport that this plugin does not know",
-            ));
-        }
-    }
-    if !volumes.mounts.is_empty() {
-        map.insert("volumeMounts".to_owned(), Value::Array(std::mem::take(&mut volumes.mounts)));
-    }
-    Ok(container)
-}
-
-/// A path that answers, or a port that accepts connections.
-fn probe(server: &Server) -> Value {
-    let health = match &server.transport {
-        Transport::StreamableHttp(endpoint) | Transport::Sse(endpoint) => endpoint.health_path.as_deref(),
-        _ => None,
-    };
-    match health {
-        Some(path) => {
-            json!({ "httpGet": { "path": path, "port": "mcp" }, "periodSeconds": 1, "failureThreshold": 30 })
-        }
-        None => json!({ "tcpSocket": { "port": "mcp" }, "periodSeconds": 1, "failureThreshold": 30 }),
-    }
-}
-
-/// The cluster puts variables in the place of `$(NAME)`, and `$` in the place of `$$`; Docker does neither.
-#[must_use]
-pub fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        out.push(c);
-        if c == '$' && matches!(rest.peek(), Some('$' | '(')) {
-            out.push('$');
-        }
-    }
-    out
-}
-
-/// Folders of the gateway's machine do not exist in a cluster: each needs a claim that the operator names for it.
-fn mounts(server: &Server, around: &Around<'_>, volumes: &mut Volumes) -> Result<()> {
-    for (index, mount) in server.mounts.iter().enumerate() {
-        let name = format!("volume-{index}");
-        let read_only = mount.access == Access::ReadOnly;
-        let volume = match &mount.source {
-            MountSource::Empty(mib) => {
-                let limit = mib.map(|mib| json!({ "sizeLimit": format!("{mib}Mi") }));
-                json!({ "name": name, "emptyDir": limit.unwrap_or_else(|| json!({})) })
-            }
-            MountSource::Folder(_) | MountSource::Volume(_) => {
-                let Some(claim) = around.settings.volumes.get(&mount.label) else {
-                    return Err(Error::config(format!(
-                        "mount `{}` at `{}`: nothing in the cluster stands for it",
-                        mount.label, mount.target
-                    ))
-                    .hint(format!(
-                        "name a claim: `volumes: {{\"{}\": CLAIM}}` in the settings of the plugin, and the claim in its grant",
-                        mount.label
-                    )));
-                };
-                json!({ "name": name, "persistentVolumeClaim": { "claimName": claim, "readOnly": read_only } })
-            }
-            MountSource::Other(_) => {
-                return Err(Error::unsupported(format!(
-                    "mount `{}`: its source is not known here",
-                    mount.target
-                )));
-            }
-        };
-        volumes.volumes.push(volume);
-        volumes.mounts.push(json!({ "name": name, "mountPath": mount.target, "readOnly": read_only }));
-    }
-    for (index, file) in server.files.iter().enumerate() {
-        value::refuse_unknown(&format!("file `{}`", file.path), &file.content)?;
-        let name = format!("file-{index}");
-        let key = secret::file_key(&server.id, &file.path);
-        volumes.volumes.push(json!({
-            "name": name,
-            "secret": {
-                "secretName": around.secret,
-                "items": [{ "key": key, "path": "file", "mode": file.mode & 0o777 }],
-            },
-        }));
-        volumes
-            .mounts
-            .push(json!({ "name": name, "mountPath": file.path, "subPath": "file", "readOnly": true }));
-    }
-    Ok(())
-}
-
 /// `host:address` pairs.
 fn aliases(server: &Server) -> Result<Vec<Value>> {
     let pair = |written: &String| {
@@ -358,92 +207,4 @@ fn aliases(server: &Server) -> Result<Vec<Value>> {
         Ok(json!({ "ip": address, "hostnames": [host] }))
     };
     server.network.extra_hosts.iter().map(pair).collect()
-}
-
-/// The numbers of `uid[:gid]`; a name cannot be told to a cluster.
-fn user(server: &Server) -> Option<(Option<u32>, Option<u32>)> {
-    let written = server.user.as_deref()?;
-    let (uid, gid) = match written.split_once(':') {
-        Some((uid, gid)) => (uid, Some(gid)),
-        None => (written, None),
-    };
-    Some((uid.parse().ok(), gid.and_then(|gid| gid.parse().ok())))
-}
-
-fn pod_security(server: &Server, security: Security) -> Value {
-    let mut context = json!({ "seccompProfile": { "type": "RuntimeDefault" } });
-    if security == Security::Restricted
-        && !matches!(user(server), Some((Some(0), _)))
-        && let Some(map) = context.as_object_mut()
-    {
-        map.insert("runAsNonRoot".to_owned(), Value::from(true));
-    }
-    context
-}
-
-fn container_security(server: &Server, security: Security, fields: &mut Fields) -> Result<Value> {
-    let mut context = Map::new();
-    context.insert("allowPrivilegeEscalation".to_owned(), Value::from(false));
-    context.insert("capabilities".to_owned(), json!({ "drop": ["ALL"] }));
-    match user(server) {
-        None => {}
-        Some((Some(uid), gid)) => {
-            context.insert("runAsUser".to_owned(), Value::from(uid));
-            if let Some(gid) = gid {
-                context.insert("runAsGroup".to_owned(), Value::from(gid));
-            }
-            if uid == 0 && security == Security::Restricted {
-                fields.approximated(
-                    "user",
-                    "the entry asks for root, so the pod does not keep to the level `restricted`",
-                );
-            }
-        }
-        Some((None, _)) => {
-            let written = server.user.as_deref().unwrap_or_default();
-            return Err(Error::config(format!("run as `{written}`: a cluster knows users by their numbers"))
-                .hint("write the number: `user: \"1000\"` or `user: \"1000:1000\"`"));
-        }
-    }
-    if security == Security::Baseline {
-        fields.approximated(
-            "security",
-            "the image's own user may be root, so the pod does not keep to the level `restricted`",
-        );
-    }
-    Ok(Value::Object(context))
-}
-
-/// Limits as the entry has them; what is set aside is little, so that many servers that mostly wait fit on a node.
-fn resources(server: &Server, settings: &ClusterSettings, fields: &mut Fields) -> Value {
-    let cpu = server.limits.cpu_millis.filter(|millis| *millis > 0);
-    let memory = server.limits.memory.as_ref().map(|amount| amount.mib).filter(|mib| *mib > 0);
-    if server.limits.processes.is_some() {
-        fields.not_enforced("limits.processes", "a cluster limits processes per node, not per pod");
-    }
-    let mut limits = Map::new();
-    let mut requests = Map::new();
-    let least = |wanted: u32, most: Option<u32>| most.map_or(wanted, |most| most.min(wanted));
-    requests.insert(
-        "cpu".to_owned(),
-        Value::from(format!("{}m", least(settings.requests.cpu_millis.unwrap_or(10), cpu))),
-    );
-    requests.insert(
-        "memory".to_owned(),
-        Value::from(format!("{}Mi", least(settings.requests.memory_mib.unwrap_or(32), memory))),
-    );
-    if let Some(millis) = cpu {
-        limits.insert("cpu".to_owned(), Value::from(format!("{millis}m")));
-    }
-    if let Some(mib) = memory {
-        limits.insert("memory".to_owned(), Value::from(format!("{mib}Mi")));
-    }
-    if let Some(disk) = &server.limits.disk {
-        limits.insert("ephemeral-storage".to_owned(), Value::from(format!("{}Mi", disk.mib)));
-    }
-    if limits.is_empty() {
-        json!({ "requests": requests })
-    } else {
-        json!({ "limits": limits, "requests": requests })
-    }
 }

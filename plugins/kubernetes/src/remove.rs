@@ -4,7 +4,7 @@ use crate::manifest::GRACE;
 use crate::names::{DEPLOYMENT, POD};
 use gateway_plugin::kubernetes::{Condition, Target, Test};
 use gateway_plugin::types::{ObjectRef, Page};
-use gateway_plugin::{FailureCategory, Host, Result};
+use gateway_plugin::{FailureCategory, Host, Result, each};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -24,16 +24,9 @@ pub(crate) fn remove_all<'a>(
     let (workloads, others): (Vec<_>, Vec<_>) =
         objects.partition(|object| [POD, DEPLOYMENT].contains(&object.kind.as_str()));
     let seconds = grace.map(|seconds| Duration::from_secs(seconds.into()));
-    for workload in &workloads {
-        host.kubernetes().remove(&target(workload), seconds, None)?;
-    }
-    for workload in workloads {
-        gone(host, &target(workload), grace.unwrap_or(GRACE))?;
-    }
-    for other in others {
-        host.kubernetes().remove(&target(other), None, None)?;
-    }
-    Ok(())
+    each(&workloads, |workload| host.kubernetes().remove(&target(workload), seconds, None))?;
+    each(workloads, |workload| gone(host, &target(workload), grace.unwrap_or(GRACE)))?;
+    each(others, |other| host.kubernetes().remove(&target(other), None, None))
 }
 
 /// Waits until something is gone that has been removed; kills what does not go. A Deployment is gone when its pods are.

@@ -125,6 +125,29 @@ impl Error {
     }
 }
 
+/// Does something with each of several things, also after a failure, and answers with the first: what stands in the way of one object must not keep
+/// the others from being removed.
+///
+/// ```
+/// # use gateway_plugin::{Error, each};
+/// let mut gone = Vec::new();
+/// let outcome = each(["pod", "stuck", "secret"], |name| match name {
+///     "stuck" => Err(Error::retryable("remove `stuck`")),
+///     name => Ok(gone.push(name)),
+/// });
+/// assert_eq!(outcome.map_err(|error| error.to_string()), Err("remove `stuck`".to_owned()));
+/// assert_eq!(gone, ["pod", "secret"]);
+/// ```
+///
+/// # Errors
+/// The first failure, after all have been tried.
+pub fn each<T>(things: impl IntoIterator<Item = T>, mut act: impl FnMut(T) -> Result<()>) -> Result<()> {
+    things.into_iter().fold(Ok(()), |before, thing| {
+        let done = act(thing);
+        before.and(done)
+    })
+}
+
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         Self(Box::new(failure))

@@ -41,6 +41,7 @@ mod embedded;
 mod http;
 mod kubernetes;
 mod plugin;
+mod registry;
 mod samples;
 mod world;
 

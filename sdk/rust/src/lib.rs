@@ -67,7 +67,7 @@ pub mod value;
 pub use answer::{Fields, Provisioned, Ran, Reconnected};
 pub use call::Call;
 pub use connection::{Connection, RunOutput};
-pub use error::{Error, Result};
+pub use error::{Error, Result, each};
 pub use host::{Host, Level, Update, Wake};
 pub use provisioner::{Info, Provisioner};
 pub use runtime::ContainerRuntime;

@@ -1,26 +1,14 @@
 //! Servers that are reached over the network are kept by a Deployment (`provisioning.md` 7, 4.4-7): what is taken away comes back by itself, the
 //! gateway finds it again, and it goes whole.
 
-use super::{KINDS, LEGACY, World, catalog, registry};
-use gateway_tests::harness::{Client, Scene, eventually};
+use super::{HTTP, KINDS, LEGACY, World, answers, catalog, registry};
+use gateway_tests::harness::{Scene, eventually};
 use serde_json::{Value, json};
-
-const EVERYTHING: &str = "image: REGISTRY/mcp/everything:1\ncommand: [streamableHttp]\ntransport: http\nports: [{containerPort: 3001}]";
 
 fn uids(objects: &[Value]) -> Vec<String> {
     let mut uids: Vec<String> = objects.iter().map(|object| object["metadata"]["uid"].to_string()).collect();
     uids.sort();
     uids
-}
-
-async fn answers(client: &mut Client, tool: &str) {
-    eventually(&format!("`{tool}` to answer"), async || {
-        match client.call(tool, json!({"message": "again"})).await {
-            Ok(answer) if answer["isError"] != true => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
 }
 
 impl World {
@@ -121,7 +109,7 @@ async fn what_a_killed_gateway_kept_goes_whole_with_the_next_start() {
 #[tokio::test]
 async fn what_a_deployment_cannot_bring_up_is_told_and_gone() {
     let Some(world) = World::new().await else { return };
-    let missing = EVERYTHING.replace("mcp/everything:1", "mcp/none:9");
+    let missing = HTTP.replace("mcp/everything:1", "mcp/none:9");
     let crash = "image: REGISTRY/mcp/argv:1\ncommand: ['--argv-exit=7', '--argv-stderr=last words']\ntransport: http\nports: [{containerPort: 80}]";
     let scene = world.scene(&catalog(&[("missing", &missing), ("crash", crash)]));
     let gateway = world.serve(&scene, "missing,crash", &[]).await;
@@ -140,7 +128,7 @@ async fn what_a_deployment_cannot_bring_up_is_told_and_gone() {
 async fn a_quota_that_keeps_a_deployment_from_making_its_pod_is_told() {
     let Some(world) = World::new().await else { return };
     world.kubectl(&["create", "quota", "little", "--hard=pods=0"]).await;
-    let scene = world.scene(&catalog(&[("http", EVERYTHING)]));
+    let scene = world.scene(&catalog(&[("http", HTTP)]));
     let gateway = world.serve(&scene, "http", &[]).await;
     let mut client = gateway.client(LEGACY).await;
     let listing = client.begin("tools/list", json!({})).await;

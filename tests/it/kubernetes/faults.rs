@@ -2,23 +2,12 @@
 
 mod proxy;
 
-use super::{LEGACY, World, catalog, registry};
+use super::{LEGACY, World, answers, catalog, registry};
 use gateway_tests::harness::{Client, eventually};
 use proxy::Proxy;
 use serde_json::{Value, json};
 
 const ECHO: &str = "image: REGISTRY/mcp/null:1";
-
-/// Calls until it is answered.
-async fn answers_again(client: &mut Client) {
-    eventually("a server that answers", async || {
-        match client.call("echo", json!({"message": "again"})).await {
-            Ok(answer) if answer["isError"] != true => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
-}
 
 /// A call that goes on until something ends it.
 async fn long_call(client: &mut Client) -> gateway_tests::harness::InFlight {
@@ -53,7 +42,7 @@ async fn a_pod_that_is_deleted_in_the_middle_of_a_call_ends_the_call() {
     world.kubectl(&["delete", "pods", "--all", "--grace-period=0", "--force"]).await;
     let error = client.finish(call).await.expect_err("nobody is there to answer");
     assert!(error.message.contains("everything"), "{error:?}");
-    answers_again(&mut client).await;
+    answers(&mut client, "echo").await;
     gateway.end().await;
     world.nothing_left().await;
     scene.assert_nothing_left();
@@ -74,7 +63,7 @@ async fn a_cut_connection_and_an_api_server_that_is_away_are_noticed_and_got_ove
     proxy.cut();
     let error = client.finish(call).await.expect_err("the answer cannot come any more");
     assert!(error.message.contains("everything"), "{error:?}");
-    answers_again(&mut client).await;
+    answers(&mut client, "echo").await;
 
     let call = long_call(&mut client).await;
     proxy.close();
@@ -85,8 +74,9 @@ async fn a_cut_connection_and_an_api_server_that_is_away_are_noticed_and_got_ove
         Ok(answer) => panic!("nobody can have answered: {answer}"),
     };
     assert!(why.contains("everything"), "{why}");
+    assert!(why.contains("the API server at https://") && why.contains("does not answer: "), "{why}");
     proxy.open();
-    answers_again(&mut client).await;
+    answers(&mut client, "echo").await;
     gateway.end().await;
     world.nothing_left().await;
 }

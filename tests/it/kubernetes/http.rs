@@ -1,15 +1,13 @@
 //! Servers that speak HTTP in their pods (`provisioning.md` 7, phase 4.4), reached by port-forward, because these tests run outside the cluster.
 
-use super::{LEGACY, World, catalog};
+use super::{HTTP, LEGACY, World, answers, catalog};
 use gateway_tests::harness::eventually;
 use serde_json::json;
-
-const EVERYTHING: &str = "image: REGISTRY/mcp/everything:1\ncommand: [streamableHttp]\ntransport: http\nports: [{containerPort: 3001}]";
 
 #[tokio::test]
 async fn a_server_over_http_has_a_service_and_is_reached_by_port_forward() {
     let Some(world) = World::new().await else { return };
-    let scene = world.scene(&catalog(&[("everything", EVERYTHING)]));
+    let scene = world.scene(&catalog(&[("everything", HTTP)]));
     let gateway = world.serve(&scene, "everything", &[]).await;
     let mut client = gateway.client(LEGACY).await;
     client.await_tools(&["echo"]).await;
@@ -34,13 +32,7 @@ async fn a_server_over_http_has_a_service_and_is_reached_by_port_forward() {
     }
     // The pod goes; the next call finds another one.
     world.kubectl(&["delete", "pods", "--all", "--grace-period=0", "--force"]).await;
-    eventually("another pod that answers", async || {
-        match client.call("echo", json!({"message": "again"})).await {
-            Ok(answer) if answer["isError"] != true => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
+    answers(&mut client, "echo").await;
     gateway.end().await;
     world.nothing_left().await;
     scene.assert_nothing_left();
@@ -49,7 +41,7 @@ async fn a_server_over_http_has_a_service_and_is_reached_by_port_forward() {
 #[tokio::test]
 async fn a_server_that_is_never_ready_says_so_and_is_gone() {
     let Some(world) = World::new().await else { return };
-    let wrong = EVERYTHING.replace("3001", "3002");
+    let wrong = HTTP.replace("3001", "3002");
     let scene = world.scene(&catalog(&[("wrong", &wrong)]));
     let gateway = world.serve(&scene, "wrong", &["--max-server-startup-timeout", "8"]).await;
     let mut client = gateway.client(LEGACY).await;

@@ -1,6 +1,6 @@
 //! The contract suite of `sdk/testkit` on the bundled plugin and the real cluster, with every fault at every host call.
 
-use super::{World, catalog};
+use super::{HTTP, World, catalog};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -8,7 +8,6 @@ use std::time::Duration;
 const WITHIN: Duration = Duration::from_secs(3600);
 
 const ECHO: &str = "image: REGISTRY/mcp/null:1";
-const HTTP: &str = "image: REGISTRY/mcp/everything:1\ncommand: [streamableHttp]\ntransport: http\nports: [{containerPort: 3001}]";
 
 #[tokio::test]
 async fn the_kubernetes_plugin_does_what_every_provisioner_must() {

@@ -6,11 +6,8 @@ use crate::output::Usage;
 use anyhow::Result;
 use async_trait::async_trait;
 use host_signature::{Key, Policy, Refusal, Registries, Rule, Trust, Unknown};
-use host_wasm::{
-    ImageCatalog, ImageConfiguration, ImagePolicy, ImageQuestion, ImageUnknown, ImageUnknownWhy, ImageWords,
-    NotTrusted,
-};
-use host_workload_docker::{Login, LoginFile, SecretText};
+use host_wasm::{ImageCatalog, ImagePolicy, ImageQuestion, ImageUnknown, ImageUnknownWhy, NotTrusted};
+use host_workload_docker::{ImageConfiguration, ImageWords, Login, LoginFile, SecretText};
 use std::sync::Arc;
 
 struct Signed(Policy);
@@ -38,8 +35,7 @@ impl ImageCatalog for Asked {
         logins: &[LoginFile],
     ) -> Result<ImageWords, NotTrusted> {
         let registries = Registries { login_files: logins.to_vec(), ..self.0.clone() };
-        let words = registries.image_words(reference, architecture).await.map_err(not_trusted)?;
-        Ok(ImageWords { entrypoint: words.entrypoint, arguments: words.arguments })
+        registries.image_words(reference, architecture).await.map_err(not_trusted)
     }
 
     async fn configuration(&self, question: ImageQuestion<'_>) -> Result<ImageConfiguration, ImageUnknown> {
@@ -53,17 +49,7 @@ impl ImageCatalog for Asked {
             login: login.as_ref(),
             inside: question.inside,
         };
-        let found = self.0.image_configuration(&asked).await.map_err(unknown)?;
-        Ok(ImageConfiguration {
-            digest: found.digest,
-            platform: found.platform,
-            words: ImageWords { entrypoint: found.words.entrypoint, arguments: found.words.arguments },
-            user: found.user,
-            working_directory: found.working_directory,
-            labels: found.labels,
-            environment_names: found.environment_names,
-            exposed_ports: found.exposed_ports,
-        })
+        self.0.image_configuration(&asked).await.map_err(unknown)
     }
 }
 

@@ -101,10 +101,5 @@ impl App {
 
 /// What could not be taken down, for a person.
 pub(crate) fn left_behind(behind: &LeftBehind) -> String {
-    format!(
-        "warning: server `{}` of session {} is still there: {}",
-        name(&behind.lease.server_name),
-        name(&behind.lease.session),
-        behind.failure.one_line()
-    )
+    format!("warning: {behind}")
 }

@@ -68,6 +68,21 @@ async fn a_server_that_never_answers_costs_the_time_that_was_given() {
     let error = Client::default().send(&short, &put()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Timeout);
     assert_eq!(error.text, format!("{} did not answer in time", server.address));
+    let once = Outgoing { repeatable: false, ..short };
+    assert_eq!(Client::default().send(&once, &put()).await.unwrap_err().kind, ErrorKind::Timeout);
+}
+
+#[tokio::test]
+async fn an_answer_that_never_goes_on_is_asked_for_once_more_before_the_time_is_over() {
+    let stuck = |_: &str, before: usize| match before {
+        0 => None,
+        _ => answer(200, "", "whole"),
+    };
+    let server = Server::start(stuck).await;
+    let within = Duration::from_secs(6);
+    let request = Outgoing { within, ..outgoing(&server.url("/")) };
+    let came = Client::default().send(&request, &put()).await.unwrap();
+    assert_eq!((&came.body[..], came.attempts), (&b"whole"[..], 2));
 }
 
 #[tokio::test]

@@ -195,6 +195,64 @@ async fn a_plugin_whose_release_hangs_does_not_keep_the_others_from_cleaning_up(
     assert!(provision(&hanging, "ok").await.is_ok(), "nor do its own starts wait");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_that_hangs_leaves_time_for_what_all_servers_share_and_is_named() {
+    Log::start();
+    let fixture = Fixture::in_folder(Arc::new(tempfile::tempdir().unwrap()), 78);
+    let plugin = fixture.plugin().await;
+    plugin.prepare(&call(), &[]).await.unwrap();
+    let lease = provision(&plugin, "ok hangs").await.unwrap().lease;
+    let left = fixture.host.shutdown(Duration::from_secs(6)).await;
+    let session = RunId::from_bits(78);
+    let session = session.as_str();
+    assert_eq!(left.iter().map(|behind| &behind.lease.id).collect::<Vec<_>>(), [&lease.id]);
+    let line = left[0].to_string();
+    assert!(line.starts_with(&format!("server `ok hangs` of session {session} is still there: ")), "{line}");
+    let line = Log::lines_with(&format!("session={session}")).remove(0);
+    assert!(line.contains("shutdown") && line.contains("objects=shared"), "{line}");
+}
+
+#[test]
+fn what_is_left_behind_is_told_with_its_objects_and_harmless() {
+    let objects = |count| {
+        let object = |n| host_provisioner::ObjectRef {
+            kind: "AWS::Logs::LogGroup".to_owned(),
+            scope: "eu-central-1".to_owned(),
+            name: format!("/mcp/{n}\u{1b}"),
+        };
+        (0..count).map(object).collect::<Vec<_>>()
+    };
+    let mut behind = LeftBehind {
+        lease: host_provisioner::Lease {
+            id: "s-1".to_owned(),
+            server_id: host_provisioner::ServerId::from_name(""),
+            server_name: String::new(),
+            session: "s".to_owned(),
+            request: String::new(),
+            state: None,
+            objects: objects(1),
+            plugin: "cloud-ecs".to_owned(),
+            plugin_version: String::new(),
+            plugin_digest: String::new(),
+        },
+        failure: Failure::new(host_provisioner::Phase::Shutdown, Class::Retryable, "it does not go"),
+    };
+    assert_eq!(
+        behind.to_string(),
+        r"what plugin `cloud-ecs` made for all servers of session s is still there (AWS::Logs::LogGroup `/mcp/0\u{1b}`): it does not go"
+    );
+    "notes".clone_into(&mut behind.lease.server_name);
+    behind.lease.objects = objects(8);
+    let line = behind.to_string();
+    assert!(
+        line.starts_with("server `notes` of session s is still there (AWS::Logs::LogGroup `/mcp/0"),
+        "{line}"
+    );
+    assert!(line.ends_with("`/mcp/4\\u{1b}`, 3 more): it does not go"), "{line}");
+    behind.lease.objects.clear();
+    assert_eq!(behind.to_string(), "server `notes` of session s is still there: it does not go");
+}
+
 fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> bool {
     future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_ready()
 }

@@ -151,6 +151,22 @@ async fn a_plugin_that_never_answers_is_stopped_at_its_limit_or_the_deadline() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_plugin_waited_for_when_its_time_was_over_is_told() {
+    struct Stuck;
+    impl Faults for Stuck {
+        fn at(&self, _: host_provisioner::Phase, function: &str) -> Option<Fault> {
+            (function == "embedded.start").then_some(Fault::Silent)
+        }
+    }
+    let fixture = Fixture::new();
+    fixture.host.disturb(Arc::new(Stuck));
+    let plugin = fixture.plugin_with(|spec| spec.limits.call = Duration::from_secs(2)).await;
+    let failure = refusal(&plugin, "component").await;
+    assert_eq!(failure.text, "plugin `p` took longer than its limit of 2 s");
+    assert_eq!(failure.details, ["the last that it asked the gateway for is `embedded.start`"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_call_ends_soon_whether_the_plugin_listens_or_not() {
     let fixture = Fixture::new();
     let plugin = fixture.plugin().await;

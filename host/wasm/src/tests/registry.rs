@@ -3,7 +3,7 @@
 use super::*;
 use crate::grants::HostPattern;
 use host_provisioner::Connection;
-use host_workload_docker::LoginFile;
+use host_workload_docker::{ImageConfiguration, ImageWords, LoginFile};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 
@@ -57,33 +57,20 @@ impl Bench {
         let catalog = Arc::new(Catalog::default());
         fixture.host.carry_bridge(None, Arc::clone(&catalog) as Arc<dyn ImageCatalog>);
         let pattern = |text: &str| text.parse::<HostPattern>().unwrap();
-        let plugin = fixture
-            .plugin_with(|spec| {
-                spec.source =
-                    PluginSource::Bytes(std::fs::read(test_artifacts::guest("plugin_http")).unwrap().into());
-                spec.grants = Grants {
-                    registry,
-                    // The guest imports it.
-                    http: vec![HttpGrant::any()],
-                    connect: ["127.0.0.1:*", "localhost:*"].map(pattern).into(),
-                    secrets: vec!["token".to_owned()],
-                    secret_hosts: BTreeMap::from([(
-                        "token".to_owned(),
-                        vec![pattern("registry.example:443")],
-                    )]),
-                    ..Grants::default()
-                };
-            })
-            .await;
-        fixture.resolver.declare("plugin:p", ["token".to_owned()]);
+        let grants = Grants {
+            registry,
+            // The guest imports it.
+            http: vec![HttpGrant::any()],
+            connect: ["127.0.0.1:*", "localhost:*"].map(pattern).into(),
+            ..Grants::default()
+        };
+        let plugin = http_guest::loaded(&fixture, "registry.example:443", grants).await;
         Self { _fixture: fixture, plugin, catalog }
     }
 
     /// What came of each line, in a call for a server of this image.
     async fn run(&self, image: &str, lines: &[&str]) -> Vec<String> {
-        let failure = self.plugin.provision(&call(), &of_image(image, lines)).await.map(|_| ()).unwrap_err();
-        assert_eq!(failure.text, "done", "{failure:?}");
-        failure.details
+        http_guest::told(&self.plugin, &of_image(image, lines)).await
     }
 
     fn asked(&self) -> Vec<String> {

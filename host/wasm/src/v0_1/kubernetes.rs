@@ -27,6 +27,7 @@ use crate::v0_1::imported::kubernetes::{
 };
 use crate::v0_1::types::{Failure, FailureCategory, Page};
 use host_provisioner as provisioner;
+use host_workload_kubernetes as cluster;
 use host_workload_kubernetes::{Error, ErrorKind};
 use std::ops::Deref;
 use std::time::Duration;
@@ -40,6 +41,8 @@ const LOG: usize = 64 << 10;
 const OUTPUT: usize = 1 << 20;
 /// Entries of a page.
 const PAGE: u32 = 500;
+/// Time that is kept for telling a plugin that the cluster does not answer.
+const NOTICE: Duration = Duration::from_millis(250);
 
 /// One call, as it acts on the cluster.
 #[derive(Clone, Copy)]
@@ -60,40 +63,52 @@ fn document(text: &str) -> Result<(), limits::Met> {
     if text.len() > DOCUMENT { Err(limits::Met::Fixed("bytes of a document", DOCUMENT)) } else { Ok(()) }
 }
 
-impl Host for CallState {
-    async fn cluster(&mut self) -> Answer<ClusterInfo> {
-        self.enter("kubernetes.cluster")?;
+impl CallState {
+    /// Begins a function of the cluster and does its work. Requests are given up in time for the plugin to hear who did not answer.
+    async fn on_cluster<'s, T, W>(
+        &'s mut self,
+        function: &'static str,
+        work: impl FnOnce(Kubernetes<'s>) -> W,
+    ) -> Answer<T>
+    where
+        W: Future<Output = Answer<T>>,
+    {
+        self.enter(function)?;
         if let Some(failure) = self.disturbed().await {
             return Ok(Err(failure));
         }
-        Ok(Kubernetes(&self.scope).info().await)
+        let ends = self.ends.checked_sub(NOTICE).unwrap_or(self.ends);
+        cluster::within(ends, work(Kubernetes(&self.scope))).await
+    }
+}
+
+impl Host for CallState {
+    async fn cluster(&mut self) -> Answer<ClusterInfo> {
+        self.on_cluster("kubernetes.cluster", |cluster| async move { Ok(cluster.info().await) }).await
     }
 
     async fn apply(&mut self, text: String) -> Answer<String> {
-        self.enter("kubernetes.apply")?;
-        if let Some(failure) = self.disturbed().await {
-            return Ok(Err(failure));
-        }
-        document(&text)?;
-        Kubernetes(&self.scope).apply(&text).await
+        self.on_cluster("kubernetes.apply", |cluster| async move {
+            document(&text)?;
+            cluster.apply(&text).await
+        })
+        .await
     }
 
     async fn dry_run(&mut self, text: String) -> Answer<String> {
-        self.enter("kubernetes.dry-run")?;
-        if let Some(failure) = self.disturbed().await {
-            return Ok(Err(failure));
-        }
-        document(&text)?;
-        Ok(Kubernetes(&self.scope).dry_run(&text).await)
+        self.on_cluster("kubernetes.dry-run", |cluster| async move {
+            document(&text)?;
+            Ok(cluster.dry_run(&text).await)
+        })
+        .await
     }
 
     async fn get(&mut self, target: Target) -> Answer<Option<String>> {
-        self.enter("kubernetes.get")?;
-        if let Some(failure) = self.disturbed().await {
-            return Ok(Err(failure));
-        }
-        target.bounded()?;
-        Ok(Kubernetes(&self.scope).read(&target).await)
+        self.on_cluster("kubernetes.get", |cluster| async move {
+            target.bounded()?;
+            Ok(cluster.read(&target).await)
+        })
+        .await
     }
 
     async fn enumerate(
@@ -103,13 +118,12 @@ impl Host for CallState {
         selector: String,
         page: Page,
     ) -> Answer<DocumentPage> {
-        self.enter("kubernetes.enumerate")?;
-        if let Some(failure) = self.disturbed().await {
-            return Ok(Err(failure));
-        }
-        [&kind, &namespace, &selector].into_iter().try_for_each(Bounded::bounded)?;
-        page.cursor.bounded()?;
-        Ok(Kubernetes(&self.scope).enumerate(&kind, &namespace, &selector, page).await)
+        self.on_cluster("kubernetes.enumerate", |cluster| async move {
+            [&kind, &namespace, &selector].into_iter().try_for_each(Bounded::bounded)?;
+            page.cursor.bounded()?;
+            Ok(cluster.enumerate(&kind, &namespace, &selector, page).await)
+        })
+        .await
     }
 
     async fn remove(
@@ -118,67 +132,61 @@ impl Host for CallState {
         grace_seconds: Option<u32>,
         uid: Option<String>,
     ) -> Answer<()> {
-        self.enter("kubernetes.remove")?;
-        if let Some(failure) = self.disturbed().await {
-            return Ok(Err(failure));
-        }
-        target.bounded()?;
-        uid.bounded()?;
-        Ok(Kubernetes(&self.scope).remove(&target, grace_seconds, uid).await)
+        self.on_cluster("kubernetes.remove", |cluster| async move {
+            target.bounded()?;
+            uid.bounded()?;
+            Ok(cluster.remove(&target, grace_seconds, uid).await)
+        })
+        .await
     }
 
     async fn apply_secret(&mut self, text: String, entries: Vec<SecretEntry>) -> Answer<()> {
-        self.enter("kubernetes.apply-secret")?;
-        if let Some(failure) = self.disturbed().await {
-            return Ok(Err(failure));
-        }
-        document(&text)?;
-        crate::v0_1::bounds::list(&entries)?;
-        for entry in &entries {
-            entry.key.bounded()?;
-            entry.server_ids.bounded()?;
-        }
-        Kubernetes(&self.scope).apply_secret(&text, entries).await
+        self.on_cluster("kubernetes.apply-secret", |cluster| async move {
+            document(&text)?;
+            crate::v0_1::bounds::list(&entries)?;
+            for entry in &entries {
+                entry.key.bounded()?;
+                entry.server_ids.bounded()?;
+            }
+            cluster.apply_secret(&text, entries).await
+        })
+        .await
     }
 
     async fn secret_keys(&mut self, namespace: String, name: String) -> Answer<Option<Vec<String>>> {
-        self.enter("kubernetes.secret-keys")?;
-        if let Some(failure) = self.disturbed().await {
-            return Ok(Err(failure));
-        }
-        namespace.bounded()?;
-        name.bounded()?;
-        Ok(Kubernetes(&self.scope).secret_keys(&namespace, &name).await)
+        self.on_cluster("kubernetes.secret-keys", |cluster| async move {
+            namespace.bounded()?;
+            name.bounded()?;
+            Ok(cluster.secret_keys(&namespace, &name).await)
+        })
+        .await
     }
 
     async fn wait(&mut self, conditions: Vec<Condition>, timeout_ms: u32) -> Answer<Met> {
-        self.enter("kubernetes.wait")?;
-        if let Some(failure) = self.disturbed().await {
-            return Ok(Err(failure));
-        }
-        crate::v0_1::bounds::list(&conditions)?;
-        conditions.iter().try_for_each(|condition| condition.target.bounded())?;
         let time = Duration::from_millis(u64::from(timeout_ms)).min(self.remaining());
-        Ok(Kubernetes(&self.scope).wait_for_one(&conditions, time).await)
+        self.on_cluster("kubernetes.wait", |cluster| async move {
+            crate::v0_1::bounds::list(&conditions)?;
+            conditions.iter().try_for_each(|condition| condition.target.bounded())?;
+            Ok(cluster.wait_for_one(&conditions, time).await)
+        })
+        .await
     }
 
     async fn diagnose(&mut self, target: Target) -> Answer<Failure> {
-        self.enter("kubernetes.diagnose")?;
-        if let Some(failure) = self.disturbed().await {
-            return Ok(Err(failure));
-        }
-        target.bounded()?;
-        Ok(Kubernetes(&self.scope).diagnose(&target).await)
+        self.on_cluster("kubernetes.diagnose", |cluster| async move {
+            target.bounded()?;
+            Ok(cluster.diagnose(&target).await)
+        })
+        .await
     }
 
     async fn attach(&mut self, pod: Target, container: String) -> Answer<Resource<Held>> {
-        self.enter("kubernetes.attach")?;
-        if let Some(failure) = self.disturbed().await {
-            return Ok(Err(failure));
-        }
-        pod.bounded()?;
-        container.bounded()?;
-        match Kubernetes(&self.scope).attach(&pod, &container).await {
+        let attached = self.on_cluster("kubernetes.attach", |cluster| async move {
+            pod.bounded()?;
+            container.bounded()?;
+            Ok(cluster.attach(&pod, &container).await)
+        });
+        match attached.await? {
             Err(failure) => Ok(Err(failure)),
             Ok(streams) => Ok(Ok(self.push(Held(provisioner::Connection::Streams(streams)))?)),
         }
@@ -190,14 +198,13 @@ impl Host for CallState {
         container: String,
         words: Vec<String>,
     ) -> Answer<Resource<Held>> {
-        self.enter("kubernetes.exec-attached")?;
-        if let Some(failure) = self.disturbed().await {
-            return Ok(Err(failure));
-        }
-        pod.bounded()?;
-        container.bounded()?;
-        words.bounded()?;
-        match Kubernetes(&self.scope).exec_attached(&pod, &container, &words).await {
+        let attached = self.on_cluster("kubernetes.exec-attached", |cluster| async move {
+            pod.bounded()?;
+            container.bounded()?;
+            words.bounded()?;
+            Ok(cluster.exec_attached(&pod, &container, &words).await)
+        });
+        match attached.await? {
             Err(failure) => Ok(Err(failure)),
             Ok(streams) => Ok(Ok(self.push(Held(provisioner::Connection::Streams(streams)))?)),
         }
@@ -210,14 +217,13 @@ impl Host for CallState {
         words: Vec<String>,
         output_limit: u32,
     ) -> Answer<ExecResult> {
-        self.enter("kubernetes.exec")?;
-        if let Some(failure) = self.disturbed().await {
-            return Ok(Err(failure));
-        }
-        pod.bounded()?;
-        container.bounded()?;
-        words.bounded()?;
-        Ok(Kubernetes(&self.scope).exec(&pod, &container, &words, output_limit as usize).await)
+        self.on_cluster("kubernetes.exec", |cluster| async move {
+            pod.bounded()?;
+            container.bounded()?;
+            words.bounded()?;
+            Ok(cluster.exec(&pod, &container, &words, output_limit as usize).await)
+        })
+        .await
     }
 
     async fn run_pod(
@@ -229,22 +235,22 @@ impl Host for CallState {
         output_limit: u32,
         timeout_ms: u32,
     ) -> Answer<Resource<RunOutput>> {
-        self.enter("kubernetes.run-pod")?;
-        if let Some(failure) = self.disturbed().await {
-            return Ok(Err(failure));
-        }
-        document(&text)?;
-        container.bounded()?;
-        let asked = run::Asked {
-            document: &text,
-            container: &container,
-            output: &output,
-            input,
-            limit: output_limit as usize,
-            time: Duration::from_millis(u64::from(timeout_ms)),
-            remaining: self.remaining(),
-        };
-        match Kubernetes(&self.scope).run_pod(asked).await? {
+        let remaining = self.remaining();
+        let ran = self.on_cluster("kubernetes.run-pod", |cluster| async move {
+            document(&text)?;
+            container.bounded()?;
+            let asked = run::Asked {
+                document: &text,
+                container: &container,
+                output: &output,
+                input,
+                limit: output_limit as usize,
+                time: Duration::from_millis(u64::from(timeout_ms)),
+                remaining,
+            };
+            cluster.run_pod(asked).await
+        });
+        match ran.await? {
             Err(failure) => Ok(Err(failure)),
             Ok(output) => Ok(Ok(self.push(output)?)),
         }
@@ -257,57 +263,50 @@ impl Host for CallState {
         lines: u32,
         previous: bool,
     ) -> Answer<String> {
-        self.enter("kubernetes.log-tail")?;
-        if let Some(failure) = self.disturbed().await {
-            return Ok(Err(failure));
-        }
-        pod.bounded()?;
-        container.bounded()?;
-        Ok(Kubernetes(&self.scope).log_tail(&pod, &container, lines, previous).await)
+        self.on_cluster("kubernetes.log-tail", |cluster| async move {
+            pod.bounded()?;
+            container.bounded()?;
+            Ok(cluster.log_tail(&pod, &container, lines, previous).await)
+        })
+        .await
     }
 
     async fn open_tunnel(&mut self, target: Target, port: u16) -> Answer<Tunnel> {
-        self.enter("kubernetes.open-tunnel")?;
-        if let Some(failure) = self.disturbed().await {
-            return Ok(Err(failure));
-        }
-        target.bounded()?;
-        match Kubernetes(&self.scope).open_tunnel(&target, port).await {
-            Err(failure) => Ok(Err(failure)),
-            Ok(tunnel) => Ok(Ok(self.scope.tunnels.add(tunnel))),
-        }
+        self.on_cluster("kubernetes.open-tunnel", |cluster| async move {
+            target.bounded()?;
+            let tunnel = cluster.open_tunnel(&target, port).await;
+            Ok(tunnel.map(|tunnel| cluster.tunnels.add(tunnel)))
+        })
+        .await
     }
 
     async fn service_address(&mut self, namespace: String, name: String, port: u16) -> Answer<Address> {
-        self.enter("kubernetes.service-address")?;
-        if let Some(failure) = self.disturbed().await {
-            return Ok(Err(failure));
-        }
-        namespace.bounded()?;
-        name.bounded()?;
-        let found = Kubernetes(&self.scope).service_address(&namespace, &name, port).await;
-        if let Ok(address) = &found {
-            self.scope.tunnels.hand_out(&address.host, address.port);
-        }
-        Ok(found)
+        self.on_cluster("kubernetes.service-address", |cluster| async move {
+            namespace.bounded()?;
+            name.bounded()?;
+            let found = cluster.service_address(&namespace, &name, port).await;
+            if let Ok(address) = &found {
+                cluster.tunnels.hand_out(&address.host, address.port);
+            }
+            Ok(found)
+        })
+        .await
     }
 
     async fn missing_rights(&mut self, rights: Vec<Right>) -> Answer<Vec<(Right, String)>> {
-        self.enter("kubernetes.missing-rights")?;
-        if let Some(failure) = self.disturbed().await {
-            return Ok(Err(failure));
-        }
-        crate::v0_1::bounds::list(&rights)?;
-        Ok(Kubernetes(&self.scope).missing_rights(rights).await)
+        self.on_cluster("kubernetes.missing-rights", |cluster| async move {
+            crate::v0_1::bounds::list(&rights)?;
+            Ok(cluster.missing_rights(rights).await)
+        })
+        .await
     }
 
     async fn living_sessions(&mut self, namespace: String) -> Answer<Vec<String>> {
-        self.enter("kubernetes.living-sessions")?;
-        if let Some(failure) = self.disturbed().await {
-            return Ok(Err(failure));
-        }
-        namespace.bounded()?;
-        Ok(Kubernetes(&self.scope).living_sessions(&namespace).await)
+        self.on_cluster("kubernetes.living-sessions", |cluster| async move {
+            namespace.bounded()?;
+            Ok(cluster.living_sessions(&namespace).await)
+        })
+        .await
     }
 }
 

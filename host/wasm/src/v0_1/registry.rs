@@ -1,7 +1,7 @@
 //! `registry`: what images say about themselves, asked of their registries by the host, with the logins that it has. Which images a plugin may ask
 //! about is decided here; who speaks to registries is somebody else's business.
 
-use crate::image_words::{ImageConfiguration, ImageLogin, ImageQuestion, ImageUnknown, ImageUnknownWhy};
+use crate::image_words::{ImageLogin, ImageQuestion, ImageUnknown, ImageUnknownWhy};
 use crate::limits::{LIST, TEXT};
 use crate::sanitize::{LINE, line};
 use crate::state::{CallState, Scope};
@@ -10,7 +10,7 @@ use crate::v0_1::imported::registry::{Host, ImageConfig};
 use crate::v0_1::types::{Failure, FailureCategory, Label, Part, RegistryLogin, SecretOwner, Value};
 use host_provisioner::Workload;
 use host_web::Target;
-use host_workload_docker::Reference;
+use host_workload_docker::{ImageConfiguration, Reference};
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 

@@ -1,14 +1,17 @@
 //! The fake cluster: documents are kept as they are applied, pods are ready at once, and a test sets any other status.
 
+mod document;
+
 use super::FakeHost;
 use super::world::World;
 use crate::connection::{Connection, RunOutput};
 use crate::kubernetes::{
-    Address, ClusterInfo, Condition, DocumentPage, ExecResult, ImageConfig, Met, PodOutput, Right,
-    SecretContent, SecretEntry, Target, Test, Tunnel,
+    Address, ClusterInfo, Condition, DocumentPage, ExecResult, Met, PodOutput, Right, SecretContent,
+    SecretEntry, Target, Test, Tunnel,
 };
-use crate::types::{Failure, ObjectRef, Page, RegistryLogin};
+use crate::types::{Failure, ObjectRef, Page};
 use crate::{Error, Result, value};
+use document::{Key, is, named, selects, set, shown};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,37 +21,6 @@ pub(super) struct Cluster {
     hopeless: BTreeMap<Key, Failure>,
     tunnels: BTreeSet<String>,
     missing_rights: Vec<(Right, String)>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    kind: String,
-    namespace: String,
-    name: String,
-}
-
-impl From<&Target> for Key {
-    fn from(target: &Target) -> Self {
-        Self { kind: target.kind.clone(), namespace: target.namespace.clone(), name: target.name.clone() }
-    }
-}
-
-impl Key {
-    fn object(&self) -> ObjectRef {
-        ObjectRef::new(&self.kind, &self.namespace, &self.name)
-    }
-
-    fn of(document: &Value) -> Result<Self> {
-        let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str);
-        match (text("/apiVersion"), text("/kind"), text("/metadata/name")) {
-            (Some(version), Some(kind), Some(name)) => Ok(Self {
-                kind: format!("{version}/{kind}"),
-                namespace: text("/metadata/namespace").unwrap_or("default").to_owned(),
-                name: name.to_owned(),
-            }),
-            _ => Err(Error::permanent("apply document: it needs `apiVersion`, `kind` and `metadata.name`")),
-        }
-    }
 }
 
 impl Cluster {
@@ -418,66 +390,4 @@ impl FakeHost {
             Ok(alive.map(|(session, _)| session.clone()).chain([world.context.session.clone()]).collect())
         })
     }
-
-    pub(crate) fn registry_image(
-        &self,
-        reference: &str,
-        platform: Option<&str>,
-        login: Option<&RegistryLogin>,
-    ) -> Result<ImageConfig> {
-        let with = if login.is_some() { " with login" } else { "" };
-        self.call(format!("registry.image {reference} {}{with}", platform.unwrap_or("any")), |world| {
-            Ok(ImageConfig {
-                digest: world.resolve_reference(reference)?,
-                platform: platform.unwrap_or("linux/amd64").to_owned(),
-                entrypoint: vec!["/server".to_owned()],
-                arguments: Vec::new(),
-                user: String::new(),
-                working_directory: String::new(),
-                labels: Vec::new(),
-                environment_names: Vec::new(),
-                exposed_ports: Vec::new(),
-            })
-        })
-    }
-}
-
-fn shown(target: &Target) -> String {
-    format!("{} {}/{}", target.kind, target.namespace, target.name)
-}
-
-/// For the list of calls; a document that is none is refused by the call itself.
-fn named(document: &str) -> String {
-    let parsed = serde_json::from_str::<Value>(document).ok();
-    match parsed.and_then(|document| Key::of(&document).ok()) {
-        Some(key) => format!("{} {}/{}", key.kind, key.namespace, key.name),
-        None => "?".to_owned(),
-    }
-}
-
-fn is(object: &Value, key: &str, wanted: &str) -> bool {
-    object.get(key).and_then(Value::as_str) == Some(wanted)
-}
-
-/// Puts a value at a path, with maps on the way to it.
-fn set(document: &mut Value, path: &[&str], value: Value) {
-    let Some((first, rest)) = path.split_first() else {
-        *document = value;
-        return;
-    };
-    if !document.is_object() {
-        *document = json!({});
-    }
-    if let Some(map) = document.as_object_mut() {
-        set(map.entry(*first).or_insert(Value::Null), rest, value);
-    }
-}
-
-/// `a=b,c=d` and `a`, which is what plugins need to find their own.
-fn selects(selector: &str, document: &Value) -> bool {
-    let labels = document.pointer("/metadata/labels").unwrap_or(&Value::Null);
-    selector.split(',').filter(|part| !part.is_empty()).all(|part| match part.split_once('=') {
-        Some((key, wanted)) => is(labels, key.trim(), wanted.trim()),
-        None => labels.get(part.trim()).is_some(),
-    })
 }

@@ -1,38 +1,23 @@
 //! A plugin that asks a container engine, on request, for what it must not have. The request is the name of the server; words after the first
 //! are its arguments. What the host answers to questions becomes the text of a failure.
 
+#[path = "../../toolless.rs"]
+mod toolless;
+
 wit_bindgen::generate!({
     path: "../../../wit/v0.1",
     world: "docker-plugin",
     generate_all,
 });
 
-use exports::gateway::provisioner::container_runtime;
 use exports::gateway::provisioner::provisioner::{Description, Guest, Prepared, Provisioned, Reconnected};
 use gateway::provisioner::docker::{self, Condition, ContainerSpec, ImageRequest, NetworkSpec};
 use gateway::provisioner::types::*;
+use toolless::{failure, unsupported};
 
 struct Plugin;
 
 export!(Plugin);
-
-fn failure(category: FailureCategory, text: impl Into<String>) -> Failure {
-    Failure {
-        phase: Phase::Other,
-        category,
-        step: None,
-        text: text.into(),
-        hint: None,
-        details: Vec::new(),
-        objects: Vec::new(),
-        retry_after_ms: None,
-        extras: Vec::new(),
-    }
-}
-
-fn unsupported<T>() -> Result<T, Failure> {
-    Err(failure(FailureCategory::Unsupported, "not here"))
-}
 
 /// What the host said, as a failure's text.
 fn says<T>(text: String) -> Result<T, Failure> {
@@ -271,28 +256,6 @@ impl Guest for Plugin {
     }
 
     fn shutdown(_: Context, _: Leftovers) -> Result<(), Failure> {
-        Ok(())
-    }
-}
-
-impl container_runtime::Guest for Plugin {
-    fn validate_run(_: Context, _: ToolContainer) -> Result<Validation, Failure> {
-        unsupported()
-    }
-
-    fn plan_run(_: Context, _: ToolContainer) -> Result<Blueprint, Failure> {
-        unsupported()
-    }
-
-    fn run(_: Context, _: ToolContainer) -> Result<container_runtime::Ran, Failure> {
-        unsupported()
-    }
-
-    fn start(_: Context, _: ToolContainer) -> Result<Provisioned, Failure> {
-        unsupported()
-    }
-
-    fn stop(_: Context, _: Lease, _: ReleaseReason) -> Result<(), Failure> {
         Ok(())
     }
 }

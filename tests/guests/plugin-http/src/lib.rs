@@ -10,40 +10,25 @@
 //! In a body and a header `|server:NAME|`, `|own:NAME|` and `|generated:NAME|` stand for secrets, encoded for JSON unless `encode=percent` says otherwise.
 //! What the host answers to each line becomes a detail of the failure that `provision` ends with, unless the last line is `connect`, `greet` or `ok`.
 
+#[path = "../../toolless.rs"]
+mod toolless;
+
 wit_bindgen::generate!({
     path: "../../../wit/v0.1",
     world: "http-plugin",
     generate_all,
 });
 
-use exports::gateway::provisioner::container_runtime;
 use exports::gateway::provisioner::provisioner::{Description, Guest, Prepared, Provisioned, Reconnected};
 use gateway::provisioner::connection::{self, Authorization, HttpEndpoint, HttpProtocol, TcpEndpoint};
 use gateway::provisioner::http::{self, BodyPart, Effect, EncodedValue, Encoding, Request};
 use gateway::provisioner::types::*;
 use gateway::provisioner::{call, registry, secrets};
+use toolless::{failure, unsupported};
 
 struct Plugin;
 
 export!(Plugin);
-
-fn failure(category: FailureCategory, text: impl Into<String>) -> Failure {
-    Failure {
-        phase: Phase::Other,
-        category,
-        step: None,
-        text: text.into(),
-        hint: None,
-        details: Vec::new(),
-        objects: Vec::new(),
-        retry_after_ms: None,
-        extras: Vec::new(),
-    }
-}
-
-fn unsupported<T>() -> Result<T, Failure> {
-    Err(failure(FailureCategory::Unsupported, "not here"))
-}
 
 fn object(name: &str) -> ObjectRef {
     ObjectRef { kind: "thing".to_owned(), scope: String::new(), name: name.to_owned() }
@@ -311,28 +296,6 @@ impl Guest for Plugin {
     }
 
     fn shutdown(_: Context, _: Leftovers) -> Result<(), Failure> {
-        Ok(())
-    }
-}
-
-impl container_runtime::Guest for Plugin {
-    fn validate_run(_: Context, _: ToolContainer) -> Result<Validation, Failure> {
-        unsupported()
-    }
-
-    fn plan_run(_: Context, _: ToolContainer) -> Result<Blueprint, Failure> {
-        unsupported()
-    }
-
-    fn run(_: Context, _: ToolContainer) -> Result<container_runtime::Ran, Failure> {
-        unsupported()
-    }
-
-    fn start(_: Context, _: ToolContainer) -> Result<Provisioned, Failure> {
-        unsupported()
-    }
-
-    fn stop(_: Context, _: Lease, _: ReleaseReason) -> Result<(), Failure> {
         Ok(())
     }
 }

@@ -1,40 +1,25 @@
 //! A plugin that asks a cluster, on request, for what it must not have. The request is the annotations of the server: each is a host function and
 //! its argument, and what all of them answered becomes the text of a failure. `@NAME@`, `@REQUEST@` and `@SERVER@` stand for what is this call's.
 
+#[path = "../../toolless.rs"]
+mod toolless;
+
 wit_bindgen::generate!({
     path: "../../../wit/v0.1",
     world: "kubernetes-plugin",
     generate_all,
 });
 
-use exports::gateway::provisioner::container_runtime;
 use exports::gateway::provisioner::provisioner::{Description, Guest, Prepared, Provisioned, Reconnected};
 use gateway::provisioner::kubernetes::{
     self, Condition, PodOutput, SecretContent, SecretEntry, Target, Test,
 };
 use gateway::provisioner::types::*;
+use toolless::{failure, unsupported};
 
 struct Plugin;
 
 export!(Plugin);
-
-fn failure(category: FailureCategory, text: impl Into<String>) -> Failure {
-    Failure {
-        phase: Phase::Other,
-        category,
-        step: None,
-        text: text.into(),
-        hint: None,
-        details: Vec::new(),
-        objects: Vec::new(),
-        retry_after_ms: None,
-        extras: Vec::new(),
-    }
-}
-
-fn unsupported<T>() -> Result<T, Failure> {
-    Err(failure(FailureCategory::Unsupported, "not here"))
-}
 
 /// `kind namespace name`.
 fn target(words: &[&str]) -> Target {
@@ -183,28 +168,6 @@ impl Guest for Plugin {
             };
             kubernetes::remove(&target, Some(0), None)?;
         }
-        Ok(())
-    }
-}
-
-impl container_runtime::Guest for Plugin {
-    fn validate_run(_: Context, _: ToolContainer) -> Result<Validation, Failure> {
-        unsupported()
-    }
-
-    fn plan_run(_: Context, _: ToolContainer) -> Result<Blueprint, Failure> {
-        unsupported()
-    }
-
-    fn run(_: Context, _: ToolContainer) -> Result<container_runtime::Ran, Failure> {
-        unsupported()
-    }
-
-    fn start(_: Context, _: ToolContainer) -> Result<Provisioned, Failure> {
-        unsupported()
-    }
-
-    fn stop(_: Context, _: Lease, _: ReleaseReason) -> Result<(), Failure> {
         Ok(())
     }
 }

@@ -1,10 +1,12 @@
 //! What a plugin may make: documents of kinds whose meaning is known here, and pods that have no rights beyond themselves.
 
+mod closed;
+mod container;
 mod late;
 mod pod;
+mod volume;
 
 pub(crate) use late::key;
-use pod::literal;
 
 use super::Kubernetes;
 use super::document::template_of;

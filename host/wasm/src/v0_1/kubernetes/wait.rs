@@ -297,7 +297,8 @@ impl Kubernetes<'_> {
             Err(error) if error.is_denied() => {
                 failure.details.push("events unavailable (forbidden)".to_owned())
             }
-            Err(_) => {}
+            // Perhaps that is why.
+            Err(error) => failure.details.push(sanitize::line(&error.text, sanitize::LINE)),
         }
         let is_pod = object.pointer("/spec/containers").is_some();
         if !is_pod || carries_secrets(object.get("spec")) {

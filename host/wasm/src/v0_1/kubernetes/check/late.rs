@@ -48,7 +48,7 @@ pub(super) fn helpers(container: &Value, server: &ServerSpec, grant: &Kubernetes
         } else if let Some(key) = setting {
             let default = defaults.remove(name);
             helpers.insert(name.to_owned(), Part::Setting(Setting { key, default }));
-        } else if let Some(default) = variable.get("value").and_then(Value::as_str).and_then(super::literal) {
+        } else if let Some(default) = variable.get("value").and_then(Value::as_str).and_then(literal) {
             defaults.insert(name.to_owned(), default);
         }
     }
@@ -101,6 +101,27 @@ pub(super) fn meaning(text: &str, helpers: &Helpers) -> Option<Vec<Part>> {
         parts.push(Part::Text(plain));
     }
     Some(parts)
+}
+
+/// What a text means to the cluster, which puts variables in the place of `$(NAME)`; `None` if it holds such a reference.
+fn literal(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        if c != '$' {
+            out.push(c);
+            continue;
+        }
+        match rest.peek().copied() {
+            Some('$') => {
+                rest.next();
+                out.push('$');
+            }
+            Some('(') if rest.clone().any(|c| c == ')') => return None,
+            _ => out.push('$'),
+        }
+    }
+    Some(out)
 }
 
 #[cfg(test)]
@@ -162,5 +183,21 @@ mod tests {
         }
         let own = Own::Joined(vec![text("x$(MCPCFG_a)"), Part::Secret("acme/token".to_owned()), text("$")]);
         assert_eq!(Some(meant(&own)), meaning("x$$(MCPCFG_a)$(MCPCFG_t)$", &helpers));
+    }
+
+    #[test]
+    fn references_are_seen_as_the_cluster_sees_them() {
+        for (text, means) in [
+            ("plain", Some("plain")),
+            ("$$(A)", Some("$(A)")),
+            ("$(A)", None),
+            ("x$(A", Some("x$(A")),
+            ("$5", Some("$5")),
+            ("a$$b", Some("a$b")),
+            ("$", Some("$")),
+            ("$$$(A)", None),
+        ] {
+            assert_eq!(literal(text).as_deref(), means, "{text}");
+        }
     }
 }
