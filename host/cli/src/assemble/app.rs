@@ -123,11 +123,7 @@ impl App {
                 .collect(),
             compile_limit: COMPILE_WITHIN,
         });
-        if let Some((architecture, bytes)) = bundled::EGRESS {
-            let architecture = architecture.to_owned();
-            host.carry_egress(EgressProgram { bytes: bytes.into(), architecture });
-        }
-        carry_bridge(&host, environment);
+        carry_programs(&host, environment);
         if let Some(policy) = images::policy(&inputs.images, environment)? {
             host.trust_images_by(policy);
         }
@@ -442,8 +438,12 @@ pub(crate) fn docker(
     }))
 }
 
-/// What a plugin host puts in front of programs in a cluster.
-pub(crate) fn carry_bridge(host: &PluginHost, environment: &Environment) {
+/// What a plugin host starts beside servers on an engine, and puts in front of programs in a cluster.
+pub(crate) fn carry_programs(host: &PluginHost, environment: &Environment) {
+    if let Some((architecture, bytes)) = bundled::EGRESS {
+        let architecture = architecture.to_owned();
+        host.carry_egress(EgressProgram { bytes: bytes.into(), architecture });
+    }
     let program = bundled::BRIDGE.map(|(architecture, bytes)| BridgeProgram {
         bytes: bytes.into(),
         architecture: architecture.to_owned(),

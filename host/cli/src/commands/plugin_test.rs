@@ -41,7 +41,7 @@ impl Bench for Here {
                 .collect(),
             compile_limit: app::COMPILE_WITHIN,
         });
-        app::carry_bridge(&host, &self.app.environment);
+        app::carry_programs(&host, &self.app.environment);
         host
     }
 
