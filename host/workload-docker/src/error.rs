@@ -65,7 +65,7 @@ impl Error {
             }
             Bollard::DockerStreamError { error } => Self::answered(what, 500, error),
             Bollard::IOError { err } => Self::io(what, err),
-            Bollard::HyperResponseError { err } => Self::cut(what, &err.to_string()),
+            Bollard::HyperResponseError { err } => Self::cut(what, &with_reasons(err)),
             Bollard::RequestTimeoutError => Self::cut(what, "it does not answer"),
             other => Self::new(ErrorKind::Engine, format!("{what}: {other}")),
         }
@@ -95,7 +95,7 @@ impl Error {
                 Io::InvalidInput | Io::Unsupported => ErrorKind::Unsupported,
                 _ => ErrorKind::Unreachable,
             },
-            format!("{what}: {error}"),
+            format!("{what}: {}", with_reasons(error)),
         );
         match error.kind() {
             Io::PermissionDenied => failure.with_hint(
@@ -114,6 +114,17 @@ impl Error {
     pub(crate) fn is_not_found(&self) -> bool {
         self.kind == ErrorKind::NotFound
     }
+}
+
+/// An error with what is behind it: the library for HTTP says `connection error`, and only the next one that a certificate was wanted.
+pub(crate) fn with_reasons(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    for reason in std::iter::successors(error.source(), |reason| reason.source()).map(ToString::to_string) {
+        if !text.contains(&reason) {
+            text = format!("{text}: {reason}");
+        }
+    }
+    text
 }
 
 /// What engines say when every network of their pools is taken.

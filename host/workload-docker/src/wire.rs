@@ -3,7 +3,7 @@
 
 use crate::dial::{self, Stream};
 use crate::endpoint::Endpoint;
-use crate::error::Error;
+use crate::error::{Error, with_reasons};
 use crate::tls;
 use bollard::BollardRequest;
 use bytes::Bytes;
@@ -112,7 +112,7 @@ impl Wire {
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Err(refused(what, response).await);
         }
-        let upgraded = hyper::upgrade::on(response).await.map_err(|e| Error::cut(what, &e.to_string()))?;
+        let upgraded = hyper::upgrade::on(response).await.map_err(|e| Error::cut(what, &with_reasons(&e)))?;
         let parts = upgraded
             .downcast::<TokioIo<Stream>>()
             .map_err(|_| Error::cut(what, "the stream is not the one that was opened"))?;

@@ -161,7 +161,8 @@ impl Targets {
         let info = self.world.engine.inspect(&container).await.unwrap().ok_or("it has just gone")?;
         let (network, own) = info.networks.first().ok_or("it has just left its network")?;
         assert!(network.ends_with("-inside") && info.networks.len() == 1, "{:?}", info.networks);
-        let gateway = format!("{}.1", own.rsplit_once('.').unwrap().0);
+        let (subnet, _) = own.rsplit_once('.').ok_or("it has just lost its address")?;
+        let gateway = format!("{subnet}.1");
         let words = ["python3", "-c", PROBE, self.addresses().0, &gateway, &port].map(str::to_owned);
         let ran =
             self.world.engine.exec(&container, &words, 1 << 16).await.map_err(|error| error.to_string())?;

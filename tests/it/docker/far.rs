@@ -6,9 +6,9 @@ use gateway_tests::harness::eventually;
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt as _;
 
-/// Stands for `ssh`: writes down what it was asked, and runs what the far machine would run, here.
-const SSH: &str =
-    "#!/bin/sh\necho \"$@\" >> \"$ASKED\"\nexport DOCKER_HOST=ENGINE\nexec PROGRAM system dial-stdio\n";
+/// Stands for `ssh`: writes down what it was asked, and runs what the far machine would run, here. It ends with its input, a moment after the gateway
+/// that closed it, and so has a group of its own: whether it does is asked at the end.
+const SSH: &str = "#!/bin/sh\necho \"$@\" >> \"$ASKED\"\nexport DOCKER_HOST=ENGINE\nexec setsid PROGRAM system dial-stdio\n";
 
 #[tokio::test]
 async fn an_engine_behind_ssh_serves_and_no_tunnel_stays() {

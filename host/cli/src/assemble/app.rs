@@ -9,7 +9,7 @@ use crate::assemble::images;
 use crate::assemble::kubernetes;
 use crate::assemble::placed::{Placed, place};
 use crate::assemble::placement::{Place, Placement};
-use crate::assemble::plugins::{carry_bridge, chosen, docker, provisioners};
+use crate::assemble::plugins::{carry_programs, chosen, docker, provisioners};
 use crate::assemble::providers::{self, Providers};
 use crate::assemble::secret_places::resolver;
 use crate::assemble::spec::{server_spec, server_spec_on_platform};
@@ -22,7 +22,7 @@ use host_gateway::Checks;
 use host_pool::{Pool, PoolConfig, ServerEntry};
 use host_provisioner::{Blot, Blotter, WorkloadKind};
 use host_resolver::Resolver;
-use host_wasm::{EgressProgram, PluginHost, PluginHostConfig, RunId};
+use host_wasm::{PluginHost, PluginHostConfig, RunId};
 use host_workload_embedded::{EmbeddedEngine, EngineConfig};
 use host_workload_process::{EngineConfig as ProcessConfig, ProcessEngine};
 use std::collections::BTreeMap;
@@ -96,11 +96,7 @@ impl App {
                 .collect(),
             compile_limit: COMPILE_WITHIN,
         });
-        if let Some((architecture, bytes)) = bundled::EGRESS {
-            let architecture = architecture.to_owned();
-            host.carry_egress(EgressProgram { bytes: bytes.into(), architecture });
-        }
-        carry_bridge(&host, environment);
+        carry_programs(&host, environment);
         if let Some(policy) = images::policy(&inputs.images, environment)? {
             host.trust_images_by(policy);
         }

@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use host_config::{PluginSettings, PluginSource};
 use host_provisioner::WorkloadKind;
 use host_resolver::Resolver;
-use host_wasm::{BridgeProgram, PluginHost, PluginSpec};
+use host_wasm::{BridgeProgram, EgressProgram, PluginHost, PluginSpec};
 use host_workload_docker::{DockerEngine, Endpoint};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -79,8 +79,12 @@ pub(crate) fn docker(
     }))
 }
 
-/// What a plugin host puts in front of programs in a cluster.
-pub(crate) fn carry_bridge(host: &PluginHost, environment: &Environment) {
+/// What a plugin host starts beside servers on an engine, and puts in front of programs in a cluster.
+pub(crate) fn carry_programs(host: &PluginHost, environment: &Environment) {
+    if let Some((architecture, bytes)) = bundled::EGRESS {
+        let architecture = architecture.to_owned();
+        host.carry_egress(EgressProgram { bytes: bytes.into(), architecture });
+    }
     let program = bundled::BRIDGE.map(|(architecture, bytes)| BridgeProgram {
         bytes: bytes.into(),
         architecture: architecture.to_owned(),

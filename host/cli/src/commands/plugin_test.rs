@@ -40,7 +40,7 @@ impl Bench for Here {
                 .collect(),
             compile_limit: app::COMPILE_WITHIN,
         });
-        plugins::carry_bridge(&host, &self.app.environment);
+        plugins::carry_programs(&host, &self.app.environment);
         host
     }
 

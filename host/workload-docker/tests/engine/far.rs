@@ -127,7 +127,14 @@ async fn encrypted(socket: PathBuf) -> u16 {
         while let Ok((near, _)) = listener.accept().await {
             let (acceptor, socket) = (acceptor.clone(), socket.clone());
             tokio::spawn(async move {
-                let Ok(mut near) = acceptor.accept(near).await else { return };
+                let mut near = match acceptor.accept(near).into_fallible().await {
+                    Ok(near) => near,
+                    // What the client sends meanwhile is read, so that the reason reaches it.
+                    Err((_, mut refused)) => {
+                        let _ = tokio::io::copy(&mut refused, &mut tokio::io::sink()).await;
+                        return;
+                    }
+                };
                 let mut far = UnixStream::connect(&socket).await.unwrap();
                 let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
             });
