@@ -20,7 +20,7 @@ use crate::logging;
 use anyhow::{Context, Result};
 use host_gateway::Checks;
 use host_pool::{Pool, PoolConfig, ServerEntry};
-use host_provisioner::{Blot, Blotter, WorkloadKind};
+use host_provisioner::{Blot, Blotter, Provisioner, WorkloadKind};
 use host_resolver::Resolver;
 use host_wasm::{PluginHost, PluginHostConfig, RunId};
 use host_workload_embedded::{EmbeddedEngine, EngineConfig};

@@ -12,7 +12,7 @@ use crate::environment::Environment;
 use crate::output::Usage;
 use anyhow::{Context, Result};
 use host_config::{PluginSettings, PluginSource};
-use host_provisioner::WorkloadKind;
+use host_provisioner::{Provisioner, WorkloadKind};
 use host_resolver::Resolver;
 use host_wasm::{BridgeProgram, EgressProgram, PluginHost, PluginSpec};
 use host_workload_docker::{DockerEngine, Endpoint};
