@@ -106,6 +106,14 @@ impl PluginHost {
         Ok(Arc::new(ServerScope { spec, component, revision }))
     }
 
+    /// Compiles the component of a server, or reads what was compiled before, while its plugin is still being loaded. Nothing of it runs, and what
+    /// goes wrong is told by the start.
+    pub async fn warm(&self, server: &ServerSpec) {
+        if let Ok(Some(component)) = self.component_of(Phase::Provision, server).await {
+            let _ = self.config.embedded.load(component.source).await;
+        }
+    }
+
     async fn component_of(&self, phase: Phase, spec: &ServerSpec) -> Result<Option<Component>, Failure> {
         let reference = || format!("component-of-{}", spec.id);
         match &spec.workload {

@@ -198,7 +198,19 @@ impl Provisioner for Deferred {
     }
 
     async fn provision(&self, call: &Call, server: &Arc<ServerSpec>) -> Result<Provisioned, Failure> {
-        self.ready().await?.provision(call, server).await
+        let provision = async { self.ready().await?.provision(call, server).await };
+        if self.plugin.initialized() || self.spec.grants.embedded.is_none() {
+            return provision.await;
+        }
+        // The plugin and the component that it is going to start are loaded side by side.
+        let warm = async {
+            self.host.warm(server).await;
+            std::future::pending().await
+        };
+        tokio::select! {
+            provisioned = provision => provisioned,
+            never = warm => never,
+        }
     }
 
     async fn probe(&self, call: &Call, lease: &Lease) -> Result<Health, Failure> {
