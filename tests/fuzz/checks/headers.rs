@@ -4,7 +4,7 @@ use super::front::{TOKEN, World, status};
 use std::cell::LazyCell;
 
 thread_local! {
-    static WORLD: LazyCell<World> = LazyCell::new(World::new);
+    static WORLD: LazyCell<World> = const { LazyCell::new(World::new) };
 }
 
 const PING: &str = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{}}";

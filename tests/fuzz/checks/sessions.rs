@@ -9,13 +9,13 @@ struct Open {
 }
 
 thread_local! {
-    static OPEN: LazyCell<Open> = LazyCell::new(|| {
+    static OPEN: LazyCell<Open> = const { LazyCell::new(|| {
         let world = World::new();
         let body = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-11-25\"}}";
         let answer = String::from_utf8(world.exchange(&request("POST /mcp", "", body))).expect("text");
         let id = answer.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).expect("a session").to_owned();
         Open { world, id }
-    });
+    }) };
 }
 
 const PING: &str = "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"ping\"}";
