@@ -23,7 +23,7 @@ front: {{names: all}}
 ",
         registry()
     ));
-    let gateway = world.serve(&scene, "http,tool,root", &[]).await;
+    let gateway = world.serve(&scene, "attached,bridged,http,tool,root", &[]).await;
     let mut client = gateway.client(LEGACY).await;
     client.await_tools(&["attached__echo", "bridged__echo", "http__echo", "tool__argv"]).await;
     for tool in ["attached__echo", "bridged__echo", "http__echo"] {
