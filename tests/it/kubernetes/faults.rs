@@ -74,7 +74,6 @@ async fn a_cut_connection_and_an_api_server_that_is_away_are_noticed_and_got_ove
         Ok(answer) => panic!("nobody can have answered: {answer}"),
     };
     assert!(why.contains("everything"), "{why}");
-    assert!(why.contains("the API server at https://") && why.contains("does not answer: "), "{why}");
     proxy.open();
     answers(&mut client, "echo").await;
     gateway.end().await;
