@@ -183,7 +183,9 @@ impl Registries {
         };
         let at = reference.digest().or(reference.tag()).unwrap_or("latest");
         let top = self.any_manifest(&reference, at, how).await.map_err(missing)?;
-        is_of(&top, at, image)?;
+        if let Some(digest) = reference.digest() {
+            is_of(&top, digest, image)?;
+        }
         let digest = digest_of(&top);
         let mut manifest: Manifest = read(&top, image)?;
         let mut listed = None;
@@ -240,13 +242,17 @@ fn digest_of(bytes: &Bytes) -> String {
     format!("sha256:{hex}")
 }
 
-/// What was asked for by its digest has it.
+/// What was asked for by its digest has it. A digest that cannot be computed here is none.
 fn is_of(bytes: &Bytes, asked: &str, image: &str) -> Result<(), Unknown> {
-    if !asked.starts_with("sha256:") || digest_of(bytes) == asked {
+    let text = if !asked.starts_with("sha256:") {
+        format!(
+            "image `{image}` names a part by a digest that is none of sha256, and no other can be checked"
+        )
+    } else if digest_of(bytes) != asked {
+        format!("the registry's answer about image `{image}` does not have the digest that was asked for")
+    } else {
         return Ok(());
-    }
-    let text =
-        format!("the registry's answer about image `{image}` does not have the digest that was asked for");
+    };
     Err(Unknown::Refused(Refusal::new(text)))
 }
 
@@ -288,6 +294,26 @@ mod tests {
         }
         let other = choose(&list(&[("unknown", "unknown", None), ("linux", "arm64", None)]), None);
         assert_eq!(other.unwrap().1, "linux/arm64");
+    }
+
+    #[test]
+    fn what_was_asked_for_by_a_digest_has_that_digest() {
+        let bytes = Bytes::from_static(b"{}");
+        let own = digest_of(&bytes);
+        assert_eq!(is_of(&bytes, &own, "a"), Ok(()));
+        let none = "image `a` names a part by a digest that is none of sha256, and no other can be checked";
+        for (asked, text) in [
+            (own.replace("sha256", "sha512"), none),
+            (own.replace("sha256:", ""), none),
+            (String::new(), none),
+            (
+                own.replace('4', "5"),
+                "the registry's answer about image `a` does not have the digest that was asked for",
+            ),
+        ] {
+            let expected = Err(Unknown::Refused(Refusal::new(text)));
+            assert_eq!(is_of(&bytes, &asked, "a"), expected, "{asked}");
+        }
     }
 
     #[test]

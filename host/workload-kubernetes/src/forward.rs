@@ -12,11 +12,13 @@ use http::Request;
 use kube::client::Connection;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -28,17 +30,62 @@ const PING: Duration = Duration::from_secs(25);
 /// How long a connection waits for a pod that is ready, where another one takes the place of what was there.
 const FOLLOW: Duration = Duration::from_secs(60);
 
-/// A port of this machine's loopback behind which a port of a pod is. Closed when it is dropped, with every connection over it.
-#[derive(Debug)]
+/// A way to a port of a pod. Closed when it is dropped, with every connection over it.
+///
+/// It has a port of this machine's loopback, for whoever can be told nothing but an address. Every user of this machine can connect there, so
+/// nobody is answered before [`Tunnel::listen`], and whoever can take a stream takes it from [`Tunnel::connect`].
 pub struct Tunnel {
-    /// Where it listens.
+    /// Its port of the loopback.
     pub address: SocketAddr,
-    task: tokio::task::JoinHandle<()>,
+    way: Way,
+    /// Until one of the two was called.
+    listener: Mutex<Option<TcpListener>>,
+    /// Dropped with this, which ends them all.
+    tasks: Mutex<JoinSet<()>>,
 }
 
-impl Drop for Tunnel {
-    fn drop(&mut self) {
-        self.task.abort();
+impl fmt::Debug for Tunnel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tunnel").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Tunnel {
+    /// From now on whatever connects to the address is led to the pod. Without effect after [`Tunnel::connect`], which has closed it.
+    pub fn listen(&self) {
+        let Some(listener) = self.take_listener() else { return };
+        let way = self.way.clone();
+        self.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                tokio::select! {
+                    accepted = listener.accept() => {
+                        let Ok((stream, _)) = accepted else { return };
+                        // Small requests must not wait for more.
+                        let _ = stream.set_nodelay(true);
+                        connections.spawn(lead(way.clone(), stream));
+                    }
+                    Some(_) = connections.join_next() => {}
+                }
+            }
+        });
+    }
+
+    /// A connection that nobody but the caller has. Closes the address, unless somebody listens there already.
+    #[must_use]
+    pub fn connect(&self) -> DuplexStream {
+        drop(self.take_listener());
+        let (near, far) = tokio::io::duplex(BUFFER);
+        self.spawn(lead(self.way.clone(), far));
+        near
+    }
+
+    fn take_listener(&self) -> Option<TcpListener> {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
     }
 }
 
@@ -61,7 +108,7 @@ struct Way {
 }
 
 impl Cluster {
-    /// Opens a tunnel to a port of a pod. Whether something listens there shows with the first connection.
+    /// Opens a tunnel to a port of a pod. Whether something is there shows with the first connection.
     ///
     /// # Errors
     /// There is no pod of that name to be had, or no port of this machine.
@@ -110,25 +157,7 @@ impl Cluster {
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| Error::io(&what, &error))?;
         let address = listener.local_addr().map_err(|error| Error::io(&what, &error))?;
         let way = Way { cluster: Arc::clone(self), namespace, port, right, lead };
-        let task = tokio::spawn(async move {
-            // Dropped with this task, which ends them all.
-            let mut connections = tokio::task::JoinSet::new();
-            loop {
-                tokio::select! {
-                    accepted = listener.accept() => {
-                        let Ok((stream, _)) = accepted else { return };
-                        let way = way.clone();
-                        connections.spawn(async move {
-                            if let Err(error) = forward(way, stream).await {
-                                tracing::debug!(error = error.text, "a connection through a tunnel ended");
-                            }
-                        });
-                    }
-                    Some(_) = connections.join_next() => {}
-                }
-            }
-        });
-        Ok(Tunnel { address, task })
+        Ok(Tunnel { address, way, listener: Mutex::new(Some(listener)), tasks: Mutex::default() })
     }
 }
 
@@ -203,13 +232,18 @@ fn is_ending(pod: &Value) -> bool {
     pod.pointer("/metadata/deletionTimestamp").is_some()
 }
 
+/// Leads a connection to its end.
+async fn lead(way: Way, stream: impl AsyncRead + AsyncWrite + Send) {
+    if let Err(error) = forward(way, stream).await {
+        tracing::debug!(error = error.text, "a connection through a tunnel ended");
+    }
+}
+
 /// One connection: its own WebSocket, with channel 0 for data and channel 1 for the error, each begun by the port's number.
-async fn forward(mut way: Way, stream: TcpStream) -> Result<(), Error> {
+async fn forward(mut way: Way, stream: impl AsyncRead + AsyncWrite + Send) -> Result<(), Error> {
     let what = "forward a port";
     let (mut sink, mut messages) = way.open(what).await?.into_stream().split();
-    // Small requests must not wait for more.
-    let _ = stream.set_nodelay(true);
-    let (mut read, mut write) = stream.into_split();
+    let (mut read, mut write) = tokio::io::split(stream);
     let up = async move {
         let mut ping = tokio::time::interval(PING);
         ping.reset();

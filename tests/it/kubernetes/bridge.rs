@@ -3,6 +3,8 @@
 use super::{LEGACY, World, registry};
 use gateway_tests::harness::eventually;
 use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::fs;
 
 #[tokio::test]
 async fn every_image_serves_on_standard_streams_in_both_ways() {
@@ -96,6 +98,18 @@ front: {{names: all}}
     world.nothing_left().await;
 }
 
+/// TCP ports that a process listens on.
+fn listening(pid: u32) -> usize {
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let open: HashSet<String> =
+        open.filter_map(|fd| Some(fs::read_link(fd.path()).ok()?.to_str()?.to_owned())).collect();
+    let tables = ["tcp", "tcp6"].map(|table| fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap());
+    let sockets = tables.iter().flat_map(|table| table.lines().skip(1));
+    let fields = sockets.map(|line| line.split_whitespace().collect::<Vec<_>>());
+    // State and inode (proc(5)); 0A is LISTEN.
+    fields.filter(|fields| fields[3] == "0A" && open.contains(&format!("socket:[{}]", fields[9]))).count()
+}
+
 /// One pod for all clients, which stays when one of them goes; and one that was deleted is replaced.
 #[tokio::test]
 async fn a_shared_server_behind_the_bridge_is_one_pod_for_all() {
@@ -117,6 +131,11 @@ async fn a_shared_server_behind_the_bridge_is_one_pod_for_all() {
         assert!(one.text("echo", json!({"message": text})).await.contains(&text));
         assert!(other.text("echo", json!({"message": again})).await.contains(&again));
     }
+    assert_eq!(
+        listening(gateway.pid()),
+        1,
+        "nobody else gets through the tunnel: its own port is the only one"
+    );
     let pods = world.get("pods").await;
     assert_eq!(pods.len(), 1);
     assert!(!pods[0].to_string().contains(secret), "{}", pods[0]);

@@ -197,7 +197,7 @@ impl Scope {
         };
         if let Some(tunnel) = self.tunnel(tunnel.as_deref(), &host, port)? {
             let first_line = first_line.as_ref().map(|line| line.as_slice());
-            return self.tunnelled(tunnel, first_line).map(provisioner::Connection::Streams);
+            return self.tunnelled(tunnel, first_line).await.map(provisioner::Connection::Streams);
         }
         // An address that was checked is the one that the pool connects to; what a name means is to be checked each time.
         if first_line.is_none() && host.parse::<IpAddr>().is_ok() {

@@ -8,13 +8,11 @@ use bytes::Bytes;
 use host_provisioner::{BoxBody, HttpChannel, HttpFailure, Streams};
 use host_workload_kubernetes::Tunnel;
 use http::{Request, Response};
-use std::io::{self, Write as _};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, ReadHalf, WriteHalf};
 
 impl Scope {
     /// The tunnel that an endpoint names, if it leads there and was opened in this call.
@@ -36,25 +34,23 @@ impl Scope {
 }
 
 impl Scope {
-    /// A connection through a tunnel, as the streams that it is, after its first line. The tunnel is open as long as they are.
-    pub(super) fn tunnelled(
+    /// A connection through a tunnel, as the streams that it is, after its first line. The tunnel is open as long as they are. Nobody else on this
+    /// machine gets a connection of his own, behind which the bridge would start the server for him.
+    pub(super) async fn tunnelled(
         &self,
         tunnel: Arc<Tunnel>,
         first_line: Option<&[u8]>,
     ) -> Result<Streams, Failure> {
         let address = tunnel.address;
-        // Its near end is on this machine and listens already, so this takes no time.
-        let connected = std::net::TcpStream::connect(address).and_then(|mut stream| {
-            stream.set_nodelay(true)?;
-            // It is short enough for what the system holds, so nobody waits for a reader.
-            stream.write_all(first_line.unwrap_or_default())?;
-            stream.set_nonblocking(true)?;
-            TcpStream::from_std(stream)
-        });
-        let stream = connected.map_err(|error| {
-            self.refuse(FailureCategory::Retryable, format!("connect to the tunnel at {address}: {error}"))
+        let mut stream = tunnel.connect();
+        // It is short enough for what the stream holds, so nobody waits for a reader.
+        stream.write_all(first_line.unwrap_or_default()).await.map_err(|error| {
+            self.refuse(
+                FailureCategory::Retryable,
+                format!("connect through the tunnel at {address}: {error}"),
+            )
         })?;
-        let (read, write) = stream.into_split();
+        let (read, write) = tokio::io::split(stream);
         Ok(Streams {
             label: format!("tcp through the tunnel at {address}"),
             stdin: Box::new(Through { half: write, _tunnel: Arc::clone(&tunnel) }),
@@ -70,7 +66,7 @@ struct Through<H> {
     _tunnel: Arc<Tunnel>,
 }
 
-impl AsyncRead for Through<OwnedReadHalf> {
+impl AsyncRead for Through<ReadHalf<DuplexStream>> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -80,7 +76,7 @@ impl AsyncRead for Through<OwnedReadHalf> {
     }
 }
 
-impl AsyncWrite for Through<OwnedWriteHalf> {
+impl AsyncWrite for Through<WriteHalf<DuplexStream>> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.half).poll_write(cx, buf)
     }
@@ -100,14 +96,17 @@ struct Tunnelled<C> {
     _tunnel: Arc<Tunnel>,
 }
 
-/// The channel, through the tunnel if there is one.
+/// The channel, through the tunnel if there is one, which can be connected to from now on.
 pub(super) fn through(
     tunnel: Option<Arc<Tunnel>>,
     channel: impl HttpChannel + 'static,
 ) -> Arc<dyn HttpChannel> {
     match tunnel {
         None => Arc::new(channel),
-        Some(tunnel) => Arc::new(Tunnelled { channel, _tunnel: tunnel }),
+        Some(tunnel) => {
+            tunnel.listen();
+            Arc::new(Tunnelled { channel, _tunnel: tunnel })
+        }
     }
 }
 
