@@ -44,31 +44,36 @@ pub struct Asks {
 /// # Errors
 /// It is no component, or no plugin; see the module.
 pub fn asks(plugin: &str, bytes: &[u8]) -> Result<Asks, LoadError> {
-    let names = outside(plugin, bytes)?;
+    let names = outside(plugin, bytes, true)?;
     let needs_grant = |name: &&str| GRANTED.contains(name);
     let contract = names.imports.iter().filter_map(|name| of_contract(name)).map(|(interface, _)| interface);
     let abilities = contract.filter(needs_grant).map(str::to_owned).collect();
     Ok(Asks { imports: names.imports, abilities, digest: crate::server::hex(bytes) })
 }
 
-/// Checks the bytes of a plugin against what it is granted.
+/// Checks the bytes of a plugin against what it is granted. Without `validate` the instructions in it are not looked at.
 ///
 /// # Errors
 /// See the module.
-pub(crate) fn check(plugin: &str, bytes: &[u8], grants: &Grants) -> Result<Checked, LoadError> {
-    let names = outside(plugin, bytes)?;
+pub(crate) fn check(
+    plugin: &str,
+    bytes: &[u8],
+    grants: &Grants,
+    validate: bool,
+) -> Result<Checked, LoadError> {
+    let names = outside(plugin, bytes, validate)?;
     let abilities = imports(plugin, &names, grants)?;
     Ok(Checked { abilities })
 }
 
 /// What a plugin shows to the outside.
-fn outside(plugin: &str, bytes: &[u8]) -> Result<Names, LoadError> {
+fn outside(plugin: &str, bytes: &[u8], validate: bool) -> Result<Names, LoadError> {
     let format = |text: String| LoadError::new(plugin, LoadErrorKind::Format, text);
     format_of(bytes).map_err(|(text, hint)| match hint {
         Some(hint) => format(text).with_hint(hint),
         None => format(text),
     })?;
-    let names = names(bytes).map_err(|text| format(text).with_hint(AGAIN))?;
+    let names = names(bytes, validate).map_err(|text| format(text).with_hint(AGAIN))?;
     exports(plugin, &names)?;
     Ok(names)
 }
@@ -116,8 +121,8 @@ struct Names {
     exports: Vec<String>,
 }
 
-/// Validates the component and collects the names at its outermost level.
-fn names(bytes: &[u8]) -> Result<Names, String> {
+/// Validates the component, if that is wanted, and collects the names at its outermost level.
+fn names(bytes: &[u8], validate: bool) -> Result<Names, String> {
     let damaged = |e: wasmparser::BinaryReaderError| {
         if e.message().contains("unexpected end") {
             format!("is cut off: it ends at byte {} in the middle of something", bytes.len())
@@ -144,9 +149,11 @@ fn names(bytes: &[u8]) -> Result<Names, String> {
             _ => {}
         }
     }
-    // The asynchronous part of the component model stays off: this track has no asynchronous functions.
-    let features = WasmFeatures::default() & !WasmFeatures::CM_ASYNC;
-    Validator::new_with_features(features).validate_all(bytes).map_err(damaged)?;
+    if validate {
+        // The asynchronous part of the component model stays off: this track has no asynchronous functions.
+        let features = WasmFeatures::default() & !WasmFeatures::CM_ASYNC;
+        Validator::new_with_features(features).validate_all(bytes).map_err(damaged)?;
+    }
     Ok(names)
 }
 
@@ -270,7 +277,7 @@ mod tests {
     use super::*;
 
     fn refusal(bytes: &[u8]) -> String {
-        check("p", bytes, &Grants::default()).unwrap_err().to_string()
+        check("p", bytes, &Grants::default(), true).unwrap_err().to_string()
     }
 
     #[test]

@@ -30,11 +30,11 @@ pub(crate) fn plugin_spec(plugin: &PluginSettings, environment: &Environment) ->
         PluginSource::Bundled(name) => {
             let bytes =
                 bundled::plugin(name).with_context(|| format!("there is no bundled plugin `{name}`"))?;
-            (host_wasm::PluginSource::Bytes(bytes.into()), Some(canonical(name)))
+            (host_wasm::PluginSource::Carried(bytes), Some(canonical(name)))
         }
         PluginSource::File(file) => match ours(&file.path) {
             Some((name, bytes)) if plugin.grants == host_config::Grants::default() => {
-                (host_wasm::PluginSource::Bytes(bytes.into()), Some(name))
+                (host_wasm::PluginSource::Carried(bytes), Some(name))
             }
             _ => (host_wasm::PluginSource::File(file.path.clone()), None),
         },

@@ -25,6 +25,8 @@ pub(crate) struct Live {
     rising: Rising,
     /// What it takes to repeat the call with what the client has answered; `None` where nobody can ask for that.
     rounds: Option<Box<Rounds>>,
+    /// The call with what the client has answered, until the server has room for it.
+    again: Option<Box<Params>>,
     /// Whether a task of its own goes on when this is dropped too early.
     detach: bool,
 }
@@ -39,7 +41,8 @@ impl Live {
     ) -> Self {
         let ticket = asked.caller.session.as_ref().map(|session| session.calls.begin(asked.id.clone()));
         let detach = asked.caller.link == Link::Http && !asked.caller.cancels_by_closing();
-        Self { asked, client, in_flight: Some(in_flight), ticket, rising: Rising::default(), rounds, detach }
+        let (in_flight, rising) = (Some(in_flight), Rising::default());
+        Self { asked, client, in_flight, ticket, rising, rounds, again: None, detach }
     }
 
     /// The same inside a task that ends when the client takes the request back.
@@ -50,7 +53,8 @@ impl Live {
         rising: Rising,
         rounds: Option<Box<Rounds>>,
     ) -> Self {
-        Self { asked, client, in_flight: Some(in_flight), ticket: None, rising, rounds, detach: false }
+        let in_flight = Some(in_flight);
+        Self { asked, client, in_flight, ticket: None, rising, rounds, again: None, detach: false }
     }
 
     /// Where to run what goes on with this call.
@@ -76,6 +80,23 @@ impl Live {
     /// The next event; `None` after the answer, and when the client has taken the request back.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
+            if let Some(params) = &self.again {
+                // In a box, because the way of nearly every call comes by here and must not carry it.
+                let sent = Box::pin(self.client.request_in_turn(again(&self.asked, params)));
+                let sent = or_cancelled(sent, &mut self.ticket).await;
+                self.again = None;
+                match sent {
+                    Some(Ok(in_flight)) => self.in_flight = Some(in_flight),
+                    Some(Err(error)) => {
+                        let error = super::refused(self.client.server(), &error);
+                        return Some(self.over(&error));
+                    }
+                    None => {
+                        self.rounds = None;
+                        return None;
+                    }
+                }
+            }
             let step = match &mut self.in_flight {
                 Some(in_flight) => or_cancelled(in_flight.next(), &mut self.ticket).await.map(Step::Upward),
                 None => match self.rounds.as_mut().filter(|rounds| rounds.is_open()) {
@@ -90,7 +111,10 @@ impl Live {
             let event = match step {
                 Step::Upward(incoming) => self.upward(incoming),
                 Step::Downward(Round::Ask(question)) => Some(Event::Request(question)),
-                Step::Downward(Round::Again(params)) => self.again(&params),
+                Step::Downward(Round::Again(params)) => {
+                    self.again = Some(params);
+                    None
+                }
                 Step::Downward(Round::Over(error)) => Some(self.over(&error)),
             };
             if event.is_some() {
@@ -132,28 +156,18 @@ impl Live {
         }
     }
 
-    /// Repeats the call with what the client has answered.
-    fn again(&mut self, params: &Params) -> Option<Event> {
-        let mut outgoing =
-            Outgoing::new(self.asked.wanted.method()).params(params).declared(self.asked.declared());
-        if let Some(level) = self.asked.level() {
-            outgoing = outgoing.log_level(level.as_str());
-        }
-        match self.client.request(outgoing) {
-            Ok(in_flight) => {
-                self.in_flight = Some(in_flight);
-                None
-            }
-            Err(error) => {
-                let error = super::refused(self.client.server(), &error);
-                Some(self.over(&error))
-            }
-        }
-    }
-
     fn over(&mut self, error: &RpcError) -> Event {
         (self.in_flight, self.rounds) = (None, None);
         Event::Answer(Answer::error(Some(self.asked.id.as_bytes()), error))
+    }
+}
+
+/// The call with what the client has answered.
+fn again<'a>(asked: &'a Asked, params: &'a Params) -> Outgoing<'a> {
+    let outgoing = Outgoing::new(asked.wanted.method()).params(params).declared(asked.declared());
+    match asked.level() {
+        Some(level) => outgoing.log_level(level.as_str()),
+        None => outgoing,
     }
 }
 

@@ -61,13 +61,19 @@ async fn another_track_is_named_with_both_versions() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_granted_is_refused_by_name_and_setting() {
     let fixture = Fixture::new();
-    let error = refused_with(&fixture, bytes(hostile()), |spec| spec.grants = Grants::default()).await;
-    assert_eq!(error.kind, LoadErrorKind::Grant);
-    assert_eq!(error.text, "imports `gateway:provisioner/embedded@0.1.0`, which it is not granted");
-    assert_eq!(
-        error.hint.as_deref(),
-        Some("if you trust it with that, grant it with `plugins.p.grants.embedded`")
-    );
+    // Also what comes with the program, of which less is looked at.
+    let carried = PluginSource::Carried(Box::leak(hostile().to_vec().into_boxed_slice()));
+    for source in [bytes(hostile()), carried] {
+        let error = refused_with(&fixture, source.clone(), |spec| spec.grants = Grants::default()).await;
+        assert_eq!(error.kind, LoadErrorKind::Grant);
+        assert_eq!(error.text, "imports `gateway:provisioner/embedded@0.1.0`, which it is not granted");
+        assert_eq!(
+            error.hint.as_deref(),
+            Some("if you trust it with that, grant it with `plugins.p.grants.embedded`")
+        );
+        let fixture = Fixture::new();
+        assert!(fixture.host.load(PluginSpec { source, ..spec() }).await.is_ok());
+    }
     let registry = patched("gateway:provisioner/embedded", "gateway:provisioner/registry");
     let error = refused(&fixture, bytes(registry)).await;
     assert_eq!(error.text, "imports `gateway:provisioner/registry@0.1.0`, which it is not granted");
