@@ -1,4 +1,4 @@
-//! Containers that are being made. An engine goes on making one when nobody listens any more, so that whoever removes it by its name could come
+//! Containers and networks that are being made. An engine goes on making one when nobody listens any more, so that whoever removes it by its name could come
 //! too early and find nothing: they wait here.
 
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ impl Creating {
         making
     }
 
-    /// Waits until nobody makes a container of this name.
+    /// Waits until nobody makes anything of this name.
     pub(crate) async fn settled(&self, name: &str) {
         let making = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
         if let Some(mut making) = making {

@@ -7,6 +7,8 @@ use crate::name::checked;
 use bollard::models::{EndpointSettings, NetworkConnectRequest, NetworkCreateRequest};
 use bollard::query_parameters::ListNetworksOptionsBuilder;
 use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::oneshot;
 
 /// An internal network leads nowhere, but whatever listens on all addresses of the engine's machine is reached at the address that the
 /// machine has in it. With this option of the driver it has none.
@@ -40,14 +42,38 @@ pub struct NetworkInfo {
     pub created: u64,
 }
 
+/// What a network is called among those that are being made: no container has a name like that.
+fn key(network: &str) -> String {
+    format!("network {network}")
+}
+
 impl DockerEngine {
     /// Makes a network; its id.
     ///
+    /// When the future is dropped the network is removed again, by a task. Until then [`DockerEngine::network`] and
+    /// [`DockerEngine::remove_network`] of its name wait.
+    ///
     /// # Errors
     /// [`ErrorKind::Conflict`] when there is one of that name, [`ErrorKind::Quota`] when the engine has no addresses left. Engines allow two networks of one name, so this is asked first.
-    pub async fn create_network(&self, spec: &NetworkSpec) -> Result<String, Error> {
+    pub async fn create_network(self: &Arc<Self>, spec: &NetworkSpec) -> Result<String, Error> {
+        let making = self.creating.begin(&key(&spec.name));
+        let (tell, told) = oneshot::channel();
+        let (engine, spec) = (Arc::clone(self), spec.clone());
+        // In a task of its own, as containers are made: the engine goes on when nobody listens any more.
+        tokio::spawn(async move {
+            if let Err(Ok(id)) = tell.send(engine.make_network(&spec).await)
+                && let Err(error) = engine.remove_network(&id).await
+            {
+                tracing::warn!(%error, "a network that nobody waits for could not be removed");
+            }
+            drop(making);
+        });
+        told.await.unwrap_or_else(|_| Err(Error::cut("create a network", "the program is ending")))
+    }
+
+    async fn make_network(&self, spec: &NetworkSpec) -> Result<String, Error> {
         let what = format!("create network `{}`", checked("network", &spec.name)?);
-        if self.network(&spec.name).await?.is_some() {
+        if self.find_network(&spec.name).await?.is_some() {
             return Err(Error::new(ErrorKind::Conflict, format!("{what}: there is one of that name")));
         }
         let request = NetworkCreateRequest {
@@ -67,6 +93,11 @@ impl DockerEngine {
     /// # Errors
     /// The engine does not answer.
     pub async fn network(&self, network: &str) -> Result<Option<NetworkInfo>, Error> {
+        self.creating.settled(&key(network)).await;
+        self.find_network(network).await
+    }
+
+    async fn find_network(&self, network: &str) -> Result<Option<NetworkInfo>, Error> {
         let what = format!("inspect network `{}`", checked("network", network)?);
         match self.docker().await?.inspect_network(network, None).await {
             Ok(found) => Ok(Some(NetworkInfo {
@@ -116,6 +147,7 @@ impl DockerEngine {
     /// [`ErrorKind::Conflict`] when containers are in it.
     pub async fn remove_network(&self, network: &str) -> Result<(), Error> {
         let what = format!("remove network `{}`", checked("network", network)?);
+        self.creating.settled(&key(network)).await;
         match self.docker().await?.remove_network(network).await {
             Ok(()) => Ok(()),
             Err(error) => match Error::of(&what, &error) {

@@ -45,7 +45,7 @@ pub struct Row {
     pub case: String,
     /// Why it failed; `None`: it passed.
     pub failure: Option<String>,
-    /// Where something was disturbed: whether the server came up all the same. If not, it failed with a sentence and left nothing.
+    /// Where something was disturbed: whether the server came up, or the tool ran, all the same. If not, it failed with a sentence and left nothing.
     pub served: Option<bool>,
 }
 

@@ -34,7 +34,7 @@ async fn suite(scene: &Scene, arguments: &[&str]) -> Vec<String> {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
     assert_eq!(code, Some(0));
     let served = |up: bool| cases.iter().filter(|case| case["served"] == up).count();
-    println!("{arguments:?}: {} cases, {} came up, {} did not", cases.len(), served(true), served(false));
+    eprintln!("{arguments:?}: {} cases, {} came up, {} did not", cases.len(), served(true), served(false));
     cases.iter().map(|case| case["case"].as_str().unwrap().to_owned()).collect()
 }
 

@@ -178,8 +178,8 @@ fn show(plugin: &str, rows: &[Row], as_json: bool) {
         .map(|row| {
             let (outcome, why) = match (&row.failure, row.served) {
                 (Some(why), _) => ("FAILED", why.clone()),
-                (None, Some(true)) => ("passed", "the server came up".to_owned()),
-                (None, Some(false)) => ("passed", "the start failed, and nothing is left".to_owned()),
+                (None, Some(true)) => ("passed", "it came up".to_owned()),
+                (None, Some(false)) => ("passed", "it failed, and nothing is left".to_owned()),
                 (None, None) => ("passed", String::new()),
             };
             vec![row.case.clone(), outcome.to_owned(), why]
@@ -192,7 +192,7 @@ fn show(plugin: &str, rows: &[Row], as_json: bool) {
     let (up, down) = (ended(true), ended(false));
     if up + down > 0 {
         print(&format!(
-            "{} disturbed: {up} times the server came up, {down} times the start failed and left nothing",
+            "{} disturbed: {up} times it came up, {down} times it failed and left nothing",
             up + down
         ));
     }

@@ -2,6 +2,7 @@
 
 use crate::bench::with_engine;
 use host_workload_docker::{ErrorKind, NetworkSpec, PageRequest};
+use std::time::Duration;
 
 #[test]
 fn a_network_is_made_joined_and_removed() {
@@ -38,5 +39,25 @@ fn a_network_is_made_joined_and_removed() {
             bench.engine.remove_network(&network.name).await.unwrap();
         }
         assert_eq!(bench.engine.network(&one.name).await.unwrap(), None);
+    });
+}
+
+/// Whoever goes while a network is being made leaves none, in whichever moment of the making.
+#[test]
+fn a_network_that_nobody_waits_for_is_removed() {
+    with_engine(|bench| async move {
+        for moment in 0..20 {
+            let spec = NetworkSpec {
+                name: bench.name(&format!("dropped-{moment}")),
+                internal: true,
+                labels: vec![("gateway-test".to_owned(), bench.mark.clone())],
+            };
+            let making = bench.engine.create_network(&spec);
+            let made = tokio::time::timeout(Duration::from_millis(10 * moment), making).await;
+            if made.is_ok() {
+                bench.engine.remove_network(&spec.name).await.unwrap();
+            }
+            assert_eq!(bench.engine.network(&spec.name).await.unwrap(), None, "after {moment}0 ms");
+        }
     });
 }
