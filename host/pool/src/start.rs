@@ -10,7 +10,7 @@ use crate::wire::Wire;
 use crate::{AcquireError, Client, Owner, connect, keeper, listen};
 use host_provisioner::{
     Call, Class, Failure, FieldReport, Lease, Lifetime, Phase, Progress, ProgressSink, Provisioned,
-    ReleaseReason, RequestId,
+    ReleaseReason, RequestId, Workload,
 };
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -245,6 +245,10 @@ pub(crate) async fn shake(
     let declared = core.declared(owner);
     let mut config = core.config.clone();
     config.line_limit = server.spec.output_limit.unwrap_or(config.line_limit);
+    if matches!(server.spec.workload, Workload::Tools { .. }) {
+        // What answers for them bounds the bytes of both streams itself. As JSON a byte becomes six at most.
+        config.line_limit = config.line_limit.saturating_mul(16);
+    }
     config.concurrency = server.spec.concurrency;
     config.blotter = core.config.blotter.of(server.spec.id.as_str());
     let wire = Wire::start(
