@@ -142,10 +142,12 @@ impl Error {
 /// # Errors
 /// The first failure, after all have been tried.
 pub fn each<T>(things: impl IntoIterator<Item = T>, mut act: impl FnMut(T) -> Result<()>) -> Result<()> {
-    things.into_iter().fold(Ok(()), |before, thing| {
+    let mut first = Ok(());
+    for thing in things {
         let done = act(thing);
-        before.and(done)
-    })
+        first = first.and(done);
+    }
+    first
 }
 
 impl From<Failure> for Error {

@@ -97,7 +97,9 @@ async fn a_server_that_loses_one_session_after_the_other_is_left_alone() {
     let manner = legacy(echo);
     let mut scene = Scene::new(None, move |seen| match seen.short().as_str() {
         // Each session has a stream that ends at once, and is lost by the time that it is asked for again.
-        "GET" if asked.fetch_add(1, Ordering::Relaxed) % 2 == 0 => Say::Stream(mpsc::unbounded_channel().1),
+        "GET" if asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) => {
+            Say::Stream(mpsc::unbounded_channel().1)
+        }
         "GET" => Say::Text(404, "text/plain", "gone"),
         _ => manner(seen),
     });
