@@ -304,3 +304,48 @@ fn call(asked: &Asked, plain: &str) -> String {
 pub(super) fn plain(status: u16, text: &str) -> Answer {
     answer(status, "text/plain", text.to_owned()).map(|body| body.boxed())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderMap, Method};
+
+    fn asked(method: Method, path: &str, body: &Value) -> Asked {
+        Asked { method, path: path.to_owned(), headers: HeaderMap::new(), body: body.to_string().into() }
+    }
+
+    #[tokio::test]
+    async fn what_the_real_one_would_refuse_is_refused_and_noted() {
+        let Some(double) = CloudRunDouble::new().await else { return };
+        let ask = |call: &str, method: Method, path: &str, body: Value| {
+            let asked = asked(method, path, &body);
+            let plain = asked.plain_path().to_owned();
+            Arc::clone(&double.inner).carry_out(call, &plain, &asked)
+        };
+        let service = format!("{PARENT}/services?serviceId=s");
+        let unknown = json!({"template": {"container": []}});
+        let (status, error) = ask("POST services", Method::POST, &service, unknown);
+        assert_eq!((status, &error["error"]["status"]), (400, &json!("INVALID_ARGUMENT")));
+        let (status, error) = ask("PATCH services", Method::PATCH, &service, json!({}));
+        assert_eq!((status, &error["error"]["status"]), (404, &json!("UNIMPLEMENTED")));
+        // Nobody who is not known: neither without a token nor with one that was never given.
+        for token in [None, Some("Bearer made-up")] {
+            let mut asked = asked(Method::GET, &format!("{PARENT}/services"), &Value::Null);
+            if let Some(token) = token {
+                asked.headers.insert("authorization", token.parse().unwrap());
+            }
+            let refusal = Arc::clone(&double.inner).answer(asked).unwrap();
+            assert_eq!(refusal.status().as_u16(), 401, "{token:?}");
+        }
+        assert_eq!(
+            double.wrong(),
+            [
+                "POST services: unknown field .template.container",
+                "nobody serves PATCH services /v2/projects/acme/locations/europe-west3/services",
+                "GET services: without an access token",
+                "GET services: without an access token",
+            ]
+        );
+        assert_eq!(double.left().await, [""; 0]);
+    }
+}
