@@ -49,12 +49,13 @@ fn main() -> Result<()> {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if let Some(minutes) = args.soak {
-        // Who brings a gateway along has built what goes with it.
-        let server = match &args.gateway {
-            Some(_) => beside("stdio-server")?,
-            None => built("gateway-tests", "stdio-server")?,
-        };
+        let server = stdio_server(args.gateway.is_some())?;
         return runtime.block_on(soak(gateway, &server, Duration::from_secs_f64(minutes * 60.0)));
+    }
+    if args.load_client.is_some()
+        && (args.groups.is_empty() || args.groups.iter().any(|group| group == "relay"))
+    {
+        stdio_server(args.gateway.is_some())?;
     }
     let report = runtime.block_on(measure(gateway, args.quick, args.load_client, args.groups))?;
     if args.json {
@@ -63,6 +64,20 @@ fn main() -> Result<()> {
         print!("{}", report.table());
     }
     Ok(())
+}
+
+/// A server of the relay's figures and of the soak. Who brings a gateway along has built it.
+fn stdio_server(brought: bool) -> Result<PathBuf> {
+    if !brought {
+        return built("gateway-tests", "stdio-server");
+    }
+    let server = beside("stdio-server")?;
+    ensure!(
+        server.is_file(),
+        "`{}` is not there; `cargo build --package gateway-tests --bins` makes it, with `--release` as this program was built",
+        server.display()
+    );
+    Ok(server)
 }
 
 /// Builds a program with the profile of this one. Cargo only builds what is asked to run.
